@@ -1,0 +1,269 @@
+"""What a case file may say, as frozen dataclasses: one class per table, one field per key.
+
+The loader, the error messages and the reference page (``docs/case_reference.md``) are all derived from these
+classes, so a key exists in one place only. A field's type says what is accepted:
+
+* ``Annotated[float, Quantity(kind)]`` a quantity written with its unit; stored in the internal unit of its kind
+* ``Literal[...]`` one of the given words; ``tuple[T, T, T]`` exactly three; ``tuple[T, ...]`` one or more
+* a dataclass: a table; ``tuple[dataclass, ...]``: an array of tables (a single table is accepted for one)
+* a union of dataclasses: a table whose ``kind`` chooses the class
+* ``Path``: a file, relative to the case file's folder
+
+Internal units: cm, ms, mV, uA/cm^2, mS/cm, uF/cm^2 (``upstroke.units``).
+"""
+
+from __future__ import annotations
+
+from dataclasses import MISSING, dataclass, field
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """Marks a number that is written with its unit, of a kind in ``units.KINDS``."""
+
+    kind: str
+
+
+def key(doc: str, default: Any = MISSING, *, example: str = "", factory: Any = MISSING) -> Any:
+    """A key of a table: its one-line documentation, its default, and an accepted example as TOML text."""
+    return field(default=default, default_factory=factory, metadata={"doc": doc, "example": example})
+
+
+Length = Annotated[float, Quantity("length")]
+Time = Annotated[float, Quantity("time")]
+Voltage = Annotated[float, Quantity("voltage")]
+Conductivity = Annotated[float, Quantity("conductivity")]
+SurfaceToVolume = Annotated[float, Quantity("surface_to_volume")]
+Capacitance = Annotated[float, Quantity("capacitance")]
+CurrentDensity = Annotated[float, Quantity("current_density")]
+VolumeCurrent = Annotated[float, Quantity("volume_current")]
+Point = tuple[Length, ...]
+Direction = tuple[float, float, float]
+
+
+# ------------------------------------------------------------------------------------------------ [mesh]
+@dataclass(frozen=True, kw_only=True)
+class CableMesh:
+    """A straight cable of segments along x, from ``origin``."""
+
+    length: Length = key("length of the cable", example='"20 mm"')
+    dx: Length = key("length of a segment; adjusted down so that segments fill the cable", example='"0.1 mm"')
+    kind: Literal["cable"] = key("a cable", "cable")
+    origin: tuple[Length, Length, Length] = key("position of the first node", (0.0, 0.0, 0.0))
+
+
+@dataclass(frozen=True, kw_only=True)
+class SheetMesh:
+    """A rectangle of triangles in the x-y plane, from ``origin``."""
+
+    size: tuple[Length, Length] = key("extent along x and y", example='["20 mm", "7 mm"]')
+    dx: Length | tuple[Length, Length] = key("resolution, one for both axes or one per axis", example='"0.2 mm"')
+    kind: Literal["sheet"] = key("a rectangle", "sheet")
+    origin: tuple[Length, Length, Length] = key("position of the corner nearest to minus infinity", (0.0, 0.0, 0.0))
+    fibre: Direction | None = key("fibre direction, normalised", None, example="[1, 0, 0]")
+    sheet: Direction | None = key("sheet direction, normalised, made orthogonal to the fibre", None)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SlabMesh:
+    """A box of tetrahedra (six per cube, all cubes alike), from ``origin``."""
+
+    size: tuple[Length, Length, Length] = key("extent along x, y and z", example='["20 mm", "7 mm", "3 mm"]')
+    dx: Length | tuple[Length, Length, Length] = key(
+        "resolution, one for all axes or one per axis", example='"0.2 mm"')
+    kind: Literal["slab"] = key("a box", "slab")
+    origin: tuple[Length, Length, Length] = key("position of the corner nearest to minus infinity", (0.0, 0.0, 0.0))
+    fibre: Direction | None = key("fibre direction, normalised", None, example="[1, 0, 0]")
+    sheet: Direction | None = key("sheet direction, normalised, made orthogonal to the fibre", None)
+
+
+@dataclass(frozen=True, kw_only=True)
+class FileMesh:
+    """A mesh from a file: every format that meshio reads, and the carp trio (name the ``.pts`` or ``.bpts``)."""
+
+    file: Path = key("the mesh file", example='"heart.vtu"')
+    unit: Literal["m", "cm", "mm", "um"] = key("unit of the coordinates, which mesh files do not carry",
+                                               example='"um"')
+    kind: Literal["file"] = key("a file", "file")
+    region: str | None = key("cell data that holds the region tags; default: the format's own "
+                             "(gmsh:physical, medit:ref, region, ...)", None)
+    fibre: Direction | str | None = key("fibre direction: one vector, or the name of the cell data that holds it; "
+                                        "default: cell data named 'fibre' where the file has it", None)
+    sheet: Direction | str | None = key("sheet direction, likewise; default: cell data named 'sheet'", None)
+    node_sets: dict[str, Path] = key("named node sets from .vtx files", factory=dict,
+                                     example='{ apex = "apex.vtx" }')
+
+
+# ---------------------------------------------------------------------------------------------- [tissue]
+@dataclass(frozen=True, kw_only=True)
+class ConductivityTable:
+    """Conductivities along fibre, sheet and normal: one value (isotropic), two (along, across) or three."""
+
+    monodomain: tuple[Conductivity, ...] | None = key("monodomain values, instead of the two below", None,
+                                                      example='["1.33 mS/cm", "0.176 mS/cm"]')
+    intracellular: tuple[Conductivity, ...] | None = key("intracellular values", None,
+                                                         example='["0.17 S/m", "0.019 S/m"]')
+    extracellular: tuple[Conductivity, ...] | None = key(
+        "extracellular values; the monodomain value is i e / (i + e), axis by axis", None,
+        example='["0.62 S/m", "0.24 S/m"]')
+    regions: tuple[int | str, ...] | None = key("tags or names of the regions meant; default: all that no other "
+                                                "table names", None)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tissue:
+    """How neighbours couple: M dV/dt = -K V with diffusivity sigma / (beta C_m)."""
+
+    conductivity: tuple[ConductivityTable, ...] = key("conductivities, one table per group of regions")
+    surface_to_volume: SurfaceToVolume = key("beta, membrane surface per tissue volume", example='"140 /mm"')
+    capacitance: Capacitance = key("C_m, membrane capacitance per area", 1.0, example='"1 uF/cm^2"')
+    mass: Literal["lumped", "consistent"] | float = key(
+        "mass matrix: 'lumped', 'consistent', or a number w for w lumped + (1 - w) consistent", "lumped")
+
+
+# -------------------------------------------------------------------------------------------- [membrane]
+@dataclass(frozen=True, kw_only=True)
+class Membrane:
+    """What each node does: an ionic model, its parameters and its initial state."""
+
+    model: str = key("a shipped model's name, or the path of a .model file", example='"tenTusscherPanfilov"')
+    flags: tuple[str, ...] = key("variants of the model", (), example='["EPI"]')
+    parameters: dict[str, float | str] = key(
+        "parameters by name: a value in the model's unit, or a change of its default: '-62%', '*0.38', '+0.1'",
+        factory=dict, example='{ GNa = "-62%", GK1 = 1.081 }')
+    initial: dict[str, float] = key("initial values by state name (V in mV)", factory=dict,
+                                    example="{ V = -85.23, m = 0.00172 }")
+    method: str | dict[str, str] = key("integration method: one for all states, or by state name; default: "
+                                       "the model's own", factory=dict, example='"rk2"')
+
+
+# ------------------------------------------------------------------------------------------------ [time]
+@dataclass(frozen=True, kw_only=True)
+class TimeTable:
+    """How long and by which steps."""
+
+    end: Time = key("duration of the run; a whole number of steps", example='"40 ms"')
+    dt: Time = key("time step", example='"0.02 ms"')
+    splitting: Literal["godunov", "strang"] = key(
+        "order 1: reaction, diffusion; order 2: half diffusion, reaction, half diffusion", "godunov")
+    diffusion: Literal["explicit", "crank_nicolson", "backward_euler"] = key(
+        "time scheme of the diffusion", "crank_nicolson")
+    reaction_steps: int = key("reaction steps in one time step", 1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Solver:
+    """The linear solver of the implicit diffusion schemes: conjugate gradients, Jacobi preconditioner."""
+
+    tolerance: Voltage = key("stop when the volume-weighted RMS of the preconditioned residual is below this", 1e-6,
+                             example='"1e-6 mV"')
+    max_iterations: int = key("iterations after which the run stops with an error", 500)
+
+
+# -------------------------------------------------------------------------------------------- [[stimulus]]
+@dataclass(frozen=True, kw_only=True)
+class Box:
+    """All nodes inside an axis-parallel box, faces included."""
+
+    min: Point = key("lowest corner; one, two or three coordinates", example='["0 mm", "0 mm", "0 mm"]')
+    max: Point = key("highest corner", example='["1.5 mm", "1.5 mm", "1.5 mm"]')
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sphere:
+    """All nodes within ``radius`` of ``centre``."""
+
+    centre: Point = key("centre; one, two or three coordinates", example='["0 mm", "0 mm", "0 mm"]')
+    radius: Length = key("radius", example='"2 mm"')
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stimulus:
+    """A train of rectangular current pulses into some nodes; depolarising current is positive."""
+
+    box: Box | None = key("where: a box", None)
+    sphere: Sphere | None = key("where: a ball", None)
+    nodes: str | None = key("where: a node set of the mesh", None, example='"apex"')
+    region: int | str | None = key("where: all nodes of a region's cells", None, example='"septum"')
+    current: CurrentDensity | None = key("strength per membrane area", None, example='"35.7 uA/cm^2"')
+    volume_current: VolumeCurrent | None = key("strength per tissue volume, instead; divided by beta", None,
+                                               example='"50000 uA/cm^3"')
+    start: Time = key("start of the first pulse", 0.0, example='"0 ms"')
+    duration: Time = key("duration of a pulse", example='"2 ms"')
+    period: Time | None = key("time from start to start; needed where count > 1", None, example='"500 ms"')
+    count: int = key("number of pulses", 1)
+    name: str = key("what messages call it", "")
+
+
+# ----------------------------------------------------------------------------------------------- [watch]
+@dataclass(frozen=True, kw_only=True)
+class Activation:
+    """Activation and repolarisation times and APD of every beat at every node."""
+
+    threshold: Voltage = key("activation: upward crossing of this voltage, interpolated", -40.0,
+                             example='"0 mV"')
+    repolarisation: float = key("repolarisation: return by this fraction of the beat's own amplitude "
+                                "(0.9 gives APD90)", 0.9)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Probes:
+    """Variables at points, sampled into ``probes.csv``."""
+
+    points: dict[str, Point] = key("positions by name", example='{ P1 = ["0 mm", "0 mm", "0 mm"] }')
+    every: Time = key("sampling interval; a whole number of steps", example='"0.1 ms"')
+    variables: tuple[str, ...] = key("V, Iion, or states of the model", ("V",))
+    interpolate: bool = key("interpolate within the cell instead of taking the nearest node", False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Snapshots:
+    """Fields over time, into ``vm.vtkhdf``."""
+
+    every: Time = key("interval; a whole number of steps", example='"1 ms"')
+    variables: tuple[str, ...] = key("V, Iion, or states of the model", ("V",))
+    regions: tuple[int | str, ...] | None = key("only the cells of these regions; default: all", None)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Watch:
+    """What the run looks at while it steps."""
+
+    activation: Activation = key("activation, repolarisation and APD maps", factory=Activation)
+    probes: Probes | None = key("point probes", None)
+    snapshots: Snapshots | None = key("snapshots of fields", None)
+
+
+# --------------------------------------------------------------------------------- [backend] and [output]
+@dataclass(frozen=True, kw_only=True)
+class Backend:
+    """Who computes, and with which numbers."""
+
+    device: Literal["auto", "cpu"] = key("the device; 'auto' takes the best there is", "auto")
+    precision: Literal["fp64", "fp32"] = key("numbers of the membrane kernel", "fp64")
+    threads: int = key("CPU threads; 0 takes all cores this process may use", 0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Output:
+    """What is left behind."""
+
+    picture: bool = key("draw activation.png", True)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """A whole case file."""
+
+    mesh: CableMesh | SheetMesh | SlabMesh | FileMesh = key("where")
+    tissue: Tissue = key("how neighbours couple")
+    membrane: Membrane = key("what each point does")
+    time: TimeTable = key("how long")
+    stimulus: tuple[Stimulus, ...] = key("what is done to it", ())
+    solver: Solver = key("the linear solver", factory=Solver)
+    watch: Watch = key("what is looked at", factory=Watch)
+    backend: Backend = key("who computes", factory=Backend)
+    output: Output = key("what is left behind", factory=Output)
+    title: str = key("a line for pictures and reports", "")

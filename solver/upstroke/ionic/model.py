@@ -1,0 +1,80 @@
+"""The ionic model: checked, immutable equations, in an order in which they can be evaluated."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from upstroke.errors import Place
+from upstroke.ionic.expr import Expr
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """A number the user may change; ``unit`` as written in the file, "" where none is."""
+
+    name: str
+    value: float
+    unit: str = ""
+    place: Place = Place("")   # noqa: RUF009 - frozen
+
+
+@dataclass(frozen=True)
+class Flag:
+    """A named choice between variants, e.g. ENDO | EPI | MCELL; ``value`` is the chosen option."""
+
+    name: str
+    options: tuple[str, ...]
+    value: str
+
+
+@dataclass(frozen=True)
+class Definition:
+    """An intermediate quantity, ``name = expr``."""
+
+    name: str
+    expr: Expr
+    place: Place = Place("")   # noqa: RUF009
+
+
+@dataclass(frozen=True)
+class State:
+    """A quantity the membrane remembers.
+
+    ``rate`` is dX/dt (1/ms of the state's unit). Where it is affine in the state itself,
+    dX/dt = rate(X = 0) + slope X, ``slope`` holds d(rate)/dX, which is what Rush-Larsen needs; a gate written by
+    steady state and time constant also has ``steady`` (slope = -1/tau). ``store`` states have no rate: ``update``
+    is their value at the end of the step. ``lower`` and ``upper`` bound the stored value.
+    """
+
+    name: str
+    init: Expr
+    method: str                      # name in ionic.methods.METHODS
+    rate: Expr | None = None
+    slope: Expr | None = None
+    steady: Expr | None = None
+    update: Expr | None = None
+    lower: float | None = None
+    upper: float | None = None
+    unit: str = ""
+    place: Place = Place("")   # noqa: RUF009
+
+
+@dataclass(frozen=True)
+class Model:
+    """An ionic model: C_m dV/dt = -(Iion - Istim), ds/dt = f(V, s).
+
+    ``definitions`` are sorted: each uses only parameters, states, V, t, dt and definitions before it. States may
+    refer to any of them. Flags are resolved: equations hold no flag names.
+    """
+
+    name: str
+    file: str
+    header: dict[str, str] = field(default_factory=dict)      # Authors, Year, Title, Journal, DOI, Comment, ...
+    parameters: tuple[Parameter, ...] = ()
+    flags: tuple[Flag, ...] = ()
+    states: tuple[State, ...] = ()                            # without V
+    definitions: tuple[Definition, ...] = ()
+    v_init: Expr | None = None
+    v_method: str = "fe"
+    iion: Expr | None = None                                  # outward positive, uA/cm^2
+    traces: tuple[str, ...] = ()

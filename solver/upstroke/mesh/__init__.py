@@ -1,0 +1,27 @@
+"""Where it happens: meshes built from numbers or read from files, with regions, fibres and node sets."""
+
+from __future__ import annotations
+
+from upstroke.case.schema import CableMesh, FileMesh, SheetMesh, SlabMesh
+from upstroke.mesh.mesh import Mesh
+
+__all__ = ["Mesh", "build_mesh"]
+
+
+def build_mesh(section: CableMesh | SheetMesh | SlabMesh | FileMesh) -> Mesh:
+    """The mesh that a case's [mesh] table asks for, in cm, checked, with unit fibre directions.
+
+    Raises ``MeshError`` where the mesh is unusable; what the user should merely know is in ``Mesh.notes``.
+    """
+    from upstroke.mesh import build
+    from upstroke.mesh.fibres import with_directions
+    match section:
+        case CableMesh():
+            return build.build_cable(section)
+        case SheetMesh():
+            return with_directions(build.build_sheet(section), section.fibre, section.sheet)
+        case SlabMesh():
+            return with_directions(build.build_slab(section), section.fibre, section.sheet)
+        case FileMesh():
+            from upstroke.mesh.read import read_mesh     # meshio is slow to import and only needed here
+            return read_mesh(section)

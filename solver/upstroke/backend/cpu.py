@@ -1,0 +1,219 @@
+"""The CPU: compiled C on a team of threads.
+
+A backend knows no physics. It compiles source text, owns arrays, runs functions over ranges of nodes, and takes
+diffusion steps on matrices in CSR form.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import weakref
+from functools import cache
+from importlib import resources
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from upstroke.backend.compiler import compile_c, find_compiler
+from upstroke.errors import BackendError
+
+ALIGNMENT = 64   # bytes: a cache line and an AVX-512 register
+REAL = {"fp64": "double", "fp32": "float"}
+
+
+@cache
+def _load(source: str) -> ctypes.CDLL:
+    return ctypes.CDLL(str(compile_c(source)))
+
+
+def available_threads() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+class _Diffusion(ctypes.Structure):
+    """``diffusion`` of runtime.c."""
+
+    _fields_ = [
+        ("n", ctypes.c_long), ("row", ctypes.c_void_p), ("column", ctypes.c_void_p), ("A", ctypes.c_void_p),
+        ("K", ctypes.c_void_p), ("inverse_diagonal", ctypes.c_void_p), ("trace", ctypes.c_double),
+        ("dt", ctypes.c_double), ("tolerance", ctypes.c_double), ("max_iterations", ctypes.c_long),
+        ("past", ctypes.c_void_p * 3), ("weight", ctypes.c_double * 3),
+        ("x", ctypes.c_void_p), ("r", ctypes.c_void_p), ("p", ctypes.c_void_p), ("q", ctypes.c_void_p),
+        ("partial", ctypes.c_void_p), ("V", ctypes.c_void_p), ("iterations", ctypes.c_long),
+        ("residual", ctypes.c_double), ("team", ctypes.c_void_p),
+    ]
+
+
+class CpuBackend:
+    """Threads, arrays and compiled code of this machine.
+
+    Parameters
+    ----------
+    threads : number of threads; 0 takes all cores this process may use
+    precision : "fp64" or "fp32", the type of V and of the membrane's states
+
+    Raises
+    ------
+    BackendError where no C compiler is found
+    """
+
+    name = "cpu"
+
+    def __init__(self, threads: int = 0, precision: str = "fp64") -> None:
+        self.precision = precision
+        self.dtype: np.dtype[Any] = np.dtype(np.float64 if precision == "fp64" else np.float32)
+        text = resources.files(__package__).joinpath("runtime.c").read_text()
+        self._runtime = _load(f"typedef {REAL[precision]} real;\n{text}")
+        for function in ("team_open", "team_size", "team_close", "for_range", "diffuse_cg", "diffuse_explicit"):
+            if not hasattr(self._runtime, function):
+                raise BackendError("runtime.c", f"the compiled library lacks {function}", "empty the kernel cache")
+        self._runtime.team_open.restype = ctypes.c_void_p
+        self._runtime.for_range.restype = ctypes.c_long
+        self._team = ctypes.c_void_p(self._runtime.team_open(threads or available_threads()))
+        self.threads: int = self._runtime.team_size(self._team)
+        weakref.finalize(self, self._runtime.team_close, self._team)
+
+    def describe(self) -> dict[str, str | int]:
+        """What computes, for the manifest."""
+        return {"device": "cpu", "processor": _processor(), "threads": self.threads, "precision": self.precision,
+                "compiler": str(find_compiler())}
+
+    # ------------------------------------------------------------------------------------------ arrays
+    def zeros(self, *shape: int, dtype: DTypeLike = None) -> NDArray[Any]:
+        """A zeroed array, aligned to a cache line."""
+        dtype = np.dtype(dtype or self.dtype)
+        size = int(np.prod(shape)) * dtype.itemsize
+        buffer = np.zeros(size + ALIGNMENT, np.uint8)
+        start = -buffer.ctypes.data % ALIGNMENT
+        return buffer[start:start + size].view(dtype).reshape(shape)
+
+    def stride(self, n: int) -> int:
+        """Length of a row of a structure-of-arrays block of ``n`` nodes.
+
+        An odd number of cache lines, so that the rows of one node never fall into the same cache set.
+        """
+        per_line = ALIGNMENT // self.dtype.itemsize
+        lines = -(-n // per_line)
+        return (lines + 1 - lines % 2) * per_line
+
+    def to_host(self, array: NDArray[Any]) -> NDArray[Any]:
+        """The array in host memory; on the CPU, itself."""
+        return array
+
+    # ----------------------------------------------------------------------------------- compiled code
+    def library(self, source: str) -> ctypes.CDLL:
+        """Compile C source (cached on disk and in this process) and load it."""
+        return _load(source)
+
+    def for_range(self, function: Any, args: ctypes.Structure, n: int) -> int:
+        """Run ``long f(long begin, long end, const void *args)`` over [0, n) on all threads; OR of the results."""
+        pointer = ctypes.cast(function, ctypes.c_void_p)
+        return self._runtime.for_range(self._team, pointer, ctypes.byref(args), ctypes.c_long(n))
+
+    # --------------------------------------------------------------------------------------- diffusion
+    def implicit_diffusion(self, A: Any, K: Any, V: NDArray[Any], dt: float, tolerance: float,
+                           max_iterations: int) -> ImplicitDiffusion:
+        """Steps of A delta = -dt K V, V += delta; A and K in CSR form with one pattern."""
+        return ImplicitDiffusion(self, A, K, V, dt, tolerance, max_iterations)
+
+    def explicit_diffusion(self, K: Any, lumped_mass: NDArray[np.float64], V: NDArray[Any],
+                           dt: float) -> ExplicitDiffusion:
+        """Steps of V -= dt K V / m."""
+        return ExplicitDiffusion(self, K, lumped_mass, V, dt)
+
+
+class _CsrDiffusion:
+    """The arguments of a diffusion step, kept alive as long as the step is."""
+
+    def __init__(self, backend: CpuBackend, K: Any, V: NDArray[Any], dt: float) -> None:
+        n = K.shape[0]
+        self._backend = backend
+        self._row = np.ascontiguousarray(K.indptr, np.int64)
+        self._column = np.ascontiguousarray(K.indices, np.int32)
+        self._K = np.ascontiguousarray(K.data, np.float64)
+        self._q = backend.zeros(n, dtype=np.float64)
+        self._V = V
+        self._args = _Diffusion(n=n, row=self._row.ctypes.data, column=self._column.ctypes.data,
+                                K=self._K.ctypes.data, q=self._q.ctypes.data, V=V.ctypes.data, dt=dt,
+                                team=backend._team)
+
+
+class ExplicitDiffusion(_CsrDiffusion):
+    """Forward Euler with lumped mass."""
+
+    iterations = 0
+
+    def __init__(self, backend: CpuBackend, K: Any, lumped_mass: NDArray[np.float64], V: NDArray[Any],
+                 dt: float) -> None:
+        super().__init__(backend, K, V, dt)
+        self._inverse = 1.0 / lumped_mass
+        self._args.inverse_diagonal = self._inverse.ctypes.data
+
+    def step(self) -> None:
+        self._backend._runtime.diffuse_explicit(ctypes.byref(self._args))
+
+
+class ImplicitDiffusion(_CsrDiffusion):
+    """Conjugate gradients with a Jacobi preconditioner.
+
+    The guess is extrapolated from the increments of the last three steps, which follows a travelling wave and saves
+    about half of the iterations. ``iterations`` and ``residual`` (mV) tell of the last step.
+    """
+
+    WEIGHTS = ((0.0, 0.0, 0.0), (1.0, 0.0, 0.0), (2.0, -1.0, 0.0), (3.0, -3.0, 1.0))   # by steps known
+
+    def __init__(self, backend: CpuBackend, A: Any, K: Any, V: NDArray[Any], dt: float, tolerance: float,
+                 max_iterations: int) -> None:
+        super().__init__(backend, K, V, dt)
+        if not (np.array_equal(A.indptr, K.indptr) and np.array_equal(A.indices, K.indices)):
+            raise ValueError("A and K must share one sparsity pattern")
+        n = K.shape[0]
+        diagonal = A.diagonal()
+        self._A = np.ascontiguousarray(A.data, np.float64)
+        self._inverse = 1.0 / diagonal
+        self._work = [backend.zeros(n, dtype=np.float64) for _ in range(2)]
+        self._partial = backend.zeros(2 * (n // 512 + 1), dtype=np.float64)
+        self._increments = [backend.zeros(n, dtype=np.float64) for _ in range(4)]   # newest first; the last is next
+        self._steps = 0
+        self._args.A = self._A.ctypes.data
+        self._args.inverse_diagonal = self._inverse.ctypes.data
+        self._args.r, self._args.p = (w.ctypes.data for w in self._work)
+        self._args.partial = self._partial.ctypes.data
+        self._args.trace = diagonal.sum()
+        self._args.tolerance = tolerance
+        self._args.max_iterations = max_iterations
+
+    @property
+    def iterations(self) -> int:
+        return self._args.iterations
+
+    @property
+    def residual(self) -> float:
+        return float(np.sqrt(self._args.residual))
+
+    def step(self) -> None:
+        *past, x = self._increments
+        for k, increment in enumerate(past):
+            self._args.past[k] = increment.ctypes.data
+            self._args.weight[k] = self.WEIGHTS[min(self._steps, 3)][k]
+        self._args.x = x.ctypes.data
+        self._backend._runtime.diffuse_cg(ctypes.byref(self._args))
+        self._increments = [x, *past]
+        self._steps += 1
+
+
+@cache
+def _processor() -> str:
+    try:
+        with open("/proc/cpuinfo") as file:
+            for line in file:
+                if line.startswith("model name"):
+                    return line.split(":", 1)[1].strip()
+    except OSError:
+        pass
+    import platform
+
+    return platform.processor() or platform.machine()

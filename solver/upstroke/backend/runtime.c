@@ -1,0 +1,277 @@
+/* The CPU runtime: a team of threads, and the sparse linear algebra of the diffusion step.
+ *
+ * Knows arrays and matrices, no physics. `real` (the membrane's precision) is put in front by cpu.py; everything
+ * here is computed in double. Sums run over fixed blocks of ROWS rows and are added in block order, so results do
+ * not depend on the number of threads.
+ */
+#include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+
+#define ROWS 512          /* rows per block of a sum */
+#define NODES 256         /* nodes per block of a for_range */
+#define SPINS 4000        /* polls before a waiting thread gives up its core */
+
+/* ------------------------------------------------------------------------------------------- thread team */
+typedef void (*team_task)(int rank, int size, void *arg);
+
+typedef struct team {
+    int size;
+    pthread_t *threads;
+    pthread_mutex_t lock, busy;
+    pthread_cond_t wake;
+    team_task task;
+    void *arg;
+    atomic_int generation, working, arrived, sense;
+    int closing;
+} team;
+
+typedef struct { team *t; int rank; } member;
+
+static void relax(int *spins)
+{
+    if (++*spins > SPINS) sched_yield();
+}
+
+static void *member_main(void *arg)
+{
+    member m = *(member *)arg;
+    team *t = m.t;
+    free(arg);
+    int seen = 0;
+    for (;;) {
+        int spins = 0;
+        while (atomic_load(&t->generation) == seen && spins < SPINS) spins++;
+        if (atomic_load(&t->generation) == seen) {
+            pthread_mutex_lock(&t->lock);
+            while (atomic_load(&t->generation) == seen) pthread_cond_wait(&t->wake, &t->lock);
+            pthread_mutex_unlock(&t->lock);
+        }
+        seen = atomic_load(&t->generation);
+        if (t->closing) return NULL;
+        t->task(m.rank, t->size, t->arg);
+        atomic_fetch_sub(&t->working, 1);
+    }
+}
+
+team *team_open(int size)
+{
+    team *t = calloc(1, sizeof *t);
+    if (!t) return NULL;
+    pthread_mutex_init(&t->lock, NULL);
+    pthread_mutex_init(&t->busy, NULL);
+    pthread_cond_init(&t->wake, NULL);
+    t->threads = calloc((size_t)size, sizeof *t->threads);
+    t->size = 1;
+    for (int rank = 1; rank < size; rank++) {
+        member *m = malloc(sizeof *m);
+        m->t = t;
+        m->rank = rank;
+        if (pthread_create(&t->threads[rank], NULL, member_main, m)) {   /* the system gives no more: do with fewer */
+            free(m);
+            break;
+        }
+        t->size++;
+    }
+    return t;
+}
+
+static void team_wake(team *t)
+{
+    pthread_mutex_lock(&t->lock);
+    atomic_fetch_add(&t->generation, 1);
+    pthread_cond_broadcast(&t->wake);
+    pthread_mutex_unlock(&t->lock);
+}
+
+static void team_run(team *t, team_task task, void *arg)
+{
+    pthread_mutex_lock(&t->busy);
+    t->task = task;
+    t->arg = arg;
+    atomic_store(&t->working, t->size - 1);
+    atomic_store(&t->arrived, 0);
+    if (t->size > 1) team_wake(t);
+    task(0, t->size, arg);
+    int spins = 0;
+    while (atomic_load(&t->working)) relax(&spins);
+    pthread_mutex_unlock(&t->busy);
+}
+
+/* All members meet here; `sense` is the caller's own, starting at the team's. */
+static void team_barrier(team *t, int *sense)
+{
+    int next = !*sense, spins = 0;
+    if (atomic_fetch_add(&t->arrived, 1) == t->size - 1) {
+        atomic_store(&t->arrived, 0);
+        atomic_store(&t->sense, next);
+    } else {
+        while (atomic_load(&t->sense) != next) relax(&spins);
+    }
+    *sense = next;
+}
+
+int team_size(const team *t)
+{
+    return t->size;
+}
+
+void team_close(team *t)
+{
+    t->closing = 1;
+    team_wake(t);
+    for (int rank = 1; rank < t->size; rank++) pthread_join(t->threads[rank], NULL);
+    free(t->threads);
+    free(t);
+}
+
+/* ------------------------------------------------------------------------------ independent work on ranges */
+typedef long (*range_function)(long begin, long end, const void *args);
+typedef struct { range_function f; const void *args; long n; atomic_long next, status; } range_job;
+
+static void range_task(int rank, int size, void *arg)
+{
+    range_job *job = arg;
+    long status = 0, begin;
+    (void)rank, (void)size;
+    while ((begin = atomic_fetch_add(&job->next, NODES)) < job->n)
+        status |= job->f(begin, begin + NODES < job->n ? begin + NODES : job->n, job->args);
+    atomic_fetch_or(&job->status, status);
+}
+
+/* f over [0, n) in blocks taken by whichever thread is free; the OR of what the blocks return. */
+long for_range(team *t, range_function f, const void *args, long n)
+{
+    range_job job = {f, args, n, 0, 0};
+    team_run(t, range_task, &job);
+    return job.status;
+}
+
+/* ------------------------------------------------------------------------------------------- sparse algebra */
+typedef struct {
+    long n;                       /* rows */
+    const long *row;              /* (n + 1) start of each row */
+    const int *column;            /* (nnz) */
+    const double *A;              /* (nnz) M + theta dt K */
+    const double *K;              /* (nnz) stiffness, same pattern */
+    const double *inverse_diagonal;   /* (n) 1 / diag(A); explicit: 1 / lumped mass */
+    double trace;                 /* sum of diag(A) */
+    double dt, tolerance;         /* ms, mV */
+    long max_iterations;
+    const double *past[3];        /* (n) increments of the last steps, newest first */
+    double weight[3];             /* x starts as the weighted sum of these */
+    double *x, *r, *p, *q;        /* (n) x: the increment, out; the rest is work */
+    double *partial;              /* (2 * blocks) */
+    real *V;                      /* (n) mV */
+    long iterations;              /* out */
+    double residual;              /* out, mV */
+    team *t;
+} diffusion;
+
+static double total(const double *partial, long blocks)
+{
+    double sum = 0;
+    for (long b = 0; b < blocks; b++) sum += partial[b];
+    return sum;
+}
+
+#define EACH_BLOCK(d, first, last) \
+    for (long b = (first), begin = b * ROWS, end = begin + ROWS < (d)->n ? begin + ROWS : (d)->n; b < (last); \
+         b++, begin = b * ROWS, end = begin + ROWS < (d)->n ? begin + ROWS : (d)->n)
+
+/* One step of A delta = -dt K V by conjugate gradients with Jacobi preconditioner, then V += delta.
+ * Stops when sqrt(r.z / trace) <= tolerance: z = r / diag(A) is a voltage, the sum its volume-weighted RMS. */
+static void cg_task(int rank, int size, void *arg)
+{
+    diffusion *d = arg;
+    const long *row = d->row;
+    const int *column = d->column;
+    const double *A = d->A, *K = d->K, *inv = d->inverse_diagonal;
+    double *x = d->x, *r = d->r, *p = d->p, *q = d->q;
+    real *V = d->V;
+    long blocks = (d->n + ROWS - 1) / ROWS, first = blocks * rank / size, last = blocks * (rank + 1) / size;
+    double *rho_part = d->partial, *pq_part = d->partial + blocks;
+    int sense = atomic_load(&d->t->sense);
+
+    for (long i = first * ROWS; i < (last * ROWS < d->n ? last * ROWS : d->n); i++)
+        x[i] = d->weight[0] * d->past[0][i] + d->weight[1] * d->past[1][i] + d->weight[2] * d->past[2][i];
+    team_barrier(d->t, &sense);
+    EACH_BLOCK(d, first, last) {
+        double sum = 0;
+        for (long i = begin; i < end; i++) {
+            double Ax = 0, KV = 0;
+            for (long j = row[i]; j < row[i + 1]; j++) {
+                Ax += A[j] * x[column[j]];
+                KV += K[j] * (double)V[column[j]];
+            }
+            r[i] = -(Ax + d->dt * KV);
+            p[i] = r[i] * inv[i];
+            sum += r[i] * p[i];
+        }
+        rho_part[b] = sum;
+    }
+    team_barrier(d->t, &sense);
+    double rho = total(rho_part, blocks), stop = d->tolerance * d->tolerance * d->trace;
+    long iterations = 0;
+    while (rho > stop && iterations < d->max_iterations) {
+        iterations++;
+        EACH_BLOCK(d, first, last) {
+            double sum = 0;
+            for (long i = begin; i < end; i++) {
+                double Ap = 0;
+                for (long j = row[i]; j < row[i + 1]; j++) Ap += A[j] * p[column[j]];
+                q[i] = Ap;
+                sum += Ap * p[i];
+            }
+            pq_part[b] = sum;
+        }
+        team_barrier(d->t, &sense);
+        double alpha = rho / total(pq_part, blocks);
+        EACH_BLOCK(d, first, last) {
+            double sum = 0;
+            for (long i = begin; i < end; i++) {
+                x[i] += alpha * p[i];
+                r[i] -= alpha * q[i];
+                sum += r[i] * r[i] * inv[i];
+            }
+            rho_part[b] = sum;
+        }
+        team_barrier(d->t, &sense);
+        double next = total(rho_part, blocks), beta = next / rho;
+        rho = next;
+        for (long i = first * ROWS; i < (last * ROWS < d->n ? last * ROWS : d->n); i++)
+            p[i] = r[i] * inv[i] + beta * p[i];
+        team_barrier(d->t, &sense);
+    }
+    for (long i = first * ROWS; i < (last * ROWS < d->n ? last * ROWS : d->n); i++) V[i] = (real)(V[i] + x[i]);
+    if (rank == 0) {
+        d->iterations = iterations;
+        d->residual = rho / d->trace;         /* squared; NaN stays NaN */
+    }
+}
+
+void diffuse_cg(diffusion *d)
+{
+    team_run(d->t, cg_task, d);
+}
+
+/* V -= dt K V / m, the forward Euler step with lumped mass m. */
+static void explicit_task(int rank, int size, void *arg)
+{
+    diffusion *d = arg;
+    long begin = d->n * rank / size, end = d->n * (rank + 1) / size;
+    int sense = atomic_load(&d->t->sense);
+    for (long i = begin; i < end; i++) {
+        double KV = 0;
+        for (long j = d->row[i]; j < d->row[i + 1]; j++) KV += d->K[j] * (double)d->V[d->column[j]];
+        d->q[i] = d->dt * KV * d->inverse_diagonal[i];
+    }
+    team_barrier(d->t, &sense);
+    for (long i = begin; i < end; i++) d->V[i] = (real)(d->V[i] - d->q[i]);
+}
+
+void diffuse_explicit(diffusion *d)
+{
+    team_run(d->t, explicit_task, d);
+}

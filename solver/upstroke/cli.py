@@ -1,0 +1,133 @@
+"""The command ``upstroke``: parses, calls, prints errors; nothing else.
+
+Exit codes: 0 done, 2 the user's mistake, 1 anything else.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from upstroke import __version__
+from upstroke.errors import OutputError, UpstrokeError
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command line; the exit code."""
+    arguments = _parser().parse_args(argv)
+    try:
+        return arguments.verb(arguments)
+    except UpstrokeError as error:
+        print(error, file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 1
+    except BrokenPipeError:      # the reader (head, less) has gone
+        sys.stderr.close()
+        return 1
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    from upstroke.case import load_case
+    from upstroke.run import run
+
+    case = load_case(*arguments.case, overrides=arguments.set)
+    result = run(case, arguments.out, show_progress=not arguments.quiet)
+    print(result.report())
+    return 0
+
+
+def _check(arguments: argparse.Namespace) -> int:
+    from upstroke.case import load_case
+    from upstroke.check import check
+
+    print(check(load_case(*arguments.case, overrides=arguments.set)))
+    return 0
+
+
+def _models(arguments: argparse.Namespace) -> int:
+    from upstroke.ionic import describe, load_model, shipped_models
+
+    if arguments.plugins:
+        print("no plug-ins are shipped with this version", file=sys.stderr)
+        return 0
+    if arguments.name:
+        print(describe(load_model(arguments.name, arguments.flag)))
+        return 0
+    for model in shipped_models():
+        if arguments.names:
+            print(model.name)
+        else:
+            aliases = f" ({', '.join(model.aliases)})" if model.aliases else ""
+            print(f"{model.name + aliases:40} {model.title}")
+    return 0
+
+
+def _emit(arguments: argparse.Namespace) -> int:
+    from upstroke.codegen import generate
+    from upstroke.ionic import load_model
+
+    model = load_model(arguments.model, arguments.flag, methods=arguments.method or {})
+    kernel = generate(model, arguments.target, arguments.precision)
+    if arguments.output is None:
+        sys.stdout.write(kernel.source)
+        return 0
+    try:
+        arguments.output.write_text(kernel.source)
+    except OSError as error:
+        raise OutputError(str(arguments.output), f"cannot write: {error.strerror}", "choose another --output") \
+            from error
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="upstroke", description="Solver for excitable tissue and cables.")
+    parser.add_argument("--version", action="version", version=f"upstroke {__version__}")
+    verbs = parser.add_subparsers(title="verbs", required=True, metavar="VERB")
+
+    def add_case(verb: argparse.ArgumentParser) -> None:
+        verb.add_argument("case", metavar="CASE", nargs="+", type=Path,
+                          help="a folder with case.toml, or a case file; several are merged, later ones win")
+        verb.add_argument("--set", metavar="KEY=VALUE", action="append", default=[],
+                          help='change a key of the case, for example --set time.dt="0.01 ms"')
+
+    def add_model(verb: argparse.ArgumentParser) -> None:
+        verb.add_argument("--flag", metavar="FLAG", action="append", default=[],
+                          help="a variant of the model, for example EPI")
+
+    verb = verbs.add_parser("run", help="run a case", description="Run a case and leave a run directory.")
+    add_case(verb)
+    verb.add_argument("--out", metavar="DIR", type=Path, help="the run directory (default: runs/<case>)")
+    verb.add_argument("--quiet", action="store_true", help="no progress bar")
+    verb.set_defaults(verb=_run)
+
+    verb = verbs.add_parser("check", help="check a case without running it",
+                            description="Check a case and print it resolved, with node count, stability limits and "
+                                        "estimates of memory and time.")
+    add_case(verb)
+    verb.set_defaults(verb=_check)
+
+    verb = verbs.add_parser("models", help="list the ionic models, or describe one")
+    verb.add_argument("name", metavar="NAME", nargs="?", help="a model to describe: a name or a .model file")
+    verb.add_argument("--names", action="store_true", help="names only, one per line")
+    verb.add_argument("--plugins", action="store_true", help="plug-ins instead of models")
+    add_model(verb)
+    verb.set_defaults(verb=_models)
+
+    verb = verbs.add_parser("emit", help="print the kernel of a model as source text",
+                            description="Print a complete source of a model's kernel, which cc or nvcc compiles as "
+                                        "it stands.")
+    verb.add_argument("model", metavar="MODEL", help="a model's name, or a .model file")
+    verb.add_argument("--target", choices=("c", "cuda"), required=True)
+    verb.add_argument("--precision", choices=("fp64", "fp32", "mixed"), default="fp64")
+    verb.add_argument("--method", metavar="METHOD", help="integration method for all states")
+    verb.add_argument("--output", "-o", metavar="FILE", type=Path, help="write to a file")
+    add_model(verb)
+    verb.set_defaults(verb=_emit)
+    return parser
+
+
+__all__ = ["main"]

@@ -1,0 +1,110 @@
+"""The main job: a case in, results out. Read `run` downwards."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from time import perf_counter
+from types import ModuleType
+from typing import Any
+
+from upstroke.backend import Backend, open_backend
+from upstroke.case import Case, load_case
+from upstroke.codegen import Kernel, generate
+from upstroke.ionic import initial_state, load_model
+from upstroke.ionic.model import Model
+from upstroke.mesh import build_mesh
+from upstroke.mesh.mesh import Mesh
+from upstroke.observe import open_watchers
+from upstroke.output import open_output
+from upstroke.progress import progress
+from upstroke.protocol import schedule
+from upstroke.result import Result
+from upstroke.space import Operator, discretise
+from upstroke.step import State, Stepper
+
+
+@dataclass(frozen=True, eq=False)
+class Setup:
+    """Everything a run needs, built and checked, before the first step."""
+
+    case: Case
+    backend: Backend
+    mesh: Mesh
+    operator: Operator
+    model: Model
+    kernel: Kernel
+    state: State
+    stepper: Stepper
+    seconds: dict[str, float]      # what each part of the set-up took
+
+
+def prepare(case: Case) -> Setup:
+    """Build and check all that `case` asks for; nothing is written and no step is taken."""
+    clock = _Clock()
+    backend = open_backend(case.backend.device, case.backend.threads, case.backend.precision)
+    clock("backend")
+    mesh = build_mesh(case.mesh)                                            # where
+    clock("mesh")
+    operator = discretise(mesh, case.tissue)                                # how neighbours couple
+    clock("operator")
+    membrane = case.membrane                                                # what each node does
+    model = load_model(membrane.model, membrane.flags, membrane.parameters, membrane.method)
+    kernel = generate(model, "c", case.backend.precision)
+    state = State(kernel, initial_state(model, membrane.initial), mesh.n_points, backend)
+    clock("membrane")
+    stimuli = schedule(case.stimulus, mesh, case.tissue.surface_to_volume, case.time.dt)   # what is done to it
+    stepper = Stepper(operator, kernel, state, case.time, case.solver, case.tissue.capacitance, stimuli, backend)
+    clock("compile")
+    return Setup(case, backend, mesh, operator, model, kernel, state, stepper, clock.seconds)
+
+
+def run(case: Case | str | Path | dict[str, Any], out: str | Path | None = None, *, overrides: tuple[str, ...] = (),
+        show_progress: bool = False) -> Result:
+    """Run a case and leave a run directory.
+
+    Parameters
+    ----------
+    case : a case, a path of a case file or folder, or the tables of a case as a dictionary
+    out : the run directory; by default runs/<name of the case>, numbered where that exists
+    overrides : "table.key=value" changes of the case, as after ``--set``
+    show_progress : draw a progress bar on stderr
+
+    Raises
+    ------
+    UpstrokeError: what is wrong, where, and what to do; results written until then stay readable
+    """
+    if not isinstance(case, Case):
+        case = load_case(case, overrides=overrides)
+    setup = prepare(case)
+    output = open_output(setup, out)                                        # from here on, files exist
+    dt, stepper = case.time.dt, setup.stepper
+    watchers = open_watchers(case.watch, setup.mesh, setup.state, setup.backend, dt, output.directory,
+                             steps=stepper.n_steps, series=output.series)
+    with output.closing(watchers, stepper):                                 # also on Ctrl-C and on errors
+        for n in progress(stepper.steps(), stepper.n_steps, dt, setup.mesh.n_points, show_progress):
+            watchers.see(n, n * dt)
+    return output.result()
+
+
+class _Clock:
+    """Seconds between calls, by name."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+        self._last = perf_counter()
+
+    def __call__(self, name: str) -> None:
+        now = perf_counter()
+        self.seconds[name], self._last = now - self._last, now
+
+
+class _CallableModule(ModuleType):
+    """`upstroke.run` names this module and its main function: calling the one calls the other."""
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Result:
+        return run(*args, **kwargs)
+
+
+sys.modules[__name__].__class__ = _CallableModule

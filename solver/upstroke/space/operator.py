@@ -1,0 +1,61 @@
+"""How neighbours couple: the matrices of M dV/dt = -K V."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+
+@dataclass(frozen=True, eq=False)
+class Operator:
+    """The discrete diffusion operator, M dV/dt = -K V.
+
+    Attributes
+    ----------
+    mass : (n, n) CSR, cm^d, the mass matrix M (diagonal where lumped), on the pattern of ``stiffness``
+    stiffness : (n, n) CSR, cm^d/ms, symmetric, rows sum to zero
+    lumped_mass : (n,) cm^d, row sums of M: the volume that belongs to each node
+    is_lumped : M is diagonal
+    """
+
+    mass: sparse.csr_array
+    stiffness: sparse.csr_array
+    lumped_mass: NDArray[np.float64]
+    is_lumped: bool
+
+    @property
+    def n(self) -> int:
+        return len(self.lumped_mass)
+
+    def implicit_matrix(self, theta_dt: float) -> sparse.csr_array:
+        """A = M + theta dt K, on the pattern of K."""
+        A = self.stiffness.copy()
+        A.data = self.mass.data + theta_dt * self.stiffness.data
+        return A
+
+    @cached_property
+    def largest_eigenvalue(self) -> float:
+        """lambda_max of M_lumped^-1 K in 1/ms, from above: Lanczos to 1e-3, or Gershgorin where that is as tight."""
+        scale = sparse.diags_array(1.0 / np.sqrt(self.lumped_mass))
+        B = sparse.csr_array(scale @ self.stiffness @ scale)
+        gershgorin = float(abs(B).sum(axis=1).max())
+        if self.n < 3 or gershgorin == 0.0:
+            return gershgorin
+        from scipy.sparse.linalg import ArpackNoConvergence, eigsh
+
+        start = np.random.default_rng(0).standard_normal(self.n)
+        try:
+            top = float(eigsh(B, k=1, which="LA", tol=1e-3, v0=start, return_eigenvectors=False)[0])
+        except ArpackNoConvergence:
+            return gershgorin
+        return min(gershgorin, 1.001 * top)
+
+    @property
+    def explicit_limit(self) -> float:
+        """Largest stable step of forward Euler with lumped mass, dt = 2 / lambda_max, ms."""
+        top = self.largest_eigenvalue
+        return 2.0 / top if top > 0 else np.inf

@@ -1,0 +1,70 @@
+"""The diffusion step: M dV/dt = -K V over a whole or a half step.
+
+A scheme is an entry of SCHEMES with its declared order; a new one needs nothing else to be chosen from a case and to
+have its order measured by the tests.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from upstroke.backend import Backend
+from upstroke.case.schema import Solver
+from upstroke.errors import CaseError
+from upstroke.space.operator import Operator
+from upstroke.step.state import State
+
+
+@dataclass(frozen=True)
+class Scheme:
+    """A time scheme: its order, and theta of (M + theta dt K) delta = -dt K V; theta = 0 is explicit."""
+
+    order: int
+    theta: float
+
+
+SCHEMES = {
+    "explicit": Scheme(order=1, theta=0.0),
+    "crank_nicolson": Scheme(order=2, theta=0.5),
+    "backward_euler": Scheme(order=1, theta=1.0),
+}
+
+
+class Diffusion(Protocol):
+    """One diffusion step; ``iterations`` of the linear solver in the last one."""
+
+    iterations: int
+
+    def step(self) -> None: ...
+
+
+class NoDiffusion:
+    """Nodes without neighbours, or tissue that does not conduct."""
+
+    iterations = 0
+
+    def step(self) -> None:
+        pass
+
+
+def make_diffusion(scheme: str, operator: Operator, state: State, dt: float, solver: Solver,
+                   backend: Backend) -> Diffusion:
+    """The diffusion step of length ``dt`` (ms) on ``state.V``.
+
+    Raises
+    ------
+    CaseError where an explicit step is longer than 2 / lambda_max
+    """
+    if not operator.stiffness.data.any():
+        return NoDiffusion()
+    theta = SCHEMES[scheme].theta
+    if theta == 0.0:
+        limit = operator.explicit_limit
+        if dt > limit:
+            raise CaseError("time.dt", f"a diffusion step of {dt:g} ms is unstable with diffusion = \"explicit\": the "
+                            f"limit of this mesh is {limit:.4g} ms", "take a smaller dt, or diffusion = "
+                            "\"crank_nicolson\"")
+        return backend.explicit_diffusion(operator.stiffness, operator.lumped_mass, state.V, dt)
+    return backend.implicit_diffusion(operator.implicit_matrix(theta * dt), operator.stiffness, state.V, dt,
+                                      solver.tolerance, solver.max_iterations)

@@ -4,19 +4,27 @@ The loader, the error messages and the reference page (``docs/case_reference.md`
 classes, so a key exists in one place only. A field's type says what is accepted:
 
 * ``Annotated[float, Quantity(kind)]`` a quantity written with its unit; stored in the internal unit of its kind
-* ``Literal[...]`` one of the given words; ``tuple[T, T, T]`` exactly three; ``tuple[T, ...]`` one or more
+* ``Literal[...]`` one of the given words; ``tuple[T, T, T]`` exactly three; ``tuple[T, ...]`` any number, unless
+  ``Annotated[..., Count(low, high)]`` says how many
 * a dataclass: a table; ``tuple[dataclass, ...]``: an array of tables (a single table is accepted for one)
 * a union of dataclasses: a table whose ``kind`` chooses the class
-* ``Path``: a file, relative to the case file's folder
+* ``Path``: a file, relative to the case file's folder; ``Annotated[str, FileIfSuffix(s)]``: a name, or a file
+  where it ends with ``s``
+* ``must`` of a key: bounds of its numbers, such as "> 0", in the internal unit
+
+What types cannot say (one key against another) is in ``rules.py``.
 
 Internal units: cm, ms, mV, uA/cm^2, mS/cm, uF/cm^2 (``upstroke.units``).
 """
+# ruff: noqa: RUF009   (key() makes a dataclass field: that is what defaults are for)
 
 from __future__ import annotations
 
 from dataclasses import MISSING, dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal
+
+from upstroke.errors import Place
 
 
 @dataclass(frozen=True)
@@ -26,9 +34,24 @@ class Quantity:
     kind: str
 
 
-def key(doc: str, default: Any = MISSING, *, example: str = "", factory: Any = MISSING) -> Any:
-    """A key of a table: its one-line documentation, its default, and an accepted example as TOML text."""
-    return field(default=default, default_factory=factory, metadata={"doc": doc, "example": example})
+@dataclass(frozen=True)
+class Count:
+    """Marks an array by how many values it takes; ``high`` 0 means no limit."""
+
+    low: int
+    high: int = 0
+
+
+@dataclass(frozen=True)
+class FileIfSuffix:
+    """Marks text that is a file's path, relative to the case file, where it ends with ``suffix``."""
+
+    suffix: str
+
+
+def key(doc: str, default: Any = MISSING, *, example: str = "", must: str = "", factory: Any = MISSING) -> Any:
+    """A key of a table: its one-line documentation, its default, an accepted example as TOML text, its bounds."""
+    return field(default=default, default_factory=factory, metadata={"doc": doc, "example": example, "must": must})
 
 
 Length = Annotated[float, Quantity("length")]
@@ -39,7 +62,10 @@ SurfaceToVolume = Annotated[float, Quantity("surface_to_volume")]
 Capacitance = Annotated[float, Quantity("capacitance")]
 CurrentDensity = Annotated[float, Quantity("current_density")]
 VolumeCurrent = Annotated[float, Quantity("volume_current")]
-Point = tuple[Length, ...]
+Point = Annotated[tuple[Length, ...], Count(1, 3)]
+Conductivities = Annotated[tuple[Conductivity, ...], Count(1, 3)]
+Names = Annotated[tuple[str, ...], Count(1)]
+Regions = Annotated[tuple[int | str, ...], Count(1)]
 Direction = tuple[float, float, float]
 
 
@@ -48,8 +74,9 @@ Direction = tuple[float, float, float]
 class CableMesh:
     """A straight cable of segments along x, from ``origin``."""
 
-    length: Length = key("length of the cable", example='"20 mm"')
-    dx: Length = key("length of a segment; adjusted down so that segments fill the cable", example='"0.1 mm"')
+    length: Length = key("length of the cable", example='"20 mm"', must="> 0")
+    dx: Length = key("length of a segment; adjusted down so that segments fill the cable",
+                     example='"0.1 mm"', must="> 0")
     kind: Literal["cable"] = key("a cable", "cable")
     origin: tuple[Length, Length, Length] = key("position of the first node", (0.0, 0.0, 0.0))
 
@@ -58,8 +85,9 @@ class CableMesh:
 class SheetMesh:
     """A rectangle of triangles in the x-y plane, from ``origin``."""
 
-    size: tuple[Length, Length] = key("extent along x and y", example='["20 mm", "7 mm"]')
-    dx: Length | tuple[Length, Length] = key("resolution, one for both axes or one per axis", example='"0.2 mm"')
+    size: tuple[Length, Length] = key("extent along x and y", example='["20 mm", "7 mm"]', must="> 0")
+    dx: Length | tuple[Length, Length] = key(
+        "resolution, one for both axes or one per axis", example='"0.2 mm"', must="> 0")
     kind: Literal["sheet"] = key("a rectangle", "sheet")
     origin: tuple[Length, Length, Length] = key("position of the corner nearest to minus infinity", (0.0, 0.0, 0.0))
     fibre: Direction | None = key("fibre direction, normalised", None, example="[1, 0, 0]")
@@ -70,9 +98,10 @@ class SheetMesh:
 class SlabMesh:
     """A box of tetrahedra (six per cube, all cubes alike), from ``origin``."""
 
-    size: tuple[Length, Length, Length] = key("extent along x, y and z", example='["20 mm", "7 mm", "3 mm"]')
+    size: tuple[Length, Length, Length] = key(
+        "extent along x, y and z", example='["20 mm", "7 mm", "3 mm"]', must="> 0")
     dx: Length | tuple[Length, Length, Length] = key(
-        "resolution, one for all axes or one per axis", example='"0.2 mm"')
+        "resolution, one for all axes or one per axis", example='"0.2 mm"', must="> 0")
     kind: Literal["slab"] = key("a box", "slab")
     origin: tuple[Length, Length, Length] = key("position of the corner nearest to minus infinity", (0.0, 0.0, 0.0))
     fibre: Direction | None = key("fibre direction, normalised", None, example="[1, 0, 0]")
@@ -101,26 +130,29 @@ class FileMesh:
 class ConductivityTable:
     """Conductivities along fibre, sheet and normal: one value (isotropic), two (along, across) or three."""
 
-    monodomain: tuple[Conductivity, ...] | None = key("monodomain values, instead of the two below", None,
-                                                      example='["1.33 mS/cm", "0.176 mS/cm"]')
-    intracellular: tuple[Conductivity, ...] | None = key("intracellular values", None,
-                                                         example='["0.17 S/m", "0.019 S/m"]')
-    extracellular: tuple[Conductivity, ...] | None = key(
+    monodomain: Conductivities | None = key("monodomain values, instead of the two below", None,
+                                             example='["1.33 mS/cm", "0.176 mS/cm"]', must="> 0")
+    intracellular: Conductivities | None = key("intracellular values", None,
+                                                example='["0.17 S/m", "0.019 S/m"]', must="> 0")
+    extracellular: Conductivities | None = key(
         "extracellular values; the monodomain value is i e / (i + e), axis by axis", None,
-        example='["0.62 S/m", "0.24 S/m"]')
-    regions: tuple[int | str, ...] | None = key("tags or names of the regions meant; default: all that no other "
-                                                "table names", None)
+        example='["0.62 S/m", "0.24 S/m"]', must="> 0")
+    regions: Regions | None = key("tags or names of the regions meant; default: all that no other table names", None,
+                                  example='[1, "septum"]')
 
 
 @dataclass(frozen=True, kw_only=True)
 class Tissue:
     """How neighbours couple: M dV/dt = -K V with diffusivity sigma / (beta C_m)."""
 
-    conductivity: tuple[ConductivityTable, ...] = key("conductivities, one table per group of regions")
-    surface_to_volume: SurfaceToVolume = key("beta, membrane surface per tissue volume", example='"140 /mm"')
-    capacitance: Capacitance = key("C_m, membrane capacitance per area", 1.0, example='"1 uF/cm^2"')
+    conductivity: Annotated[tuple[ConductivityTable, ...], Count(1)] = key(
+        "conductivities, one table per group of regions")
+    surface_to_volume: SurfaceToVolume = key("beta, membrane surface per tissue volume", example='"140 /mm"',
+                                             must="> 0")
+    capacitance: Capacitance = key("C_m, membrane capacitance per area", 1.0, example='"1 uF/cm^2"', must="> 0")
     mass: Literal["lumped", "consistent"] | float = key(
-        "mass matrix: 'lumped', 'consistent', or a number w for w lumped + (1 - w) consistent", "lumped")
+        "mass matrix: 'lumped', 'consistent', or a number w for w lumped + (1 - w) consistent", "lumped",
+        must="> -0.5 and <= 1")
 
 
 # -------------------------------------------------------------------------------------------- [membrane]
@@ -128,7 +160,8 @@ class Tissue:
 class Membrane:
     """What each node does: an ionic model, its parameters and its initial state."""
 
-    model: str = key("a shipped model's name, or the path of a .model file", example='"tenTusscherPanfilov"')
+    model: Annotated[str, FileIfSuffix(".model")] = key(
+        "a shipped model's name, or the path of a .model file", example='"tenTusscherPanfilov"')
     flags: tuple[str, ...] = key("variants of the model", (), example='["EPI"]')
     parameters: dict[str, float | str] = key(
         "parameters by name: a value in the model's unit, or a change of its default: '-62%', '*0.38', '+0.1'",
@@ -144,13 +177,13 @@ class Membrane:
 class TimeTable:
     """How long and by which steps."""
 
-    end: Time = key("duration of the run; a whole number of steps", example='"40 ms"')
-    dt: Time = key("time step", example='"0.02 ms"')
+    end: Time = key("duration of the run; a whole number of steps", example='"40 ms"', must="> 0")
+    dt: Time = key("time step", example='"0.02 ms"', must="> 0")
     splitting: Literal["godunov", "strang"] = key(
         "order 1: reaction, diffusion; order 2: half diffusion, reaction, half diffusion", "godunov")
     diffusion: Literal["explicit", "crank_nicolson", "backward_euler"] = key(
         "time scheme of the diffusion", "crank_nicolson")
-    reaction_steps: int = key("reaction steps in one time step", 1)
+    reaction_steps: int = key("reaction steps in one time step", 1, must=">= 1")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -158,8 +191,8 @@ class Solver:
     """The linear solver of the implicit diffusion schemes: conjugate gradients, Jacobi preconditioner."""
 
     tolerance: Voltage = key("stop when the volume-weighted RMS of the preconditioned residual is below this", 1e-6,
-                             example='"1e-6 mV"')
-    max_iterations: int = key("iterations after which the run stops with an error", 500)
+                             example='"1e-6 mV"', must="> 0")
+    max_iterations: int = key("iterations after which the run stops with an error", 500, must=">= 1")
 
 
 # -------------------------------------------------------------------------------------------- [[stimulus]]
@@ -176,7 +209,7 @@ class Sphere:
     """All nodes within ``radius`` of ``centre``."""
 
     centre: Point = key("centre; one, two or three coordinates", example='["0 mm", "0 mm", "0 mm"]')
-    radius: Length = key("radius", example='"2 mm"')
+    radius: Length = key("radius", example='"2 mm"', must="> 0")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -190,10 +223,11 @@ class Stimulus:
     current: CurrentDensity | None = key("strength per membrane area", None, example='"35.7 uA/cm^2"')
     volume_current: VolumeCurrent | None = key("strength per tissue volume, instead; divided by beta", None,
                                                example='"50000 uA/cm^3"')
-    start: Time = key("start of the first pulse", 0.0, example='"0 ms"')
-    duration: Time = key("duration of a pulse", example='"2 ms"')
-    period: Time | None = key("time from start to start; needed where count > 1", None, example='"500 ms"')
-    count: int = key("number of pulses", 1)
+    start: Time = key("start of the first pulse", 0.0, example='"0 ms"', must=">= 0")
+    duration: Time = key("duration of a pulse", example='"2 ms"', must="> 0")
+    period: Time | None = key("time from start to start; needed where count > 1", None, example='"500 ms"',
+                              must="> 0")
+    count: int = key("number of pulses", 1, must=">= 1")
     name: str = key("what messages call it", "")
 
 
@@ -205,7 +239,7 @@ class Activation:
     threshold: Voltage = key("activation: upward crossing of this voltage, interpolated", -40.0,
                              example='"0 mV"')
     repolarisation: float = key("repolarisation: return by this fraction of the beat's own amplitude "
-                                "(0.9 gives APD90)", 0.9)
+                                "(0.9 gives APD90)", 0.9, must="> 0 and < 1")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -213,8 +247,8 @@ class Probes:
     """Variables at points, sampled into ``probes.csv``."""
 
     points: dict[str, Point] = key("positions by name", example='{ P1 = ["0 mm", "0 mm", "0 mm"] }')
-    every: Time = key("sampling interval; a whole number of steps", example='"0.1 ms"')
-    variables: tuple[str, ...] = key("V, Iion, or states of the model", ("V",))
+    every: Time = key("sampling interval; a whole number of steps", example='"0.1 ms"', must="> 0")
+    variables: Names = key("V, Iion, or states of the model", ("V",))
     interpolate: bool = key("interpolate within the cell instead of taking the nearest node", False)
 
 
@@ -222,9 +256,9 @@ class Probes:
 class Snapshots:
     """Fields over time, into ``vm.vtkhdf``."""
 
-    every: Time = key("interval; a whole number of steps", example='"1 ms"')
-    variables: tuple[str, ...] = key("V, Iion, or states of the model", ("V",))
-    regions: tuple[int | str, ...] | None = key("only the cells of these regions; default: all", None)
+    every: Time = key("interval; a whole number of steps", example='"1 ms"', must="> 0")
+    variables: Names = key("V, Iion, or states of the model", ("V",))
+    regions: Regions | None = key("only the cells of these regions; default: all", None)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -243,7 +277,7 @@ class Backend:
 
     device: Literal["auto", "cpu"] = key("the device; 'auto' takes the best there is", "auto")
     precision: Literal["fp64", "fp32"] = key("numbers of the membrane kernel", "fp64")
-    threads: int = key("CPU threads; 0 takes all cores this process may use", 0)
+    threads: int = key("CPU threads; 0 takes all cores this process may use", 0, must=">= 0")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -267,3 +301,10 @@ class Case:
     backend: Backend = key("who computes", factory=Backend)
     output: Output = key("what is left behind", factory=Output)
     title: str = key("a line for pictures and reports", "")
+    places: dict[str, Place] = field(default_factory=dict, compare=False, repr=False)   # no key: where each came from
+
+    def where(self, path: str) -> Place:
+        """Where ``path`` ("stimulus.0.box") was written, for messages; for a default, where its table was."""
+        while path and path not in self.places:
+            path = path.rpartition(".")[0]
+        return self.places.get(path, Place("case"))

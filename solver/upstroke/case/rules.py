@@ -1,0 +1,191 @@
+"""What a case must fulfil beyond the types of its keys: one key against another.
+
+A rule names the tables and keys it looks at. It runs once those keys have valid values, whatever else is wrong.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from upstroke.case.schema import (
+    Box,
+    Case,
+    ConductivityTable,
+    FileMesh,
+    Probes,
+    SheetMesh,
+    SlabMesh,
+    Snapshots,
+    Stimulus,
+    TimeTable,
+    Tissue,
+    Watch,
+)
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """What is wrong with a key (its path from the rule's table), and what to do."""
+
+    key: tuple[str | int, ...]
+    what: str
+    remedy: str = ""
+
+
+Check = Callable[..., Iterator[Mistake]]
+
+
+@dataclass(frozen=True)
+class Rule:
+    tables: tuple[type, ...]
+    keys: tuple[str, ...]
+    check: Check
+
+
+RULES: list[Rule] = []
+
+
+def rule(tables: type | tuple[type, ...], *keys: str) -> Callable[[Check], Check]:
+    """Registers a check of some keys of a table (or of several classes of table); it is called with their values."""
+    def register(check: Check) -> Check:
+        RULES.append(Rule(tables if isinstance(tables, tuple) else (tables,), keys, check))
+        return check
+    return register
+
+
+# --------------------------------------------------------------------------------------------------- mesh
+@rule((SheetMesh, SlabMesh, FileMesh), "fibre", "sheet")
+def fibre_and_sheet(fibre: Any, sheet: Any) -> Iterator[Mistake]:
+    if isinstance(fibre, tuple) and not any(fibre):
+        yield Mistake(("fibre",), "a direction of length 0", "for example fibre = [1, 0, 0]")
+    if isinstance(sheet, tuple) and not any(sheet):
+        yield Mistake(("sheet",), "a direction of length 0", "for example sheet = [0, 1, 0]")
+    elif isinstance(fibre, tuple) and isinstance(sheet, tuple) and any(fibre):
+        f, s = ([x / math.hypot(*v) for x in v] for v in (fibre, sheet))
+        if abs(sum(a * b for a, b in zip(f, s, strict=True))) > 1.0 - 1e-12:
+            yield Mistake(("sheet",), "is parallel to the fibre", "give a direction that lies across it")
+
+
+@rule((SheetMesh, SlabMesh), "fibre", "sheet")
+def sheet_needs_fibre(fibre: Any, sheet: Any) -> Iterator[Mistake]:
+    if sheet is not None and fibre is None:
+        yield Mistake(("sheet",), "a sheet direction without a fibre direction", "add fibre = [1, 0, 0]")
+
+
+# ------------------------------------------------------------------------------------------------- tissue
+@rule(ConductivityTable, "monodomain", "intracellular", "extracellular")
+def one_way_to_give_conductivity(mono: Any, intra: Any, extra: Any) -> Iterator[Mistake]:
+    if mono is not None and (intra is not None or extra is not None):
+        yield Mistake(("monodomain",), "given together with intracellular or extracellular", "keep one of the two ways")
+    elif mono is None and intra is None and extra is None:
+        yield Mistake((), "no conductivity given", "add monodomain, or intracellular and extracellular")
+    elif mono is None and (intra is None or extra is None):
+        there, lacking = ("intracellular", "extracellular") if extra is None else ("extracellular", "intracellular")
+        yield Mistake((there,), f"given without {lacking}", f"add {lacking}, or give monodomain values instead")
+    elif mono is None and len(intra) != len(extra):
+        yield Mistake(("extracellular",), f"{len(extra)} values, but intracellular has {len(intra)}",
+                      "give the same number: 1 (isotropic), 2 (along, across) or 3 (fibre, sheet, normal)")
+
+
+@rule(Tissue, "conductivity")
+def regions_have_one_conductivity(tables: Sequence[ConductivityTable]) -> Iterator[Mistake]:
+    first: dict[int | str | None, int] = {}
+    for number, table in enumerate(tables):
+        for region in table.regions or (None,):
+            if first.setdefault(region, number) != number or (table.regions or ()).count(region) > 1:
+                if region is None:
+                    yield Mistake(("conductivity", number), "a second table without regions",
+                                  "only one table may stand for all the others; add regions to this one")
+                else:
+                    yield Mistake(("conductivity", number, "regions"), f"names region {region!r} a second time",
+                                  "name each region once")
+                    break
+
+
+# --------------------------------------------------------------------------------------------------- time
+def whole_steps(key: tuple[str | int, ...], value: float, dt: float) -> Iterator[Mistake]:
+    """``value`` must be a whole number (at least 1) of ``dt``, to 1e-9 relative."""
+    steps = round(value / dt)
+    if steps >= 1 and abs(value - steps * dt) <= 1e-9 * value:
+        return
+    below = math.floor(value / dt)
+    good = [f'"{n * dt:.12g} ms"' for n in (below, below + 1) if n >= 1]
+    yield Mistake(key, f"{value:.12g} ms is not a whole number of steps of {dt:.12g} ms", f"use {' or '.join(good)}")
+
+
+@rule(TimeTable, "end", "dt")
+def end_is_whole_steps(end: float, dt: float) -> Iterator[Mistake]:
+    yield from whole_steps(("end",), end, dt)
+
+
+@rule(Case, "time", "watch")
+def intervals_are_whole_steps(time: TimeTable, watch: Watch) -> Iterator[Mistake]:
+    for name, watcher in (("probes", watch.probes), ("snapshots", watch.snapshots)):
+        if watcher is not None:
+            yield from whole_steps(("watch", name, "every"), watcher.every, time.dt)
+
+
+@rule(Case, "time", "tissue")
+def explicit_needs_lumped(time: TimeTable, tissue: Tissue) -> Iterator[Mistake]:
+    if time.diffusion == "explicit" and tissue.mass not in ("lumped", 1.0):
+        yield Mistake(("time", "diffusion"), f"\"explicit\" needs the lumped mass, but tissue.mass is {tissue.mass!r}",
+                      'set tissue.mass = "lumped", or diffusion = "crank_nicolson"')
+
+
+# ----------------------------------------------------------------------------------------------- stimulus
+@rule(Box, "min", "max")
+def box_corners(low: Sequence[float], high: Sequence[float]) -> Iterator[Mistake]:
+    if len(low) != len(high):
+        yield Mistake(("max",), f"{len(high)} coordinates, but min has {len(low)}", "give both corners alike")
+        return
+    for axis, a, b in zip("xyz", low, high, strict=False):
+        if a > b:
+            yield Mistake(("max",), f"lies below min along {axis} ({b:.12g} cm < {a:.12g} cm)", "swap the two")
+
+
+@rule(Stimulus, "box", "sphere", "nodes", "region")
+def one_place(*places: Any) -> Iterator[Mistake]:
+    names = ("box", "sphere", "nodes", "region")
+    given = [name for name, place in zip(names, places, strict=True) if place is not None]
+    if not given:
+        yield Mistake((), "says not where", "add one of box, sphere, nodes, region")
+    elif len(given) > 1:
+        yield Mistake((given[1],), f"given together with {given[0]}", "keep one; use one [[stimulus]] for each place")
+
+
+@rule(Stimulus, "current", "volume_current")
+def one_strength(current: float | None, volume_current: float | None) -> Iterator[Mistake]:
+    if current is None and volume_current is None:
+        yield Mistake((), "says not how strong", 'add current = "35.7 uA/cm^2", or volume_current')
+    elif current is not None and volume_current is not None:
+        yield Mistake(("volume_current",), "given together with current", "keep one of the two")
+
+
+@rule(Stimulus, "count", "period")
+def trains_need_a_period(count: int, period: float | None) -> Iterator[Mistake]:
+    if count > 1 and period is None:
+        yield Mistake(("count",), f"{count} pulses without a period", 'add period = "500 ms"')
+
+
+@rule(Stimulus, "duration", "period")
+def pulses_do_not_overlap(duration: float, period: float | None) -> Iterator[Mistake]:
+    if period is not None and period < duration:
+        yield Mistake(("period",), f"{period:.12g} ms is shorter than the pulse of {duration:.12g} ms",
+                      "make the period longer or the duration shorter")
+
+
+# -------------------------------------------------------------------------------------------------- watch
+@rule((Probes, Snapshots), "variables")
+def variables_once(variables: Sequence[str]) -> Iterator[Mistake]:
+    for name in dict.fromkeys(variables):
+        if variables.count(name) > 1:
+            yield Mistake(("variables",), f"names {name} {variables.count(name)} times", "name each variable once")
+
+
+@rule(Probes, "points")
+def probes_have_points(points: dict[str, Any]) -> Iterator[Mistake]:
+    if not points:
+        yield Mistake(("points",), "no point given", 'for example points = { P1 = ["0 mm", "0 mm", "0 mm"] }')

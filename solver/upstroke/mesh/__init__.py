@@ -23,5 +23,5 @@ def build_mesh(section: CableMesh | SheetMesh | SlabMesh | FileMesh) -> Mesh:
         case SlabMesh():
             return with_directions(build.build_slab(section), section.fibre, section.sheet)
         case FileMesh():
-            from upstroke.mesh.read import read_mesh     # meshio is slow to import and only needed here
+            from upstroke.mesh.read import read_mesh  # meshio is slow to import and only needed here
             return read_mesh(section)

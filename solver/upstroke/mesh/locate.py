@@ -1,0 +1,131 @@
+"""Where things are on a mesh: the nodes of a box, ball, region or set, the node or the cell at a point."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from upstroke.errors import MeshError, did_you_mean
+from upstroke.mesh.mesh import Mesh
+
+ON_FACE = 1e-9    # of the mesh's size: a node this close to a face of a box or ball counts as on it
+INSIDE = 1e-8     # smallest negative barycentric weight of a point that counts as inside a cell
+
+
+def nodes_in_box(mesh: Mesh, lowest: Sequence[float], highest: Sequence[float]) -> NDArray[np.int64]:
+    """Nodes with lowest <= x <= highest (cm), faces included; axes that are not given are unbounded."""
+    slack = ON_FACE * _size(mesh)
+    above = mesh.points[:, : len(lowest)] >= np.asarray(lowest) - slack
+    below = mesh.points[:, : len(highest)] <= np.asarray(highest) + slack
+    return np.flatnonzero(above.all(axis=1) & below.all(axis=1))
+
+
+def nodes_in_sphere(mesh: Mesh, centre: Sequence[float], radius: float) -> NDArray[np.int64]:
+    """Nodes with |x - centre| <= radius (cm); axes that are not given do not count (two: a cylinder along z)."""
+    distance = np.linalg.norm(mesh.points[:, : len(centre)] - np.asarray(centre), axis=1)
+    return np.flatnonzero(distance <= radius + ON_FACE * _size(mesh))
+
+
+def nodes_of_set(mesh: Mesh, name: str, where: str = "node set") -> NDArray[np.int64]:
+    """The nodes of a named set."""
+    if name not in mesh.node_sets:
+        raise MeshError(where, f"the mesh has no node set {name!r}", did_you_mean(name, mesh.node_sets))
+    return mesh.node_sets[name]
+
+
+def region_tag(mesh: Mesh, region: int | str, where: str = "region") -> int:
+    """The tag of a region given by name or by tag; an error where no cell has it."""
+    if isinstance(region, str) and region not in mesh.region_names:
+        raise MeshError(where, f"the mesh has no region {region!r}", did_you_mean(region, mesh.region_names)
+                        if mesh.region_names else f"its regions have no names; tags: {_tags(mesh)}")
+    tag = mesh.region_names[region] if isinstance(region, str) else region
+    if not (mesh.region == tag).any():
+        raise MeshError(where, f"no cell of the mesh is in region {region!r}", f"tags in use: {_tags(mesh)}")
+    return tag
+
+
+def cells_of_regions(mesh: Mesh, regions: Iterable[int | str], where: str = "regions") -> NDArray[np.bool_]:
+    """(m,) whether each cell is in one of these regions, given by names or tags."""
+    return np.isin(mesh.region, [region_tag(mesh, r, where) for r in regions])
+
+
+def nodes_of_region(mesh: Mesh, region: int | str, where: str = "region") -> NDArray[np.int64]:
+    """All nodes of a region's cells, ascending."""
+    return np.unique(mesh.cells[mesh.region == region_tag(mesh, region, where)]).astype(np.int64)
+
+
+def nearest_nodes(mesh: Mesh, points: ArrayLike) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """The node nearest to each point (k, 3), and the distances in cm."""
+    from scipy.spatial import cKDTree
+    distances, nodes = cKDTree(mesh.points).query(np.atleast_2d(np.asarray(points, float)))
+    return nodes.astype(np.int64), distances
+
+
+def containing_cells(mesh: Mesh, points: ArrayLike, where: Sequence[str] = ()
+                     ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """The cell that contains each point and the barycentric weights w of its nodes: u(x) = sum_i w_i u_i.
+
+    Parameters
+    ----------
+    points : (k, 3), cm
+    where : (k,) what error messages call each point
+
+    Returns
+    -------
+    cells (k,) and weights (k, d + 1), which sum to 1
+
+    Raises
+    ------
+    MeshError : a point outside the mesh (for cables and surfaces: off it), with the distance to the nearest node
+    """
+    points = np.atleast_2d(np.asarray(points, float))
+    lowest, highest = _boxes(mesh)
+    slack = ON_FACE * _size(mesh)
+    cells, weights = np.empty(len(points), np.int64), np.empty((len(points), mesh.dim + 1))
+    for k, x in enumerate(points):
+        near = np.flatnonzero((lowest <= x + slack).all(axis=1) & (highest >= x - slack).all(axis=1))
+        w, off = _barycentric(mesh, near, x)
+        worst = np.where(off <= slack, w.min(axis=1, initial=np.inf), -np.inf)
+        if len(near) == 0 or worst.max() < -INSIDE:
+            distance = float(nearest_nodes(mesh, x)[1][0])
+            at = ", ".join(f"{c:.6g}" for c in x)
+            raise MeshError(where[k] if where else "point", f"({at}) cm is outside the mesh; the nearest node is "
+                            f"{distance:.4g} cm away", "move the point, or take the nearest node instead of "
+                            "interpolating")
+        best = np.argmax(worst)
+        cells[k], weights[k] = near[best], w[best]
+    return cells, weights
+
+
+def _boxes(mesh: Mesh) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The bounding box of each cell, node by node to spare memory."""
+    lowest = mesh.points[mesh.cells[:, 0]]
+    highest = lowest.copy()
+    for k in range(1, mesh.dim + 1):
+        x = mesh.points[mesh.cells[:, k]]
+        np.minimum(lowest, x, out=lowest)
+        np.maximum(highest, x, out=highest)
+    return lowest, highest
+
+
+def _barycentric(mesh: Mesh, cells: NDArray[np.int64], x: NDArray[np.float64]
+                 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Weights of x in each of these cells, by least squares on cables and surfaces, and its distance off them."""
+    corners = mesh.points[mesh.cells[cells]]
+    edges = (corners[:, 1:] - corners[:, :1]).swapaxes(1, 2)        # (k, 3, d)
+    r = x - corners[:, 0]
+    solution = np.linalg.pinv(edges) @ r[:, :, None]
+    off = np.linalg.norm(r - (edges @ solution)[:, :, 0], axis=1)
+    w = solution[:, :, 0]
+    return np.column_stack([1 - w.sum(axis=1), w]), off
+
+
+def _size(mesh: Mesh) -> float:
+    return float(np.ptp(mesh.points, axis=0).max())
+
+
+def _tags(mesh: Mesh) -> str:
+    tags = np.unique(mesh.region).tolist()
+    return ", ".join(map(str, tags[:20])) + (", ..." if len(tags) > 20 else "")

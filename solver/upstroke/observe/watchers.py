@@ -1,0 +1,110 @@
+"""What a run looks at while it steps: one object per table of ``[watch]``, all with ``see`` and ``close``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from numpy.typing import NDArray
+
+from upstroke.case.schema import Watch
+from upstroke.errors import CaseError, did_you_mean
+from upstroke.mesh.mesh import Mesh
+from upstroke.observe.activation import ActivationWatcher
+from upstroke.observe.probes import ProbeWatcher
+from upstroke.observe.snapshots import SnapshotWatcher
+
+
+class Watcher(Protocol):
+    """Looks at the state after every step; cheap when nothing is due."""
+
+    def see(self, n: int, t: float) -> None:
+        """After step n = 0 (the initial state), 1, ..., at t = n dt (ms)."""
+
+    def close(self) -> None:
+        """At the end of the run, or where it was interrupted."""
+
+
+class Series(Protocol):
+    """A file of fields over time, frame by frame (``output.vtkhdf.VtkHdfSeries``)."""
+
+    def append(self, t: float, fields: dict[str, NDArray[Any]]) -> None:
+        """One frame: time in ms, (n,) values of every variable."""
+
+    def close(self) -> None:
+        """No more frames."""
+
+
+@dataclass(frozen=True)
+class Watchers:
+    """All that look; iterate over them to see a step."""
+
+    activation: ActivationWatcher
+    others: tuple[Watcher, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    def __iter__(self) -> Iterator[Watcher]:
+        return iter((self.activation, *self.others))
+
+    def see(self, n: int, t: float) -> None:
+        for watcher in self:
+            watcher.see(n, t)
+
+    def close(self) -> None:
+        for watcher in self:
+            watcher.close()
+
+
+def open_watchers(section: Watch, mesh: Mesh, state: Any, backend: Any, dt: float, directory: Path, *, steps: int,
+                  series: Callable[[Path, Mesh, Sequence[str], int], Series]) -> Watchers:
+    """Build every watcher that the table ``[watch]`` asks for.
+
+    Arguments
+    ---------
+    state : gives ``variable(name)`` and ``names``
+    dt, steps : time step in ms, number of steps of the whole run
+    directory : the run directory; ``probes.csv`` and ``vm.vtkhdf`` go there
+    series : opens a time series, given its path, mesh, variables and number of frames
+
+    Raises
+    ------
+    CaseError for intervals that are no whole number of steps, unknown variables, regions and places
+    """
+    others: list[Watcher] = []
+    notes: list[str] = []
+    if section.probes is not None:
+        check_variables("watch.probes.variables", section.probes.variables, state.names)
+        every = whole_steps("watch.probes.every", section.probes.every, dt)
+        probes = ProbeWatcher(section.probes, mesh, state, every, directory / "probes.csv")
+        others.append(probes)
+        notes += probes.notes
+    if section.snapshots is not None:
+        check_variables("watch.snapshots.variables", section.snapshots.variables, state.names)
+        every = whole_steps("watch.snapshots.every", section.snapshots.every, dt)
+        others.append(SnapshotWatcher(section.snapshots, mesh, state, every, steps, directory / "vm.vtkhdf", series))
+    return Watchers(ActivationWatcher(section.activation, state, backend, dt), tuple(others), tuple(notes))
+
+
+def whole_steps(where: str, interval: float, dt: float) -> int:
+    """The interval (ms) as a number of time steps.
+
+    Raises
+    ------
+    CaseError where it is not a whole number of them
+    """
+    steps = round(interval / dt)
+    if steps < 1 or abs(steps * dt - interval) > 1e-9 * interval:
+        near = max(steps, 1) * dt
+        raise CaseError(where, f"{interval:g} ms is not a whole number of time steps of {dt:g} ms",
+                        f'take "{near:.10g} ms", or change time.dt')
+    return steps
+
+
+def check_variables(where: str, wanted: Sequence[str], known: Iterable[str]) -> None:
+    """Raise a CaseError for the first variable that the state lacks."""
+    known = tuple(known)
+    for name in wanted:
+        if name not in known:
+            raise CaseError(where, f"the model has no variable {name!r}", did_you_mean(name, known))

@@ -1,0 +1,29 @@
+"""What the files of a run hold, by name: the same names and units in every format."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from upstroke.mesh.mesh import Mesh
+from upstroke.observe.activation import ActivationMap
+
+MM_PER_CM = 10.0   # files for viewing are in mm
+
+
+def point_data(activation: ActivationMap) -> dict[str, NDArray[np.float64]]:
+    """The fields of every beat by name, (n,) each, ms; the first beat's are there even if no node has one."""
+    n = activation.activation.shape[1]
+    fields = {"activation_ms": activation.activation, "repolarisation_ms": activation.repolarisation,
+              f"{activation.apd_name}_ms": activation.apd}
+    beats = max(activation.beats, 1)
+    return {name if beat == 0 else f"{name}_{beat + 1}": values[beat] if beat < len(values) else np.full(n, np.nan)
+            for beat in range(beats) for name, values in fields.items()}
+
+
+def cell_data(mesh: Mesh) -> dict[str, NDArray[Any]]:
+    """Region, and fibre and sheet where the mesh has them."""
+    fields = {"region": mesh.region, "fibre": mesh.fibre, "sheet": mesh.sheet}
+    return {name: values for name, values in fields.items() if values is not None}

@@ -1,0 +1,89 @@
+"""``manifest.json``: what was run, by what, on what, and how it ended. Written at the start, rewritten at the end."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+import sys
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Any, Literal
+
+import upstroke
+
+Status = Literal["running", "done", "interrupted", "failed"]
+PACKAGES = ("upstroke", "numpy", "scipy", "meshio", "h5py", "pint", "lark", "ziglang", "pyvista", "vtk", "matplotlib")
+UNITS = {
+    "case": "cm, ms, mV, uA/cm^2, mS/cm, uF/cm^2",
+    "activation.vtu": "points in mm; times in ms",
+    "vm.vtkhdf": "points in mm; time in ms; V in mV; Iion in uA/cm^2; states in their model's units",
+    "probes.csv": "time in ms; V in mV; Iion in uA/cm^2; states in their model's units",
+    "summary.json": "as the names say",
+}
+
+
+def start_manifest(case: Any, backend: Mapping[str, Any], command: list[str] | None = None) -> dict[str, Any]:
+    """The manifest of a run that starts now, for `files.write_json`.
+
+    Arguments
+    ---------
+    case : the resolved case, a dataclass or dict
+    backend : what computes: device, compiler, threads, precision (``CpuBackend.describe()``)
+    command : the command line; default: that of this process
+    """
+    return {
+        "status": "running",
+        "start": _now(),
+        "end": None,
+        "command": sys.argv if command is None else command,
+        "case": case,
+        "units": UNITS,
+        "backend": dict(backend),
+        "versions": versions(),
+        "commit": commit(),
+        "host": {"name": platform.node(), "system": platform.platform(), "cpus": os.cpu_count()},
+        "timings_s": {},
+        "files": [],
+        "notes": [],
+    }
+
+
+def finish_manifest(manifest: Mapping[str, Any], status: Status, timings: Mapping[str, float],
+                    files: list[str] | None = None, notes: list[str] | None = None, error: str = "") -> dict[str, Any]:
+    """The manifest of a run that ended now: the same, with its status, seconds per phase, files, notes and error."""
+    finished = {**manifest, "status": status, "end": _now(), "timings_s": dict(timings), "files": files or [],
+                "notes": notes or []}
+    return finished | ({"error": error} if error else {})
+
+
+def versions() -> dict[str, str]:
+    """Python and every package that takes part, as installed; nothing is imported for it."""
+    found = {"python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            found[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def commit() -> str | None:
+    """The git commit of the package's checkout, with ``+changes`` where files differ from it; None elsewhere."""
+    package = Path(upstroke.__file__).parent
+
+    def git(*arguments: str) -> str:
+        return subprocess.run(["git", "-C", str(package), *arguments], check=True, capture_output=True, text=True,
+                              timeout=10).stdout.strip()
+
+    try:
+        git("ls-files", "--error-unmatch", "__init__.py")   # not some other project's checkout around a .venv
+        return git("rev-parse", "HEAD") + ("+changes" if git("status", "--porcelain", "-uno", ".") else "")
+    except (OSError, subprocess.SubprocessError):
+        return None
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")

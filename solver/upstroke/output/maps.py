@@ -1,0 +1,32 @@
+"""``activation.vtu``: activation, repolarisation and APD at every node, for ParaView, PyVista and meshio.
+
+Points are in mm. Point data of the first beat: ``activation_ms``, ``repolarisation_ms``, ``apd90_ms`` (90: the
+fraction of the case); of further beats the same with ``_2``, ``_3``, ... at the end; NaN where a node has no such
+beat. Cell data: ``region``, and ``fibre`` and ``sheet`` where the mesh has them.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from upstroke.mesh.mesh import Mesh
+from upstroke.observe.activation import ActivationMap
+from upstroke.output.fields import MM_PER_CM, cell_data, point_data
+from upstroke.output.files import whole_file
+
+MESHIO_CELL = {1: "line", 2: "triangle", 3: "tetra"}
+
+
+def write_activation(path: Path, mesh: Mesh, activation: ActivationMap) -> None:
+    """Write ``activation.vtu``, whole or not at all.
+
+    Raises
+    ------
+    OutputError where it cannot be written
+    """
+    import meshio
+
+    grid = meshio.Mesh(mesh.points * MM_PER_CM, [(MESHIO_CELL[mesh.dim], mesh.cells)], point_data(activation),
+                       {name: [values] for name, values in cell_data(mesh).items()})
+    with whole_file(path) as part:
+        meshio.write(part, grid, file_format="vtu")

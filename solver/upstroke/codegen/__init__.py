@@ -1,0 +1,9 @@
+"""From a model's equations to the source of a kernel.
+
+``expressions`` prints an expression, ``body`` the statements of one node (methods, stages, slices), ``frames`` the
+translation unit around them, for C or CUDA, upon the files of ``prologue/``.
+"""
+
+from upstroke.codegen.kernel import Kernel, generate
+
+__all__ = ["Kernel", "generate"]

@@ -1,0 +1,312 @@
+"""A model's equations -> the statements that one node executes, the same text for every frame.
+
+Names in the text: ``v_X`` value of X at the start of the step (a state: its current value), ``v1_X`` at stage 1,
+``r_X`` and ``r1_X`` rates, ``slope_X`` d(rate)/dX, ``inf_X`` steady state, ``u_X`` update of a stored state. What the
+frame supplies begins with ``up_``; no name of a model stands alone, so none clashes with C or CUDA.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from upstroke.codegen.expressions import Printer
+from upstroke.errors import ModelError, did_you_mean
+from upstroke.ionic.expr import Expr, Name
+from upstroke.ionic.methods import METHODS, STORE, Method
+from upstroke.ionic.model import Definition, Model, State
+from upstroke.ionic.symbolic import free_names
+
+
+@dataclass(frozen=True)
+class Text:
+    """Statements in the order in which a frame uses them."""
+
+    constants: tuple[str, ...]   # once per call: parameters that no node changes
+    load: tuple[str, ...]        # once per node: what memory holds, and what depends on parameters alone
+    step: tuple[str, ...]        # once per step
+    store: tuple[str, ...]       # once per node
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where a kernel keeps what: names in the order of their rows in S, W, P and N."""
+
+    single: bool
+    states: tuple[str, ...]
+    wide: tuple[str, ...]
+    uniform: tuple[str, ...]
+    nodal: tuple[str, ...]
+
+    def place(self, state: str) -> str:
+        """The memory of a state at the node."""
+        array, row = ("W", self.wide.index(state)) if state in self.wide else ("S", self.narrow.index(state))
+        return f"up_{array}[{row} * up_stride + up_i]"
+
+    @property
+    def narrow(self) -> tuple[str, ...]:
+        """The states in S."""
+        return tuple(name for name in self.states if name not in self.wide)
+
+
+def lay_out(model: Model, precision: str, uniform: Sequence[str], nodal: Sequence[str]) -> Layout:
+    """Rows of all arrays. With "mixed", states that accumulate small increments are wide; gates are not."""
+    known = {p.name for p in model.parameters}
+    for name in (*uniform, *nodal):
+        if name not in known:
+            raise ModelError(model.file, f"{model.name} has no parameter {name!r}", did_you_mean(name, known))
+    if twice := sorted(set(uniform) & set(nodal)):
+        raise ModelError(model.file, f"parameter {twice[0]!r} is asked for both as uniform and as nodal",
+                         "choose one of the two")
+    wide = tuple(s.name for s in model.states
+                 if precision == "mixed" and s.method != STORE and not METHODS[s.method].needs_slope)
+    return Layout(precision != "fp64", tuple(s.name for s in model.states), wide, tuple(uniform), tuple(nodal))
+
+
+class Body:
+    """Writes the statements of one model."""
+
+    def __init__(self, model: Model, layout: Layout) -> None:
+        self._model = model
+        self._layout = layout
+        self._printer = Printer(layout.single)
+        self._definitions = {d.name: d for d in model.definitions}
+        self._states = {s.name: s for s in model.states}
+        self._constant = {p.name for p in model.parameters} | {"dt"}
+        for definition in model.definitions:   # sorted: a definition of constants alone is one itself
+            if free_names(definition.expr) <= self._constant:
+                self._constant.add(definition.name)
+        if model.iion is None:
+            raise ModelError(model.file, f"{model.name} has no membrane current Iion", "add  Iion = ...;")
+        self._iion: Expr = model.iion
+        self._methods = self._choose_methods()
+        self._stages = max(self._methods.values(), key=lambda m: m.stages)
+
+    def _choose_methods(self) -> dict[str, Method]:
+        """The method of V and of each state that has a rate; all must share their stages' times."""
+        if METHODS[self._model.v_method].needs_slope:
+            raise ModelError(self._model.file, f"V cannot take method {self._model.v_method!r}",
+                             "choose fe, rk2 or rk4 for V")
+        methods = {"V": METHODS[self._model.v_method]}
+        methods |= {s.name: METHODS[s.method] for s in self._model.states if s.method != STORE}
+        longest = max(methods.values(), key=lambda m: m.stages)
+        for name, method in methods.items():
+            if method.c != longest.c[:method.stages]:
+                raise ModelError(self._model.file, f"method {method.name!r} of {name} does not go with "
+                                 f"{longest.name!r} in one model", "choose one of them for all states")
+        return methods
+
+    # ------------------------------------------------------------------------------------------- functions
+    def advance(self) -> Text:
+        """One step of every method: stages jointly, each with what it needs; then new values from old ones."""
+        step: list[str] = []
+        for stage in range(self._stages.stages):
+            step += self._stage(stage)
+        roots = [e for stage in range(self._stages.stages) for e in self._stage_roots(stage)]
+        names = [s.name for s in self._model.states]
+        return Text(
+            constants=self._parameters(roots, nodal=False),
+            load=(*self._parameters(roots, nodal=True), *self._load(names), *self._define_constants(roots)),
+            step=(*step, *self._commit()),
+            store=("up_V[up_i] = v_V;", *self._store(names), "up_Iion[up_i] = up_I;"),
+        )
+
+    def rates(self) -> Text:
+        """Rates at the present values, by the same expressions; a stored state has none: 0."""
+        rates = {s.name: s.rate for s in self._model.states if s.rate is not None}
+        roots = [self._iion, *rates.values()]
+        needed = self._closure(roots)
+        step = [*self._define(needed, 0), self._current(0)]
+        step += [f"up_dV[up_i] = {self._membrane(0)};   /* mV/ms */"]
+        for name in self._layout.states:
+            array = self._layout.place(name).replace("up_", "up_d", 1)
+            step.append(f"{array} = {self._value(rates[name], 0) if name in rates else self._printer.number(0.0)};")
+        loaded = [s.name for s in self._model.states if s.name in self._names(roots)]
+        return Text(
+            constants=self._parameters(roots, nodal=False),
+            load=(*self._parameters(roots, nodal=True), *self._load(loaded), *self._define_constants(roots)),
+            step=tuple(step),
+            store=(),
+        )
+
+    # ---------------------------------------------------------------------------------------------- stages
+    def _stage_roots(self, stage: int) -> list[Expr]:
+        """The expressions that a stage evaluates: Iion and rates of the methods that have this stage."""
+        roots: list[Expr] = [self._iion] if stage < self._methods["V"].stages else []
+        for state in self._model.states:
+            if state.method == STORE:
+                roots += [state.update] if stage == 0 and state.update is not None else []
+            elif stage < self._methods[state.name].stages:
+                roots += self._slopes(state).values()
+        return roots
+
+    def _slopes(self, state: State) -> dict[str, Expr]:
+        """What a state's method evaluates at a stage, by prefix of the C name."""
+        if not METHODS[state.method].needs_slope:
+            assert state.rate is not None
+            return {"r": state.rate}
+        if state.slope is None:
+            raise ModelError(state.place, f"{state.name} cannot take rush_larsen: its rate is not affine in it",
+                             "choose fe, rk2 or rk4")
+        if state.steady is not None:
+            return {"inf": state.steady, "slope": state.slope}
+        assert state.rate is not None
+        return {"r": state.rate, "slope": state.slope}
+
+    def _stage(self, stage: int) -> list[str]:
+        roots = self._stage_roots(stage)
+        c = self._stages.c[stage]
+        lines = [f"/* stage {stage}: t + {c:g} dt */"] if self._stages.stages > 1 else []
+        needed = self._closure(roots)
+        if stage:
+            lines += self._intermediate_values(needed, roots, stage)
+        lines += self._define(needed, stage)
+        if stage < self._methods["V"].stages:
+            lines += [self._current(stage), f"const real {_at('r', stage)}_V = {self._membrane(stage)};   /* mV/ms */"]
+        for state in self._model.states:
+            if state.method == STORE:
+                if stage == 0 and state.update is not None:
+                    lines.append(f"const real u_{state.name} = {self._value(state.update, 0)};")
+            elif stage < self._methods[state.name].stages:
+                lines += [f"const real {_at(prefix, stage)}_{state.name} = {self._value(expr, stage)};"
+                          for prefix, expr in self._slopes(state).items()]
+        return lines
+
+    def _intermediate_values(self, needed: Sequence[Definition], roots: Sequence[Expr], stage: int) -> list[str]:
+        """V, states and t at a stage, where its equations use them: by the stage's row of the tableau where the
+        state's own method has this stage, else from its first rate carried as far as the stage's time."""
+        used = {n for e in (*roots, *(d.expr for d in needed)) for n in free_names(e)}
+        c = self._stages.c[stage]
+        lines = [f"const real v{stage}_t = v_t + {self._printer.number(c)} * v_dt;"] if "t" in used else []
+        for name, method in self._methods.items():
+            if name not in used:
+                continue
+            if stage < method.stages:
+                value = f"v_{name} + {self._increment(name, method.A[stage], 1.0)}"
+            elif method.needs_slope:
+                value = self._exponential(self._states[name], c)
+            else:
+                value = f"v_{name} + {self._increment(name, (1.0,), c)}"
+            lines.append(f"const real v{stage}_{name} = {value};")
+        return lines
+
+    def _increment(self, name: str, weights: Sequence[float], c: float) -> str:
+        """c dt sum_j weights[j] k_j"""
+        number = self._printer.number
+        terms = [(w, f"{_at('r', j)}_{name}") for j, w in enumerate(weights) if w]
+        if len(terms) == 1:
+            weight, rate = c * terms[0][0], terms[0][1]
+            return f"v_dt * {rate}" if weight == 1.0 else f"{number(weight)} * v_dt * {rate}"
+        total = " + ".join(rate if w == 1.0 else f"{number(w)} * {rate}" for w, rate in terms)
+        return f"v_dt * ({total})" if c == 1.0 else f"{number(c)} * v_dt * ({total})"
+
+    def _exponential(self, state: State, c: float) -> str:
+        """The state after c dt at the slope and steady state (or rate) of the step's start."""
+        x = state.name
+        step = "v_dt" if c == 1.0 else f"{self._printer.number(c)} * v_dt"
+        if state.steady is not None:
+            return f"inf_{x} + (v_{x} - inf_{x}) * up_exp({step} * slope_{x})"
+        return f"v_{x} + {step} * r_{x} * up_phi({step} * slope_{x})"
+
+    def _commit(self) -> list[str]:
+        """New values from old ones; then the checks, before bounds could hide a NaN."""
+        lines = ["/* new values */"] if self._stages.stages > 1 else []
+        for name, method in self._methods.items():
+            if name in self._layout.wide:
+                lines += [f"w_{name} += (double)({self._increment(name, method.b, 1.0)});",
+                          f"v_{name} = (real)w_{name};"]
+            elif method.needs_slope:
+                lines.append(f"v_{name} = {self._exponential(self._states[name], 1.0)};")
+            else:
+                lines.append(f"v_{name} = v_{name} + {self._increment(name, method.b, 1.0)};")
+        lines += [f"v_{s.name} = u_{s.name};" for s in self._model.states
+                  if s.method == STORE and s.update is not None]
+        total = " + ".join(f"v_{name}" for name in ("V", *self._layout.states))
+        lines.append(f"up_bad |= up_nonfinite({total});")
+        for state in self._model.states:
+            lines += self._bound(state)
+        return lines
+
+    def _bound(self, state: State) -> list[str]:
+        wide = state.name in self._layout.wide
+        value = f"w_{state.name}" if wide else f"v_{state.name}"
+        lines = []
+        for bound, op in ((state.lower, "<"), (state.upper, ">")):
+            if bound is not None:
+                limit = repr(float(bound)) if wide else self._printer.number(bound)
+                lines += [f"up_clamped |= {value} {op} {limit};", f"{value} = {value} {op} {limit} ? {limit} : {value};"]
+        return [*lines, f"v_{state.name} = (real){value};"] if wide and lines else lines
+
+    # ------------------------------------------------------------------------------------ names and slices
+    def _closure(self, roots: Iterable[Expr]) -> tuple[Definition, ...]:
+        """The definitions that expressions rest on, in order."""
+        needed: set[str] = set()
+        pending = [n for e in roots for n in free_names(e)]
+        while pending:
+            name = pending.pop()
+            if name in self._definitions and name not in needed:
+                needed.add(name)
+                pending += free_names(self._definitions[name].expr)
+        return tuple(d for d in self._model.definitions if d.name in needed)
+
+    def _names(self, roots: Iterable[Expr]) -> set[str]:
+        roots = list(roots)
+        return {n for e in (*roots, *(d.expr for d in self._closure(roots))) for n in free_names(e)}
+
+    def _value(self, expr: Expr, stage: int) -> str:
+        def name(id: str) -> str:
+            fixed = id in self._constant or (id in self._states and self._states[id].method == STORE)
+            return f"v_{id}" if fixed else f"{_at('v', stage)}_{id}"
+        return self._printer.value(expr, name)
+
+    def _define(self, definitions: Iterable[Definition], stage: int) -> list[str]:
+        return [f"const real {_at('v', stage)}_{d.name} = {self._value(d.expr, stage)};"
+                for d in definitions if d.name not in self._constant]
+
+    def _define_constants(self, roots: Iterable[Expr]) -> tuple[str, ...]:
+        return tuple(f"const real v_{d.name} = {self._value(d.expr, 0)};"
+                     for d in self._closure(roots) if d.name in self._constant)
+
+    def _current(self, stage: int) -> str:
+        kind = "up_I" if stage == 0 else f"const real up_I{stage}"
+        return f"{kind} = {self._value(self._iion, stage)};   /* uA/cm^2 */"
+
+    def _membrane(self, stage: int) -> str:
+        return f"(up_stimulus - {_at('up_I', stage)}) / up_Cm"
+
+    def _parameters(self, roots: Iterable[Expr], nodal: bool) -> tuple[str, ...]:
+        used = self._names(roots)
+        lines = []
+        for p in self._model.parameters:
+            if p.name not in used or (p.name in self._layout.nodal) != nodal:
+                continue
+            if nodal:
+                value = f"up_N[{self._layout.nodal.index(p.name)} * up_stride + up_i]"
+            elif p.name in self._layout.uniform:
+                value = f"up_P[{self._layout.uniform.index(p.name)}]"
+            else:
+                value = self._printer.number(p.value)
+            lines.append(f"const real v_{p.name} = {value};{_unit(p.unit)}")
+        return tuple(lines)
+
+    def _load(self, states: Iterable[str]) -> tuple[str, ...]:
+        lines = ["real v_V = up_V[up_i];   /* mV */", "const real up_stimulus = up_Istim[up_i];   /* uA/cm^2 */",
+                 "real up_I = 0;"]
+        for name in states:
+            unit, place = _unit(self._states[name].unit), self._layout.place(name)
+            if name in self._layout.wide:
+                lines += [f"double w_{name} = {place};{unit}", f"real v_{name} = (real)w_{name};"]
+            else:
+                lines.append(f"real v_{name} = {place};{unit}")
+        return tuple(lines)
+
+    def _store(self, states: Iterable[str]) -> list[str]:
+        return [f"{self._layout.place(n)} = {'w' if n in self._layout.wide else 'v'}_{n};" for n in states]
+
+
+def _at(prefix: str, stage: int) -> str:
+    return f"{prefix}{stage}" if stage else prefix
+
+
+def _unit(unit: str) -> str:
+    return f"   /* {unit} */" if unit else ""

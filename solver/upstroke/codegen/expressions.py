@@ -1,0 +1,103 @@
+"""Expressions -> C text, the same for both frames."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from upstroke.errors import ModelError
+from upstroke.ionic.expr import Binary, Call, Expr, Name, Num, Select, Unary
+
+FLOAT_MAX = 3.4028234663852886e38
+
+# How tightly C binds; the text of a looser child goes into parentheses.
+_SELECT, _OR, _AND, _EQUAL, _LESS, _SUM, _PRODUCT, _UNARY, _ATOM = range(9)
+_LEVEL = {"||": _OR, "&&": _AND, "==": _EQUAL, "!=": _EQUAL, "<": _LESS, "<=": _LESS, ">": _LESS, ">=": _LESS,
+          "+": _SUM, "-": _SUM, "*": _PRODUCT, "/": _PRODUCT}
+_LOGIC = frozenset(("||", "&&"))
+_TRUTH = frozenset(op for op, level in _LEVEL.items() if level < _SUM)
+
+
+class Printer:
+    """Prints expressions with the parentheses they need and no others.
+
+    Parameters
+    ----------
+    single : literals are float (``0.5f``)
+    """
+
+    def __init__(self, single: bool) -> None:
+        self._single = single
+
+    def number(self, value: float) -> str:
+        """A literal of the kernel's ``real``; a negative one begins with its sign."""
+        if not abs(value) <= (FLOAT_MAX if self._single else 1.7976931348623157e308):
+            raise ModelError("", f"the number {value!r} does not fit into {'fp32' if self._single else 'fp64'}",
+                             "use fp64, or scale the equation" if self._single else "write a finite number")
+        return repr(float(value)) + ("f" if self._single else "")
+
+    def value(self, expr: Expr, name: Callable[[str], str]) -> str:
+        """The text of a number; ``name`` maps a name of the model to its C name."""
+        return self._value(expr, name)[0]
+
+    def _value(self, expr: Expr, name: Callable[[str], str]) -> tuple[str, int]:
+        match expr:
+            case Num(value):
+                return self.number(value), _ATOM if value >= 0 else _UNARY
+            case Name(id):
+                return name(id), _ATOM
+            case Unary("-", a):
+                return "-" + self._child(a, name, _ATOM), _UNARY
+            case Call(function, args):
+                return self._call(function, args, name), _ATOM
+            case Select(condition, a, b):
+                arms = [self._child(e, name, _SELECT + 1) for e in (a, b)]
+                return f"{self._guard(condition, name)} ? {arms[0]} : {arms[1]}", _SELECT
+            case Binary(op, a, b) if op not in _TRUTH:
+                level = _LEVEL[op]
+                return f"{self._child(a, name, level)} {op} {self._child(b, name, level + 1)}", level
+            case _:   # a comparison or logic, used as a number
+                return f"{self._guard(expr, name)} ? {self.number(1.0)} : {self.number(0.0)}", _SELECT
+
+    def _child(self, expr: Expr, name: Callable[[str], str], least: int) -> str:
+        text, level = self._value(expr, name)
+        return text if level >= least else f"({text})"
+
+    def _guard(self, expr: Expr, name: Callable[[str], str]) -> str:
+        """A condition in front of a question mark."""
+        text, _ = self._condition(expr, name)
+        return text if text.startswith("!(") else f"({text})"
+
+    def _condition(self, expr: Expr, name: Callable[[str], str]) -> tuple[str, int]:
+        """The text of a truth value."""
+        match expr:
+            case Unary("!", a):
+                return f"!({self._condition(a, name)[0]})", _UNARY
+            case Binary(op, a, b) if op in _LOGIC:
+                sides = []
+                for side in (a, b):
+                    text, level = self._condition(side, name)
+                    sides.append(text if level > _AND or level == _LEVEL[op] and side is a else f"({text})")
+                return f"{sides[0]} {op} {sides[1]}", _LEVEL[op]
+            case Binary(op, a, b) if op in _TRUTH:
+                return f"{self._child(a, name, _SUM)} {op} {self._child(b, name, _SUM)}", _LEVEL[op]
+            case _:
+                return f"{self._child(expr, name, _SUM)} != {self.number(0.0)}", _EQUAL
+
+    def _call(self, function: str, args: tuple[Expr, ...], name: Callable[[str], str]) -> str:
+        if function == "pow" and isinstance(args[1], Num):
+            text = self._constant_power(self.value(args[0], name), args[1].value)
+            if text:
+                return text
+        return f"up_{function}({', '.join(self.value(a, name) for a in args)})"
+
+    def _constant_power(self, base: str, exponent: float) -> str:
+        """x^n by multiplication for 0 < \\|n\\| <= 8, roots for one half; "" where neither applies."""
+        if exponent < 0:
+            text = self._constant_power(base, -exponent)
+            return f"({self.number(1.0)} / {text})" if text else ""
+        if exponent == 0.5:
+            return f"up_sqrt({base})"
+        if exponent not in range(1, 9):
+            return ""
+        n = int(exponent)
+        return {1: f"({base})", 2: f"up_square({base})", 3: f"up_cube({base})"}.get(n, f"up_pow{n}({base})")

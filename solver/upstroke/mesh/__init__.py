@@ -3,9 +3,30 @@
 from __future__ import annotations
 
 from upstroke.case.schema import CableMesh, FileMesh, SheetMesh, SlabMesh
+from upstroke.mesh.locate import (
+    cells_of_regions,
+    containing_cells,
+    nearest_nodes,
+    nodes_in_box,
+    nodes_in_sphere,
+    nodes_of_region,
+    nodes_of_set,
+    region_tag,
+)
 from upstroke.mesh.mesh import Mesh
 
-__all__ = ["Mesh", "build_mesh"]
+__all__ = [
+    "Mesh",
+    "build_mesh",
+    "cells_of_regions",
+    "containing_cells",
+    "nearest_nodes",
+    "nodes_in_box",
+    "nodes_in_sphere",
+    "nodes_of_region",
+    "nodes_of_set",
+    "region_tag",
+]
 
 
 def build_mesh(section: CableMesh | SheetMesh | SlabMesh | FileMesh) -> Mesh:

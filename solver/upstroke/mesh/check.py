@@ -169,19 +169,24 @@ def _require_distinct_cells(mesh: Mesh, where: str) -> None:
 
 
 def _without_stray_nodes(mesh: Mesh) -> Mesh:
-    """Nodes of no cell dropped, cells and node sets renumbered. More strays than nodes is worth a warning only:
-    a mesh of the heart may come with the points of the whole torso."""
+    """Nodes of no cell dropped. More strays than nodes is worth a warning only: a mesh of the heart may come with the
+    points of the whole torso."""
     used = np.zeros(mesh.n_points, bool)
     used[mesh.cells] = True
     strays = mesh.n_points - int(used.sum())
     if not strays:
         return mesh
-    number = np.cumsum(used) - 1
-    sets = {name: number[nodes[used[nodes]]] for name, nodes in mesh.node_sets.items()}
+    kept = keep_nodes(mesh, used)
     notes = [f"dropped {strays:,} of {mesh.n_points:,} nodes, which belong to no cell; the rest was renumbered"]
-    notes += [f"node set {name!r} lost {len(nodes) - len(sets[name]):,} of its {len(nodes):,} nodes with them"
-              for name, nodes in mesh.node_sets.items() if len(nodes) > len(sets[name])]
+    notes += [f"node set {name!r} lost {len(nodes) - len(kept.node_sets[name]):,} of its {len(nodes):,} nodes with them"
+              for name, nodes in mesh.node_sets.items() if len(nodes) > len(kept.node_sets[name])]
     if strays > mesh.n_points / 2:
         notes[0] = f"warning: {notes[0]} (do points and cells belong to the same mesh?)"
-    return replace(mesh, points=mesh.points[used], cells=number[mesh.cells].astype(np.int32), node_sets=sets,
-                   notes=(*mesh.notes, *notes))
+    return replace(kept, notes=(*mesh.notes, *notes))
+
+
+def keep_nodes(mesh: Mesh, kept: NDArray[np.bool_]) -> Mesh:
+    """The mesh with only these nodes (all nodes of its cells are among them), cells and node sets renumbered."""
+    number = np.cumsum(kept) - 1
+    return replace(mesh, points=mesh.points[kept], cells=number[mesh.cells].astype(np.int32),
+                   node_sets={name: number[nodes[kept[nodes]]] for name, nodes in mesh.node_sets.items()})

@@ -1,7 +1,7 @@
 """Fibre and sheet directions per cell: unit vectors, the sheet direction orthogonal to the fibre.
 
 A zero vector in a file marks a cell without a direction (a bath, a blood pool): it is kept, and becomes an error
-only where a conductivity needs the direction (``require_directions``).
+only where a conductivity needs the direction (``space.conductivity``).
 """
 
 from __future__ import annotations
@@ -60,27 +60,6 @@ def with_directions(mesh: Mesh, fibre: ArrayLike | None, sheet: ArrayLike | None
         notes.append(f"sheet directions were turned by up to {np.degrees(np.arcsin(min(worst, 1.0))):.1f} degrees "
                      "to be orthogonal to the fibres")
     return replace(mesh, fibre=f, sheet=s, notes=(*mesh.notes, *notes))
-
-
-def require_directions(mesh: Mesh, cells: NDArray[np.bool_], axes: int, where: str) -> None:
-    """Refuse an anisotropic conductivity on cells that lack a direction.
-
-    Parameters
-    ----------
-    cells : (m,) which cells the conductivity is for
-    axes : directions that it needs: 1 fibre, 2 fibre and sheet direction
-    where : the key that asks for it, e.g. "tissue.conductivity[0]"
-    """
-    for name, vectors in (("fibre", mesh.fibre), ("sheet", mesh.sheet))[:axes]:
-        if vectors is None:
-            raise MeshError(where, f"conductivities that differ by direction need a {name} direction, "
-                            "and the mesh has none", f"set mesh.{name}, or give fewer conductivity values")
-        without = cells & ~vectors.any(axis=1)
-        if without.any():
-            raise MeshError(where, f"{without.sum():,} of its {cells.sum():,} cells have no {name} direction "
-                            f"(the first is cell {np.argmax(without)})",
-                            "give those cells' regions a conductivity table of their own with "
-                            f"{'one value' if name == 'fibre' else 'two values'}, or set mesh.{name}")
 
 
 def _unit(vectors: ArrayLike, n_cells: int, where: str, name: str) -> tuple[NDArray[np.float64], NDArray[np.int64]]:

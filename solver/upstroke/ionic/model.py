@@ -60,6 +60,16 @@ class State:
 
 
 @dataclass(frozen=True)
+class Lookup:
+    """The range and step over which the file suggests tables; recorded, never needed: see docs/model_language.md."""
+
+    name: str
+    lower: float
+    upper: float
+    step: float
+
+
+@dataclass(frozen=True)
 class Model:
     """An ionic model: C_m dV/dt = -(Iion - Istim), ds/dt = f(V, s).
 
@@ -78,3 +88,6 @@ class Model:
     v_method: str = "fe"
     iion: Expr | None = None                                  # outward positive, uA/cm^2
     traces: tuple[str, ...] = ()
+    externals: dict[str, str] = field(default_factory=dict)   # local name -> global name, V and Iion left out
+    units: dict[str, str] = field(default_factory=dict)       # unit of every quantity that states one
+    lookups: tuple[Lookup, ...] = ()

@@ -1,0 +1,212 @@
+"""Expressions and models, interpreted with floats or NumPy arrays: slow, plain, and the oracle for generated code.
+
+Arithmetic is IEEE: 1/0 is inf and log(-1) is nan, without a warning; comparisons and logic give 0.0 or 1.0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from upstroke.errors import ModelError, did_you_mean
+from upstroke.ionic.expr import Binary, Call, Expr, Name, Num, Select, Unary
+from upstroke.ionic.methods import METHODS, Method
+from upstroke.ionic.model import Model, State
+
+Number = Any                                            # float or array, broadcast against each other
+
+BINARY: dict[str, Callable[[Number, Number], Number]] = {
+    "+": np.add, "-": np.subtract, "*": np.multiply, "/": np.divide,
+    "<": lambda a, b: np.less(a, b) * 1.0, "<=": lambda a, b: np.less_equal(a, b) * 1.0,
+    ">": lambda a, b: np.greater(a, b) * 1.0, ">=": lambda a, b: np.greater_equal(a, b) * 1.0,
+    "==": lambda a, b: np.equal(a, b) * 1.0, "!=": lambda a, b: np.not_equal(a, b) * 1.0,
+    "&&": lambda a, b: np.logical_and(a, b) * 1.0, "||": lambda a, b: np.logical_or(a, b) * 1.0,
+}
+
+FUNCTION: dict[str, Callable[..., Number]] = {
+    "exp": np.exp, "expm1": np.expm1, "log": np.log, "log10": np.log10, "log1p": np.log1p, "sqrt": np.sqrt,
+    "cbrt": np.cbrt, "pow": np.power, "sin": np.sin, "cos": np.cos, "tan": np.tan, "asin": np.arcsin,
+    "acos": np.arccos, "atan": np.arctan, "atan2": np.arctan2, "sinh": np.sinh, "cosh": np.cosh, "tanh": np.tanh,
+    "floor": np.floor, "ceil": np.ceil, "fabs": np.fabs, "min": np.fmin, "max": np.fmax, "fmod": np.fmod,
+    "square": np.square, "cube": lambda x: x * x * x, "heav": lambda x: np.where(np.less(x, 0.0), 0.0, 1.0)[()],
+}
+
+
+def value_of(expr: Expr, names: Mapping[str, Number]) -> Number:
+    """The value of an expression; KeyError for a name that ``names`` lacks."""
+    with np.errstate(all="ignore"):
+        return _value(expr, names)
+
+
+def _value(expr: Expr, names: Mapping[str, Number]) -> Number:
+    match expr:
+        case Num(value):
+            return np.float64(value)
+        case Name(name):
+            return names[name]
+        case Unary("-", a):
+            return -_value(a, names)
+        case Unary(_, a):
+            return np.logical_not(_value(a, names)) * 1.0
+        case Binary(op, a, b):
+            return BINARY[op](_value(a, names), _value(b, names))
+        case Call(function, args):
+            return FUNCTION[function](*(_value(a, names) for a in args))
+        case Select(condition, a, b):
+            return np.where(_value(condition, names), _value(a, names), _value(b, names))[()]
+    raise AssertionError(expr)
+
+
+def _float(value: Number) -> Number:
+    return np.asarray(value, dtype=float)[()]
+
+
+def _parameters(model: Model, changed: Mapping[str, Number]) -> dict[str, Number]:
+    names = {p.name: np.float64(p.value) for p in model.parameters}
+    for name, value in changed.items():
+        if name not in names:
+            raise ModelError(f"model {model.name}", f"no parameter '{name}'", did_you_mean(name, names))
+        names[name] = _float(value)
+    return names
+
+
+class _AtStart(Mapping[str, Number]):
+    """Names at the initial state: each is computed when first asked for, whatever the order."""
+
+    def __init__(self, model: Model, given: Mapping[str, Number], parameters: Mapping[str, Number]) -> None:
+        self.model, self.path = model, list[str]()
+        self.known: dict[str, Number] = {**_parameters(model, parameters), "t": np.float64(0), **given}
+        self.exprs = {d.name: d.expr for d in model.definitions} | {s.name: s.init for s in model.states}
+        if model.v_init is not None:
+            self.exprs["V"] = model.v_init
+
+    def __getitem__(self, name: str) -> Number:
+        if name not in self.known:
+            if name in self.path:
+                loop = " -> ".join([*self.path[self.path.index(name):], name])
+                raise ModelError(f"model {self.model.name}", f"the initial value of {name} depends on itself: {loop}",
+                                 "give one of them a plain number with NAME_init = ...;")
+            if name not in self.exprs:
+                raise ModelError(f"model {self.model.name}", f"an initial value depends on {name}, which has none",
+                                 "initial values may use parameters, V, other states and what follows from them")
+            self.path.append(name)
+            self.known[name] = _value(self.exprs[name], self)
+            self.path.pop()
+        return self.known[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.exprs)
+
+    def __len__(self) -> int:
+        return len(self.exprs)
+
+
+def initial_state(
+    model: Model, overrides: Mapping[str, float] | None = None, parameters: Mapping[str, Number] | None = None,
+) -> dict[str, float]:
+    """The initial V and states, in the model's order.
+
+    Gates without an initial value start at their steady state at the initial V, also at one given in ``overrides``.
+    Raises ModelError for a name in ``overrides`` that is no state, and where a value is not finite.
+    """
+    overrides = overrides or {}
+    names = ["V", *(s.name for s in model.states)]
+    for name in overrides:
+        if name not in names:
+            raise ModelError(f"model {model.name}", f"no state '{name}'", did_you_mean(name, names))
+    start = _AtStart(model, {k: _float(v) for k, v in overrides.items()}, parameters or {})
+    with np.errstate(all="ignore"):
+        state = {name: start[name] for name in names}
+    places = {s.name: s.place for s in model.states}
+    for name, value in state.items():
+        if not np.all(np.isfinite(value)):
+            raise ModelError(places.get(name, f"model {model.name}"), f"the initial value of {name} is {value}",
+                             f"give it a finite one with {name}_init = ...;")
+    return {name: float(value) if np.ndim(value) == 0 else value for name, value in state.items()}
+
+
+def quantities(
+    model: Model, V: Number, states: Mapping[str, Number], t: Number = 0.0, dt: Number = 0.0,
+    parameters: Mapping[str, Number] | None = None,
+) -> dict[str, Number]:
+    """Every named quantity at a state: parameters, t, dt, V, states, definitions and Iion."""
+    names = {**_parameters(model, parameters or {}), "t": t, "dt": dt, "V": _float(V)}
+    for state in model.states:
+        if state.name not in states:
+            raise ModelError(f"model {model.name}", f"no value for the state '{state.name}'", "start from initial_state(model)")
+        names[state.name] = _float(states[state.name])
+    with np.errstate(all="ignore"):
+        for definition in model.definitions:
+            names[definition.name] = _value(definition.expr, names)
+        if model.iion is not None:
+            names["Iion"] = _value(model.iion, names)
+    return names
+
+
+def rates(
+    model: Model, V: Number, states: Mapping[str, Number], t: Number = 0.0, dt: Number = 0.0,
+    parameters: Mapping[str, Number] | None = None,
+) -> tuple[Number, dict[str, Number]]:
+    """Iion (uA/cm^2) and ds/dt (1/ms of each state's unit) of every state that has a rate."""
+    names = quantities(model, V, states, t, dt, parameters)
+    return names["Iion"], {s.name: value_of(s.rate, names) for s in model.states if s.rate is not None}
+
+
+def advance(
+    model: Model, V: Number, states: Mapping[str, Number], t: float, dt: float, *, Istim: Number = 0.0, C_m: float = 1.0,
+    parameters: Mapping[str, Number] | None = None,
+) -> tuple[Number, dict[str, Number]]:
+    """V and states one step later, each by its own method, as ``methods`` defines it.
+
+    C_m dV/dt = -(Iion - Istim), ds/dt = f(V, s); Istim (uA/cm^2) is constant over the step, depolarising positive.
+    """
+    membrane = State("V", Num(0.0), model.v_method)
+    evolving = [membrane, *(s for s in model.states if s.rate is not None)]
+    start: dict[str, Number] = {"V": _float(V), **{s.name: _float(states[s.name]) for s in model.states}}
+
+    def at(point: Mapping[str, Number], time: float) -> dict[str, Number]:
+        return quantities(model, point["V"], point, time, dt, parameters)
+
+    def rate(state: State, names: Mapping[str, Number]) -> Number:
+        if state is membrane:
+            return -(names["Iion"] - Istim) / C_m
+        assert state.rate is not None
+        return value_of(state.rate, names)
+
+    def one_stage(state: State, step: float) -> Number:
+        """The value after ``step`` by forward Euler or Rush-Larsen."""
+        change = step * rate(state, now)
+        if METHODS[state.method].needs_slope:
+            assert state.slope is not None
+            z = step * value_of(state.slope, now)
+            with np.errstate(all="ignore"):
+                change = change * np.where(z == 0.0, 1.0, np.expm1(z) / np.where(z == 0.0, 1.0, z))[()]
+        return start[state.name] + change
+
+    def staged(method: Method, members: list[State]) -> dict[str, Number]:
+        """The values after dt of the states of one Runge-Kutta method."""
+        k: list[dict[str, Number]] = []
+        for row, c in zip(method.A, method.c, strict=True):
+            point = {**start, **{s.name: one_stage(s, c * dt) for s in evolving}}
+            for s in members:
+                point[s.name] = start[s.name] + dt * sum(a * ki[s.name] for a, ki in zip(row, k, strict=True))
+            names = at(point, t + c * dt)
+            k.append({s.name: rate(s, names) for s in members})
+        return {s.name: start[s.name] + dt * sum(b * ki[s.name] for b, ki in zip(method.b, k, strict=True)) for s in members}
+
+    now = at(start, t)
+    end = dict(start)
+    for method in METHODS.values():
+        members = [s for s in evolving if s.method == method.name]
+        if method.stages == 1:
+            end |= {s.name: one_stage(s, dt) for s in members}
+        elif members:
+            end |= staged(method, members)
+    for state in model.states:
+        if state.update is not None:
+            end[state.name] = value_of(state.update, now)
+        if state.lower is not None or state.upper is not None:
+            end[state.name] = np.clip(end[state.name], state.lower, state.upper)
+    return end.pop("V"), end

@@ -1,0 +1,42 @@
+"""Quantities that models share with the simulator and with each other, by their global names.
+
+``X; .external(name);`` gives one of them a name X in a model. A model that assigns or differentiates it owns it: it is a
+state. A model that only reads it gets a parameter with the default below.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Global:
+    """A shared quantity: ``default`` (None: there is no sensible one) in ``unit``."""
+
+    name: str
+    unit: str
+    default: float | None
+    doc: str
+
+
+GLOBALS: dict[str, Global] = {entry.name: entry for entry in (
+    Global("Vm", "mV", None, "membrane voltage"),
+    Global("Iion", "uA/cm^2", None, "membrane current, outward positive"),
+    Global("Lambda", "unitless", 1.0, "stretch along the fibre, 1 at rest length"),
+    Global("delLambda", "1/ms", 0.0, "rate of stretch"),
+    Global("Tension", "kPa", 0.0, "active tension"),
+    Global("K_e", "mM", 5.4, "extracellular potassium"),
+    Global("Na_e", "mM", 140.0, "extracellular sodium"),
+    Global("Ca_e", "mM", 1.8, "extracellular calcium"),
+    Global("Cl_e", "mM", 120.0, "extracellular chloride"),
+    Global("K_i", "mM", 140.0, "intracellular potassium"),
+    Global("Na_i", "mM", 10.0, "intracellular sodium"),
+    Global("Ca_i", "mM", 1e-4, "intracellular calcium"),
+    Global("ATP", "mM", 6.8, "intracellular ATP"),
+    Global("illum", "mW/cm^2", 0.0, "irradiance of light"),
+)}
+
+#: Other spellings of global names, among them those of older model files.
+GLOBAL_ALIASES: dict[str, str] = {
+    "V": "Vm", "Ke": "K_e", "Nae": "Na_e", "Cae": "Ca_e", "Ki": "K_i", "Nai": "Na_i", "Cai": "Ca_i",
+}

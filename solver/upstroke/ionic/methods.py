@@ -1,0 +1,59 @@
+r"""Integration methods, as data: codegen turns an entry into code, ``evaluate.advance`` into arithmetic.
+
+An explicit Runge-Kutta method is its tableau. With k_i the rate at stage i,
+
+    stage i:  X_i = X + dt \sum_j A[i][j] k_j  at  t + c[i] dt,        X(t + dt) = X + dt \sum_i b[i] k_i.
+
+A method with ``needs_slope`` replaces the straight step dt by the exponential one, exact for a rate that is affine in X
+with slope s:  X(t + dt) = X + dt phi(s dt) k,  phi(z) = (exp(z) - 1)/z,  phi(0) = 1.
+
+Every state of a model may have its own method. A state sees, in the stages of its method, the other states of the same
+method at the same stage, and the states of other methods at their own method's value c[i] dt after the step's start.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Method:
+    """One row of the table: ``order`` is measured by a test, ``source`` says where the method was published."""
+
+    name: str
+    order: int
+    needs_slope: bool
+    A: tuple[tuple[float, ...], ...]
+    b: tuple[float, ...]
+    c: tuple[float, ...]
+    doc: str
+    source: str
+
+    @property
+    def stages(self) -> int:
+        """How many times a step evaluates the rate."""
+        return len(self.b)
+
+
+#: The methods a state, or V, can have.
+METHODS: dict[str, Method] = {method.name: method for method in (
+    Method("fe", 1, False, ((),), (1.0,), (0.0,),
+           "forward Euler", "Euler 1768"),
+    Method("rush_larsen", 1, True, ((),), (1.0,), (0.0,),
+           "exponential Euler for a rate that is affine in the state", "Rush and Larsen 1978, 10.1109/TBME.1978.326270"),
+    Method("rk2", 2, False, ((), (0.5,)), (0.0, 1.0), (0.0, 0.5),
+           "explicit midpoint rule", "Runge 1895, 10.1007/BF01446807"),
+    Method("rk4", 4, False, ((), (0.5,), (0.0, 0.5), (0.0, 0.0, 1.0)), (1 / 6, 1 / 3, 1 / 3, 1 / 6), (0.0, 0.5, 0.5, 1.0),
+           "classical Runge-Kutta", "Kutta 1901"),
+)}
+
+#: Methods of the language that this program cannot do yet.
+PLANNED: dict[str, str] = {
+    "sundnes": "second-order Rush-Larsen",
+    "markov_be": "backward Euler for Markov chains",
+    "rosenbrock": "Rosenbrock",
+    "cvode": "variable-order BDF",
+}
+
+#: ``State.method`` of a ``.store()`` state: it has no rate, its assignment gives its value at the end of the step.
+STORE = "store"

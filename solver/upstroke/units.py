@@ -60,9 +60,9 @@ def parse(text: object, kind: str) -> float:
     wanted = KINDS[kind]
     example = f'for example "{wanted.example}"'
     if isinstance(text, (int, float)) and not isinstance(text, bool):
-        if not math.isfinite(text):
+        if isinstance(text, float) and not math.isfinite(text):
             raise UnitError("", f"{text} is not finite, expected {wanted.name}", example)
-        usual = " or ".join(f'"{text:.15g} {unit}"' for unit in wanted.units[1:3])
+        usual = " or ".join(f'"{text} {unit}"' for unit in wanted.units[1:3])
         raise UnitError("", f"{text} has no unit, expected {wanted.name}", f"write {usual}")
     if not isinstance(text, str):
         raise UnitError("", f"expected {wanted.name} with its unit, found {text!r}", example)

@@ -26,7 +26,7 @@ _COMPARE = {">": operator.gt, ">=": operator.ge, "<": operator.lt, "<=": operato
 
 
 def convert(root: Node) -> tuple[Any, list[UpstrokeError]]:
-    """The case that a tree describes, and the mistakes in it; with mistakes there is no case."""
+    """The case that a tree describes, and the mistakes in it; with mistakes the case is not to be used."""
     converter = _Converter(root)
     case = converter.table(root, Case, ())
     return case, converter.errors
@@ -46,24 +46,21 @@ class _Converter:
     def table(self, node: Node, type_: type, path: _Path, siblings: Iterable[type] = ()) -> Any:
         """A dataclass from a table; ``siblings`` are the classes that another ``kind`` would have chosen."""
         known, types_ = keys(type_), hints(type_)
-        for name, child in node.value.items():
-            if name not in known:
-                self.unknown(child, (*path, name), type_, siblings)
+        meant = {self.unknown(child, (*path, name), type_, siblings)
+                 for name, child in node.value.items() if name not in known}
         values = {}
         for name, field in known.items():
             if name in node.value:
                 values[name] = self.value(node.value[name], types_[name], (*path, name), field)
-            elif is_required(field):
-                values[name] = self.missing(node, (*path, name), field, types_[name])
+            elif is_required(field):   # where it was misspelt, that has been reported
+                values[name] = _WRONG if name in meant else self.missing(node, (*path, name), field, types_[name])
             else:
                 values[name] = default_of(field)
         for rule in RULES:
             if type_ in rule.tables and all(values[name] is not _WRONG for name in rule.keys):
                 for mistake in rule.check(*(values[name] for name in rule.keys)):
                     self.fail(node.at(mistake.key), (*path, *mistake.key), mistake.what, mistake.remedy)
-        if any(value is _WRONG for value in values.values()) or node.value.keys() - known.keys():
-            return _WRONG
-        return type_(**values)
+        return _WRONG if any(value is _WRONG for value in values.values()) else type_(**values)
 
     def kind_of_table(self, node: Node, types_: tuple[type, ...], path: _Path) -> Any:
         """One of several dataclasses, chosen by ``kind``."""
@@ -79,7 +76,8 @@ class _Converter:
         type_ = by_kind[kind.value]
         return self.table(node, type_, path, [t for t in types_ if t is not type_])
 
-    def unknown(self, node: Node, path: _Path, type_: type, siblings: Iterable[type]) -> None:
+    def unknown(self, node: Node, path: _Path, type_: type, siblings: Iterable[type]) -> str | None:
+        """Reports a key that the table lacks; returns the key that was probably meant."""
         name = str(path[-1])
         what = "unknown table" if isinstance(node.value, dict) else "unknown key"
         near = did_you_mean(name, keys(type_))
@@ -90,6 +88,7 @@ class _Converter:
         if homes:
             near = f"it belongs in {' or '.join(homes)}"
         self.fail(node, path, what, near)
+        return near[len("did you mean '"):-2] if near.startswith("did") else None
 
     def missing(self, node: Node, path: _Path, field: Field[Any], type_: Any) -> Any:
         name, where = str(path[-1]), write_key(path[:-1])
@@ -145,8 +144,12 @@ class _Converter:
         return self.bounded(node, value, path, field)
 
     def number(self, node: Node, base: type, path: _Path, field: Field[Any]) -> Any:
-        value = base(node.value)
-        if not math.isfinite(value):
+        try:
+            value = base(node.value)
+            finite = math.isfinite(value)
+        except OverflowError:
+            finite = False
+        if not finite:
             return self.fail(node, path, f"expected a finite number, found {_shown(node)}")
         return self.bounded(node, value, path, field)
 
@@ -155,7 +158,8 @@ class _Converter:
         for bound in must.split(" and ") if must else ():
             sign, limit = bound.split()
             if not _COMPARE[sign](value, float(limit)):
-                return self.fail(node, path, f"must be {must}, found {_shown(node)}")
+                return self.fail(node, path, f"must be {must}, found {_shown(node)}",
+                                 _example(path, field, None))
         return value
 
     def array(self, node: Node, base: Any, mark: Any, path: _Path, field: Field[Any]) -> Any:
@@ -170,20 +174,22 @@ class _Converter:
         values = tuple(self.value(v, item, (*path, i), field) for i, v in enumerate(node.value))
         if size < low or (high and size > high):
             wanted = f"{low}" if low == high else f"{low} to {high}" if high else f"at least {low}"
-            return self.fail(node, path, f"expected {wanted} values, found {size}", _example(path, field, base))
+            return self.fail(node, path, f"expected {wanted} value{'s' * (wanted != '1')}, found {size}",
+                             _example(path, field, base))
         return _WRONG if any(v is _WRONG for v in values) else values
 
     def file(self, node: Node, path: _Path) -> Any:
         """An existing file; relative to the folder of the case file that names it."""
-        file = Path(os.path.abspath(node.folder / Path(node.value).expanduser()))
-        if file.is_file():
+        if "\0" in str(node.value):
+            return self.fail(node, path, f"{_shown(node)} is no file name")
+        file = Path(os.path.abspath(node.folder / os.path.expanduser(node.value)))
+        if os.path.isfile(file):
             return file
-        if file.is_dir():
+        if os.path.isdir(file):
             return self.fail(node, path, f"{_shown(node)} is a folder, expected a file")
         near = did_you_mean(file.name, nearby(file, file.suffix))
-        folder = file.parent if file.parent.is_dir() else next(p for p in file.parents if p.is_dir())
         return self.fail(node, path, f"there is no file {_shown(node)}", near if near.startswith("did") else
-                         "paths start from the folder of the file that names them" if folder else "")
+                         "relative paths start from the folder of the case file")
 
 
 def _fits(value: Any, base: Any, mark: Any) -> bool:

@@ -86,7 +86,7 @@ def one_way_to_give_conductivity(mono: Any, intra: Any, extra: Any) -> Iterator[
         there, lacking = ("intracellular", "extracellular") if extra is None else ("extracellular", "intracellular")
         yield Mistake((there,), f"given without {lacking}", f"add {lacking}, or give monodomain values instead")
     elif mono is None and len(intra) != len(extra):
-        yield Mistake(("extracellular",), f"{len(extra)} values, but intracellular has {len(intra)}",
+        yield Mistake(("extracellular",), f"not as many values ({len(extra)}) as intracellular ({len(intra)})",
                       "give the same number: 1 (isotropic), 2 (along, across) or 3 (fibre, sheet, normal)")
 
 
@@ -139,7 +139,7 @@ def explicit_needs_lumped(time: TimeTable, tissue: Tissue) -> Iterator[Mistake]:
 @rule(Box, "min", "max")
 def box_corners(low: Sequence[float], high: Sequence[float]) -> Iterator[Mistake]:
     if len(low) != len(high):
-        yield Mistake(("max",), f"{len(high)} coordinates, but min has {len(low)}", "give both corners alike")
+        yield Mistake(("max",), f"not as many coordinates ({len(high)}) as min ({len(low)})", "give both corners alike")
         return
     for axis, a, b in zip("xyz", low, high, strict=False):
         if a > b:

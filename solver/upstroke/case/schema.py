@@ -78,7 +78,8 @@ class CableMesh:
     dx: Length = key("length of a segment; adjusted down so that segments fill the cable",
                      example='"0.1 mm"', must="> 0")
     kind: Literal["cable"] = key("a cable", "cable")
-    origin: tuple[Length, Length, Length] = key("position of the first node", (0.0, 0.0, 0.0))
+    origin: tuple[Length, Length, Length] = key("position of the first node", (0.0, 0.0, 0.0),
+                                                   example='["0 mm", "0 mm", "0 mm"]')
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,9 +90,11 @@ class SheetMesh:
     dx: Length | tuple[Length, Length] = key(
         "resolution, one for both axes or one per axis", example='"0.2 mm"', must="> 0")
     kind: Literal["sheet"] = key("a rectangle", "sheet")
-    origin: tuple[Length, Length, Length] = key("position of the corner nearest to minus infinity", (0.0, 0.0, 0.0))
+    origin: tuple[Length, Length, Length] = key(
+        "position of the corner nearest to minus infinity", (0.0, 0.0, 0.0), example='["0 mm", "0 mm", "0 mm"]')
     fibre: Direction | None = key("fibre direction, normalised", None, example="[1, 0, 0]")
-    sheet: Direction | None = key("sheet direction, normalised, made orthogonal to the fibre", None)
+    sheet: Direction | None = key("sheet direction, normalised, made orthogonal to the fibre", None,
+                                    example="[0, 1, 0]")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,9 +106,11 @@ class SlabMesh:
     dx: Length | tuple[Length, Length, Length] = key(
         "resolution, one for all axes or one per axis", example='"0.2 mm"', must="> 0")
     kind: Literal["slab"] = key("a box", "slab")
-    origin: tuple[Length, Length, Length] = key("position of the corner nearest to minus infinity", (0.0, 0.0, 0.0))
+    origin: tuple[Length, Length, Length] = key(
+        "position of the corner nearest to minus infinity", (0.0, 0.0, 0.0), example='["0 mm", "0 mm", "0 mm"]')
     fibre: Direction | None = key("fibre direction, normalised", None, example="[1, 0, 0]")
-    sheet: Direction | None = key("sheet direction, normalised, made orthogonal to the fibre", None)
+    sheet: Direction | None = key("sheet direction, normalised, made orthogonal to the fibre", None,
+                                    example="[0, 1, 0]")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,10 +122,12 @@ class FileMesh:
                                                example='"um"')
     kind: Literal["file"] = key("a file", "file")
     region: str | None = key("cell data that holds the region tags; default: the format's own "
-                             "(gmsh:physical, medit:ref, region, ...)", None)
+                             "(gmsh:physical, medit:ref, region, ...)", None, example='"elem_tag"')
     fibre: Direction | str | None = key("fibre direction: one vector, or the name of the cell data that holds it; "
-                                        "default: cell data named 'fibre' where the file has it", None)
-    sheet: Direction | str | None = key("sheet direction, likewise; default: cell data named 'sheet'", None)
+                                        "default: cell data named 'fibre' where the file has it", None,
+                                          example='"fibres"')
+    sheet: Direction | str | None = key("sheet direction, likewise; default: cell data named 'sheet'", None,
+                                          example="[0, 1, 0]")
     node_sets: dict[str, Path] = key("named node sets from .vtx files", factory=dict,
                                      example='{ apex = "apex.vtx" }')
 
@@ -228,7 +235,7 @@ class Stimulus:
     period: Time | None = key("time from start to start; needed where count > 1", None, example='"500 ms"',
                               must="> 0")
     count: int = key("number of pulses", 1, must=">= 1")
-    name: str = key("what messages call it", "")
+    name: str = key("what messages call it", "", example='"S1"')
 
 
 # ----------------------------------------------------------------------------------------------- [watch]
@@ -248,7 +255,7 @@ class Probes:
 
     points: dict[str, Point] = key("positions by name", example='{ P1 = ["0 mm", "0 mm", "0 mm"] }')
     every: Time = key("sampling interval; a whole number of steps", example='"0.1 ms"', must="> 0")
-    variables: Names = key("V, Iion, or states of the model", ("V",))
+    variables: Names = key("V, Iion, or states of the model", ("V",), example='["V", "Iion"]')
     interpolate: bool = key("interpolate within the cell instead of taking the nearest node", False)
 
 
@@ -257,8 +264,8 @@ class Snapshots:
     """Fields over time, into ``vm.vtkhdf``."""
 
     every: Time = key("interval; a whole number of steps", example='"1 ms"', must="> 0")
-    variables: Names = key("V, Iion, or states of the model", ("V",))
-    regions: Regions | None = key("only the cells of these regions; default: all", None)
+    variables: Names = key("V, Iion, or states of the model", ("V",), example='["V", "Iion"]')
+    regions: Regions | None = key("only the cells of these regions; default: all", None, example='[1, "septum"]')
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -300,7 +307,7 @@ class Case:
     watch: Watch = key("what is looked at", factory=Watch)
     backend: Backend = key("who computes", factory=Backend)
     output: Output = key("what is left behind", factory=Output)
-    title: str = key("a line for pictures and reports", "")
+    title: str = key("a line for pictures and reports", "", example='"Niederer slab, dx 0.5 mm"')
     places: dict[str, Place] = field(default_factory=dict, compare=False, repr=False)   # no key: where each came from
 
     def where(self, path: str) -> Place:

@@ -59,14 +59,18 @@ def read(source: str | Path | Mapping[str, Any]) -> Node:
         raise CaseError(name, f"cannot be read: {error.strerror}") from None
     try:
         tables = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except ValueError as error:   # a syntax error, or an integer of thousands of digits
         raise _syntax_error(name, text, str(error)) from None
+    except RecursionError:
+        raise CaseError(name, "is nested too deeply") from None
     return _wrap(tables, key_lines(text), name, path.absolute().parent)
 
 
 def merge(base: Node, over: Node) -> Node:
-    """``over`` laid on ``base``: tables merge key by key, everything else is replaced."""
+    """``over`` laid on ``base``: tables merge key by key, all else (a table of another kind, too) is replaced."""
     if not (isinstance(base.value, dict) and isinstance(over.value, dict)):
+        return over
+    if {"kind"} <= base.value.keys() & over.value.keys() and base.value["kind"].value != over.value["kind"].value:
         return over
     merged = dict(base.value)
     for name, node in over.value.items():
@@ -83,7 +87,7 @@ def override(root: Node, text: str) -> None:
         raise CaseError(place, "expected KEY=VALUE", 'for example --set time.dt="0.01 ms"')
     try:
         value = tomllib.loads(f"value = {right}")
-    except tomllib.TOMLDecodeError:
+    except ValueError:
         value = {}
     new = _wrap(value["value"] if value.keys() == {"value"} else right.strip(), {}, place.file, Path.cwd())
     node = root
@@ -110,23 +114,23 @@ def override(root: Node, text: str) -> None:
 
 def _wrap(value: Any, lines: Mapping[tuple[str | int, ...], int], file: str, folder: Path,
           path: tuple[str | int, ...] = ()) -> Node:
-    inner: Any = value
+    inner: Any = value.tolist() if hasattr(value, "tolist") else value   # NumPy, in a dictionary
     if isinstance(value, Mapping):
         inner = {str(k): _wrap(v, lines, file, folder, (*path, k)) for k, v in value.items() if v is not None}
-    elif isinstance(value, (list, tuple)):
-        inner = [_wrap(v, lines, file, folder, (*path, i)) for i, v in enumerate(value)]
+    elif isinstance(inner, (list, tuple)):
+        inner = [_wrap(v, lines, file, folder, (*path, i)) for i, v in enumerate(inner)]
     return Node(inner, Place(file, lines.get(path, 0)), folder)
 
 
 def _locate(path: Path) -> Path:
     """The case file that ``path`` means."""
-    if path.is_dir():
-        if (path / CASE_FILE).is_file():
+    if os.path.isdir(path):     # unlike Path.is_dir, false for every name the system refuses
+        if os.path.isfile(path / CASE_FILE):
             return path / CASE_FILE
         others = sorted(p.name for p in path.glob("*.toml"))
         raise CaseError(_shown(path), f"this folder has no {CASE_FILE}",
                         f"name the file: {_shown(path / others[0])}" if others else "")
-    if not path.exists():
+    if not os.path.exists(path):
         near = did_you_mean(path.name, nearby(path, ".toml"))
         raise CaseError(_shown(path), "there is no such file or folder", near if near.startswith("did") else "")
     return path
@@ -136,7 +140,7 @@ def nearby(path: Path, suffix: str) -> list[str]:
     """Names of the folders, and of the files with ``suffix``, beside ``path``."""
     try:
         return [p.name for p in path.parent.iterdir() if p.suffix == suffix or p.is_dir()]
-    except OSError:
+    except (OSError, ValueError):
         return []
 
 
@@ -152,8 +156,10 @@ def _syntax_error(name: str, text: str, message: str) -> CaseError:
     """tomllib's message, pointing at the line of text."""
     lines = text.replace("\r\n", "\n").split("\n")
     found = re.fullmatch(r"(.*?) \(at (?:line (\d+), column (\d+)|end of document)\)", message, re.DOTALL)
-    what, line, column = found.groups() if found else (message, None, None)
-    if line is None or column is None:   # the end of the document
+    if not found:
+        return CaseError(name, message)
+    what, line, column = found.groups()
+    if line is None:   # the end of the document
         number = max(n for n, t in enumerate(lines, 1) if t.strip() or n == 1)
         place = Place(name, number, len(lines[number - 1]) + 1, lines[number - 1])
     else:

@@ -56,17 +56,20 @@ def describe(type_: Any) -> str:
     if len(alternatives) > 1:
         if all(map(is_table, alternatives)):
             return "a table"
-        return " or ".join(dict.fromkeys(map(describe, alternatives)))
+        arrays_last = sorted(alternatives, key=lambda t: get_origin(unwrap(t)[0]) in (tuple, dict))
+        return " or ".join(dict.fromkeys(map(describe, arrays_last)))
     base, mark = unwrap(alternatives[0])
     if isinstance(mark, Quantity):
         return f"{KINDS[mark.kind].name} with its unit"
     if isinstance(mark, FileIfSuffix):
-        return f"text, or the path of a {mark.suffix} file"
+        return f"a text, or the path of a {mark.suffix} file"
     if get_origin(base) is Literal:
         words = [write_value(w) for w in get_args(base)]
         return " or ".join(filter(None, [", ".join(words[:-1]), words[-1]]))
     if get_origin(base) is tuple:
         item, *more = get_args(base)
+        if is_table(item):
+            return "an array of tables" if mark is None else "one or more tables"
         size = "" if more == [...] else f" of {len(more) + 1}"
         if isinstance(mark, Count):
             size = f" of {mark.low} to {mark.high}" if mark.high else f" of at least {mark.low}"
@@ -75,7 +78,7 @@ def describe(type_: Any) -> str:
         return f"a table of names, each {describe(get_args(base)[1])}"
     if is_table(base):
         return "a table"
-    return {float: "a number", int: "a whole number", bool: "true or false", str: "text",
+    return {float: "a number", int: "a whole number", bool: "true or false", str: "a text",
             Path: "the path of a file"}[base]
 
 

@@ -17,9 +17,10 @@ from upstroke.ionic.model import Model
 from upstroke.mesh import build_mesh
 from upstroke.mesh.mesh import Mesh
 from upstroke.observe import open_watchers
-from upstroke.output import open_output
+from upstroke.output.vtkhdf import VtkHdfSeries
 from upstroke.progress import progress
 from upstroke.protocol import schedule
+from upstroke.record import Record
 from upstroke.result import Result
 from upstroke.space import Operator, discretise
 from upstroke.step import State, Stepper
@@ -78,14 +79,14 @@ def run(case: Case | str | Path | dict[str, Any], out: str | Path | None = None,
     if not isinstance(case, Case):
         case = load_case(case, overrides=overrides)
     setup = prepare(case)
-    output = open_output(setup, out)                                        # from here on, files exist
+    record = Record(setup, out)                                             # from here on, files exist
     dt, stepper = case.time.dt, setup.stepper
-    watchers = open_watchers(case.watch, setup.mesh, setup.state, setup.backend, dt, output.directory,
-                             steps=stepper.n_steps, series=output.series)
-    with output.closing(watchers, stepper):                                 # also on Ctrl-C and on errors
+    watchers = open_watchers(case.watch, setup.mesh, setup.state, setup.backend, dt, record.directory,
+                             steps=stepper.n_steps, series=VtkHdfSeries)
+    with record.closing(watchers):                                          # also on Ctrl-C and on errors
         for n in progress(stepper.steps(), stepper.n_steps, dt, setup.mesh.n_points, show_progress):
             watchers.see(n, n * dt)
-    return output.result()
+    return record.result()
 
 
 class _Clock:

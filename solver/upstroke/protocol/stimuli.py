@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from upstroke.case.schema import Stimulus
-from upstroke.errors import CaseError, did_you_mean
-from upstroke.mesh import nodes_in_box, nodes_in_sphere, nodes_of_region
+from upstroke.errors import CaseError
+from upstroke.mesh.locate import nodes_in_box, nodes_in_sphere, nodes_of_region, nodes_of_set
 from upstroke.mesh.mesh import Mesh
 
 SNAP = 1e-9      # parts of a step: what is nearer to a step's edge than this lies on it
@@ -92,9 +92,6 @@ def _nodes(s: Stimulus, mesh: Mesh, where: str) -> NDArray[np.int64]:
     if s.sphere is not None:
         return nodes_in_sphere(mesh, s.sphere.centre, s.sphere.radius)
     if s.region is not None:
-        return nodes_of_region(mesh, s.region)
+        return nodes_of_region(mesh, s.region, f"{where}.region")
     assert s.nodes is not None          # the case was checked
-    if s.nodes not in mesh.node_sets:
-        raise CaseError(f"{where}.nodes", f"the mesh has no node set {s.nodes!r}",
-                        did_you_mean(s.nodes, mesh.node_sets))
-    return np.unique(mesh.node_sets[s.nodes])
+    return np.unique(nodes_of_set(mesh, s.nodes, f"{where}.nodes"))

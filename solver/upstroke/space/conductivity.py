@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from upstroke.case.schema import ConductivityTable, Tissue
 from upstroke.errors import CaseError
-from upstroke.mesh import region_tag
+from upstroke.mesh.locate import cells_of_regions
 from upstroke.mesh.mesh import Mesh
 
 
@@ -35,8 +35,7 @@ def diffusivity(tissue: Tissue, mesh: Mesh) -> NDArray[np.float64]:
     named = [t for t in tissue.conductivity if t.regions is not None]
     rest = [t for t in tissue.conductivity if t.regions is None]
     for table in (*named, *rest):
-        tags = None if table.regions is None else [region_tag(mesh, r, "tissue.conductivity") for r in table.regions]
-        cells = ~covered if tags is None else np.isin(mesh.region, tags)
+        cells = ~covered if table.regions is None else cells_of_regions(mesh, table.regions, "tissue.conductivity")
         D[cells] = scale * _tensor(axis_values(table), mesh, cells)
         covered |= cells
     if not covered.all():

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from itertools import combinations_with_replacement
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,32 +40,19 @@ def assemble(mesh: Mesh, D: NDArray[np.float64], mass: str | float = "lumped") -
     mass : "lumped", "consistent", or w for w lumped + (1 - w) consistent
     """
     w = LUMPING[mass] if isinstance(mass, str) else mass
-    k, n = mesh.dim + 1, mesh.n_points
+    k = mesh.dim + 1
     grad, volume = gradients(mesh)
-    flux = grad @ D                                            # (m, k, 3)
-    pairs = list(combinations_with_replacement(range(k), 2))   # upper triangle of the cell matrix
-    stiff = np.stack([volume * np.einsum("cx,cx->c", flux[:, a], grad[:, b]) for a, b in pairs])
-    fill = (1.0 - w) / (k * (k + 1))                           # off-diagonal entry per volume
-    weight = np.array([fill if a != b else w / k + 2.0 * fill for a, b in pairs])
-    K, M = _scatter(mesh.cells, pairs, [stiff, weight[:, None] * volume], n)
-    return Operator(mass=M, stiffness=K, lumped_mass=np.asarray(M.sum(axis=1)).ravel(), is_lumped=w == 1.0)
+    stiffness = volume[:, None, None] * (grad @ D @ grad.transpose(0, 2, 1))
+    consistent = (np.ones((k, k)) + np.eye(k)) / (k * (k + 1))
+    cell_mass = volume[:, None, None] * (w / k * np.eye(k) + (1.0 - w) * consistent)
+    M = _sum_up(mesh, cell_mass)
+    return Operator(mass=M, stiffness=_sum_up(mesh, stiffness), lumped_mass=np.asarray(M.sum(axis=1)).ravel(),
+                    is_lumped=w == 1.0)
 
 
-def _scatter(cells: NDArray[np.int32], pairs: list[tuple[int, int]], values: list[NDArray[np.float64]],
-             n: int) -> list[sparse.csr_array]:
-    """Sum symmetric cell matrices, given on ``pairs`` of local nodes, into CSR matrices of one pattern."""
-    rows = np.concatenate([cells[:, a] for a, b in pairs] + [cells[:, b] for a, b in pairs if a != b])
-    columns = np.concatenate([cells[:, b] for a, b in pairs] + [cells[:, a] for a, b in pairs if a != b])
-    mirrored = [p for p, (a, b) in enumerate(pairs) if a != b]
-    key = rows.astype(np.int64) * n + columns
-    order = np.argsort(key, kind="stable")
-    key = key[order]
-    starts = np.flatnonzero(np.concatenate([[True], key[1:] != key[:-1]]))
-    unique = key[starts]
-    indices = (unique % n).astype(np.int32)
-    indptr = np.searchsorted(unique, np.arange(n + 1, dtype=np.int64) * n).astype(np.int32)
-    matrices = []
-    for value in values:
-        data = np.concatenate([value.ravel(), value[mirrored].ravel()])[order]
-        matrices.append(sparse.csr_array((np.add.reduceat(data, starts), indices, indptr), shape=(n, n)))
-    return matrices
+def _sum_up(mesh: Mesh, cell_matrices: NDArray[np.float64]) -> sparse.csr_array:
+    """The matrix of the mesh from those of its cells (m, k, k); all have one pattern, zeros are kept."""
+    k, n = mesh.dim + 1, mesh.n_points
+    rows = np.repeat(mesh.cells, k, axis=1).ravel()
+    columns = np.tile(mesh.cells, (1, k)).ravel()
+    return sparse.csr_array(sparse.coo_array((cell_matrices.ravel(), (rows, columns)), shape=(n, n)))

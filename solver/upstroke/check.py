@@ -1,0 +1,91 @@
+"""What `upstroke check` says of a case: resolved keys, sizes, stability limits, estimates; no step of the run is taken."""
+
+from __future__ import annotations
+
+from time import perf_counter
+
+import numpy as np
+
+from upstroke.case import Case, to_toml
+from upstroke.codegen import generate
+from upstroke.run import Setup, prepare
+from upstroke.space.conductivity import diffusivity
+from upstroke.step import State
+
+TRIAL_NODES = 4096        # nodes of the trial that the time estimate is scaled from
+TRIAL_SECONDS = 0.3
+
+
+def check(case: Case) -> str:
+    """The resolved case as TOML, with what it will take as comment lines.
+
+    Raises
+    ------
+    UpstrokeError as the run would, before anything is written
+    """
+    setup = prepare(case)
+    lines = [to_toml(case), "# --- what this case will take " + "-" * 60]
+    lines += [f"# {text}" for text in (*_sizes(setup), *_limits(setup), *_estimates(setup))]
+    lines += [f"# note: {note}" for note in setup.mesh.notes]
+    return "\n".join(lines)
+
+
+def _sizes(setup: Setup) -> list[str]:
+    mesh, stepper = setup.mesh, setup.stepper
+    kind = {1: "segments", 2: "triangles", 3: "tetrahedra"}[mesh.dim]
+    low, high = mesh.points.min(axis=0) * 10, mesh.points.max(axis=0) * 10
+    trains = [f"stimulus {t.name!r}: {len(t.nodes):,} nodes, {t.current:g} uA/cm^2" for t in stepper.stimuli.trains]
+    return [f"mesh: {mesh.n_points:,} nodes, {mesh.n_cells:,} {kind}, "
+            + " x ".join(f"{x:g}" for x in high - low) + " mm",
+            f"membrane: {setup.model.name}, {len(setup.kernel.states) + 1} states a node",
+            f"steps: {stepper.n_steps:,} of {setup.case.time.dt:g} ms", *trains]
+
+
+def _limits(setup: Setup) -> list[str]:
+    """Stability of explicit diffusion, and how well the mesh resolves a front: q = h^2 / D in ms."""
+    explicit = setup.operator.explicit_limit
+    lines = [f"stability: explicit diffusion needs dt <= {explicit:.4g} ms; implicit schemes have no limit"]
+    D = diffusivity(setup.case.tissue, setup.mesh)
+    mesh = setup.mesh
+    corners = mesh.points[mesh.cells]
+    q = 0.0
+    for a in range(mesh.dim + 1):
+        for b in range(a):
+            edge = corners[:, a] - corners[:, b]
+            length = np.linalg.norm(edge, axis=1)
+            along = np.einsum("ci,cij,cj->c", edge, D, edge) / length ** 2      # D along the edge
+            q = max(q, float(np.max(length ** 2 / np.maximum(along, 1e-300))))
+    lines.append(f"resolution: h^2/D is at most {q:.3g} ms" + (
+        "; above about 0.5 ms lumped mass slows the wave by more than 5 %: refine, or try tissue.mass" if q > 0.5
+        else ""))
+    return lines
+
+
+def _estimates(setup: Setup) -> list[str]:
+    operator, state = setup.operator, setup.state
+    matrices = 2 * operator.stiffness.data.nbytes + operator.stiffness.indices.nbytes
+    memory = setup.mesh.points.nbytes + setup.mesh.cells.nbytes + 2 * matrices + state.nbytes + 10 * 8 * operator.n
+    seconds = _seconds_a_node_step(setup) * operator.n * setup.stepper.n_steps
+    hours, rest = divmod(round(seconds), 3600)
+    clock = f"{seconds:.1f} s" if seconds < 100 else f"{hours} h {rest // 60} min {rest % 60} s"
+    return [f"memory: about {memory / 2 ** 20:,.0f} MiB",
+            f"time: about {clock} on {setup.backend.threads} threads (from a trial of the membrane kernel on this "
+            "machine, doubled for the diffusion)"]
+
+
+def _seconds_a_node_step(setup: Setup) -> float:
+    """Wall seconds of one node for one step, from a trial on a few nodes at rest."""
+    from upstroke.ionic import initial_state
+    from upstroke.step.reaction import Reaction
+
+    case = setup.case
+    kernel = generate(setup.model, "c", case.backend.precision)
+    state = State(kernel, initial_state(setup.model, case.membrane.initial), TRIAL_NODES, setup.backend)
+    reaction = Reaction(kernel, state, case.tissue.capacitance, setup.backend, case.time.reaction_steps)
+    start, rounds = perf_counter(), 0
+    while (elapsed := perf_counter() - start) < TRIAL_SECONDS:
+        reaction.step(0.0, case.time.dt)
+        rounds += 1
+    return 2.0 * elapsed / (rounds * TRIAL_NODES)
+
+

@@ -1,0 +1,104 @@
+"""What a run leaves on disk, from the first line of the manifest to the picture, however it ends."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+from upstroke.case import Case, resolved
+from upstroke.errors import UpstrokeError
+from upstroke.observe import ActivationMap, Watchers
+from upstroke.output.directory import make_run_directory
+from upstroke.output.files import write_json
+from upstroke.output.manifest import Status, finish_manifest, start_manifest
+from upstroke.output.maps import write_activation
+from upstroke.output.render import draw_activation
+from upstroke.output.summary import summarise
+from upstroke.result import Result
+
+if TYPE_CHECKING:
+    from upstroke.run import Setup
+
+
+class Record:
+    """The run directory of one run, and the manifest that says how it stands.
+
+    Raises
+    ------
+    OutputError where the directory cannot be made, or holds files already
+    """
+
+    def __init__(self, setup: Setup, out: str | Path | None = None) -> None:
+        self._setup = setup
+        self.directory = make_run_directory(case_name(setup.case), None if out is None else Path(out))
+        self._manifest = start_manifest(resolved(setup.case), setup.backend.describe())
+        write_json(self.directory / "manifest.json", self._manifest)
+        self._result: Result | None = None
+
+    @contextmanager
+    def closing(self, watchers: Watchers) -> Iterator[None]:
+        """Around the time loop: whatever happens in it, what was seen until then is written."""
+        status: Status = "failed"
+        error, start = "", perf_counter()
+        try:
+            yield
+            status = "done"
+        except KeyboardInterrupt:
+            status = "interrupted"
+            raise
+        except BaseException as e:
+            error = str(e) if isinstance(e, UpstrokeError) else repr(e)
+            raise
+        finally:
+            steps_s = perf_counter() - start
+            watchers.close()
+            self._write(watchers, status, error, steps_s)
+
+    def result(self) -> Result:
+        """The finished run."""
+        assert self._result is not None
+        return self._result
+
+    def _write(self, watchers: Watchers, status: Status, error: str, steps_s: float) -> None:
+        setup, folder = self._setup, self.directory
+        start = perf_counter()
+        activation = watchers.activation.map()
+        write_activation(folder / "activation.vtu", setup.mesh, activation)
+        notes = [*setup.mesh.notes, *watchers.notes]
+        if status == "done" and setup.case.output.picture:
+            notes += self._draw(activation)
+        tally = setup.stepper.tally
+        summary = summarise(setup.mesh, activation, watchers.probes, solver_report(tally), notes)
+        notes = summary["notes"]                # with those of the map
+        write_json(folder / "summary.json", summary)
+        timings = setup.seconds | {"steps": steps_s, "reaction": tally.reaction_s, "diffusion": tally.diffusion_s,
+                                   "output": perf_counter() - start}
+        files = sorted(p.name for p in folder.iterdir())
+        write_json(folder / "manifest.json", finish_manifest(self._manifest, status, timings, files, notes, error))
+        self._result = Result(setup.case, folder, setup.mesh, activation, setup.state, summary, tuple(notes))
+
+    def _draw(self, activation: ActivationMap) -> list[str]:
+        """Draw the first beat; the notes of the renderer."""
+        if not activation.beats:
+            return ["no node was activated, so there is no picture"]
+        title = self._setup.case.title or case_name(self._setup.case)
+        drawn = draw_activation(self._setup.mesh, activation.activation[0], self.directory / "activation.png", title)
+        return [drawn.note] if drawn.note else []
+
+
+def case_name(case: Case) -> str:
+    """The folder of a case.toml, or the name of another case file."""
+    path = Path(case.where("mesh").file).resolve()
+    return path.parent.name if path.name == "case.toml" else path.stem
+
+
+def solver_report(tally: Any) -> dict[str, Any]:
+    """Iterations of the linear solver: in all, at most, and on average per solve."""
+    counted = asdict(tally)
+    mean = tally.iterations / tally.solves if tally.solves else 0.0
+    return {name: counted[name] for name in ("solves", "iterations", "most_iterations", "bounded_steps")} | {
+        "mean_iterations": mean}

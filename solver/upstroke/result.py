@@ -1,0 +1,64 @@
+"""What a run gives back to Python: maps, probes and fields as NumPy arrays, and a PyVista grid."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from upstroke.case import Case
+from upstroke.mesh.mesh import Mesh
+from upstroke.observe import ActivationMap
+from upstroke.step import State
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """The results of a finished run.
+
+    Attributes
+    ----------
+    directory : where its files are
+    activation : activation, repolarisation and APD of every beat at every node, (beats, n) in ms
+    state : V and the membrane's states at the end, ``state.variable("V")`` is (n,) in mV
+    summary : the content of summary.json
+    notes : what the user should know
+    """
+
+    case: Case
+    directory: Path
+    mesh: Mesh
+    activation: ActivationMap
+    state: State
+    summary: dict[str, Any]
+    notes: tuple[str, ...]
+
+    def probes(self) -> dict[str, NDArray[np.float64]]:
+        """The columns of probes.csv by name: ``time_ms``, ``P1.V``, ...; empty where the case has no probes."""
+        path = self.directory / "probes.csv"
+        if not path.exists():
+            return {}
+        with path.open() as file:
+            names = file.readline().strip().split(",")
+            columns = np.loadtxt(file, delimiter=",", ndmin=2).T
+        return dict(zip(names, columns, strict=True))
+
+    def grid(self) -> Any:
+        """The mesh with its activation maps, as a ``pyvista.UnstructuredGrid``; needs the extra ``view``."""
+        import pyvista
+
+        return pyvista.read(self.directory / "activation.vtu")
+
+    def report(self) -> str:
+        """A few lines for the terminal."""
+        s = self.summary
+        lines = [f"{s['nodes']:,} nodes, {100 * s['activated_fraction']:.3g} % activated"]
+        if (last := s["latest_activation"]) is not None:
+            place = ", ".join(f"{x:.4g}" for x in last["place_mm"])
+            lines[0] += f", the last at {last['time_ms']:.2f} ms ({place} mm)"
+        lines += [f"note: {note}" for note in self.notes]
+        lines.append(f"results in {self.directory}")
+        return "\n".join(lines)

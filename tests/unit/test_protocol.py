@@ -1,0 +1,80 @@
+"""Stimuli: which nodes, how much charge, and when."""
+
+import math
+
+import numpy as np
+import pytest
+
+from upstroke.case.schema import Box, CableMesh, Sphere, Stimulus
+from upstroke.errors import CaseError, MeshError
+from upstroke.mesh import build_mesh
+from upstroke.protocol import Stimuli, Train, schedule
+
+CABLE = build_mesh(CableMesh(length=1.0, dx=0.1))
+
+
+def train(**keys):
+    defaults = dict(name="s", nodes=np.array([0, 1]), current=10.0, start=1.0, duration=2.0, period=math.inf, count=1)
+    return Train(**(defaults | keys))
+
+
+def charge(stimulus, dt, steps):
+    current, total = np.zeros(4), np.zeros(4)
+    stimuli = Stimuli([stimulus], dt)
+    for n in range(steps):
+        stimuli.apply(n, current)
+        total += current * dt
+    return total
+
+
+@pytest.mark.parametrize("dt", [0.5, 0.1, 0.3, 0.7, 0.05, 0.01])
+def test_charge_is_exact_for_any_dt(dt):
+    total = charge(train(period=5.0, count=3), dt, round(20 / dt))
+    assert np.allclose(total, [60.0, 60.0, 0.0, 0.0], rtol=1e-9)
+
+
+def test_edges_on_a_step_are_clean():
+    """Pulses whose edges fall on steps are on for whole steps only: no sliver from rounding."""
+    stimulus = train(start=0.3, duration=0.6)
+    shares = [stimulus.share(n, 0.1) for n in range(12)]
+    assert shares == [0.0] * 3 + [1.0] * 6 + [0.0] * 3
+
+
+def test_a_late_pulse_of_a_long_train():
+    stimulus = train(start=5.0, duration=2.0, period=1000.0, count=10 ** 6)
+    n = round((999_999 * 1000.0 + 5.0) / 0.05)
+    assert [stimulus.share(n + k, 0.05) for k in (-1, 0, 39, 40)] == pytest.approx([0, 1, 1, 0], abs=1e-5)
+
+
+def test_trains_add_up_and_end():
+    current = np.zeros(4)
+    stimuli = Stimuli([train(nodes=np.array([0, 1])), train(nodes=np.array([1, 2]), start=2.0, duration=5.0)], 1.0)
+    seen = []
+    for n in range(8):
+        stimuli.apply(n, current)
+        seen.append(current.tolist())
+    assert seen[1] == [10, 10, 0, 0] and seen[2] == [10, 20, 10, 0] and seen[3] == [0, 10, 10, 0]
+    assert seen[7] == [0, 0, 0, 0]
+
+
+def test_places_and_strengths():
+    box = Stimulus(box=Box(min=(0.0,), max=(0.2,)), volume_current=1400.0, duration=1.0)
+    ball = Stimulus(sphere=Sphere(centre=(1.0,), radius=0.15), current=5.0, duration=1.0, name="ball")
+    ends = Stimulus(nodes="xmax", current=5.0, duration=1.0)
+    a, b, c = schedule([box, ball, ends], CABLE, 1400.0, 0.1).trains
+    assert a.nodes.tolist() == [0, 1, 2] and a.current == pytest.approx(1.0)
+    assert b.nodes.tolist() == [9, 10] and b.name == "ball"
+    assert c.nodes.tolist() == [10]
+
+
+def test_a_stimulus_that_touches_no_node_is_an_error():
+    with pytest.raises(CaseError) as error:
+        schedule([Stimulus(box=Box(min=(2.0,), max=(3.0,)), current=1.0, duration=1.0, name="corner")], CABLE, 1.0, 0.1)
+    assert str(error.value) == ("stimulus.0 (corner): the stimulus touches no node\n"
+                                "  -> the mesh spans (0, 0, 0) to (10, 0, 0) mm")
+
+
+def test_an_unknown_node_set_is_an_error():
+    with pytest.raises(MeshError) as error:
+        schedule([Stimulus(nodes="xmox", current=1.0, duration=1.0)], CABLE, 1.0, 0.1)
+    assert str(error.value) == "stimulus.0.nodes: the mesh has no node set 'xmox'\n  -> did you mean 'xmax'?"

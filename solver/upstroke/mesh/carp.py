@@ -153,7 +153,8 @@ def _element_starts(path: Path, data: NDArray[np.int32], count: int) -> NDArray[
         stride = len(ELEMENTS[NAMES[data[0]]].order) + 2 if data[0] in NAMES else 0
         if stride and len(data) == count * stride and (data[::stride] == data[0]).all():
             return np.arange(count) * stride
-    starts, at, numbers = [], 0, data.tolist()
+    starts: list[int] = []
+    at, numbers = 0, data.tolist()
     while at < len(numbers):
         if numbers[at] not in NAMES:
             raise _unknown(str(path), "Oc" if numbers[at] == OCTAHEDRON[1] else f"number {numbers[at]}", len(starts))

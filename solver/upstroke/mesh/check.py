@@ -40,7 +40,7 @@ def checked(mesh: Mesh, where: str, unit: str = "") -> Mesh:
 
 
 def require_node_numbers(cells: NDArray[np.integer], n_points: int, where: str) -> None:
-    bad = ((cells < 0) | (cells >= n_points)).any(axis=1)
+    bad: NDArray[np.bool_] = np.any((cells < 0) | (cells >= n_points), axis=1)
     if bad.any():
         first = np.argmax(bad)
         raise MeshError(where, f"{_of_cells(bad)} refer to nodes that do not exist (the first is cell {first} with "
@@ -88,7 +88,8 @@ def size_notes(mesh: Mesh, unit: str) -> list[str]:
     """A warning where the bounding box or the median edge is unlike tissue; ``unit`` says what to look at."""
     diagonal = math.dist(mesh.points.min(axis=0), mesh.points.max(axis=0))
     sample = mesh.cells[:: max(1, mesh.n_cells // 20_000)]
-    edge = float(np.median(np.linalg.norm(mesh.points[sample[:, 1:]] - mesh.points[sample[:, :1]], axis=2)))
+    a, b = np.triu_indices(sample.shape[1], 1)
+    edge = float(np.median(np.linalg.norm(mesh.points[sample[:, a]] - mesh.points[sample[:, b]], axis=2)))
     if not (SMALL <= diagonal <= LARGE):
         seen = f"the mesh is {_length(diagonal)} across"
     elif not (FINE <= edge <= COARSE):
@@ -111,7 +112,7 @@ def _of_cells(bad: NDArray[np.bool_]) -> str:
 
 
 def _require_finite_points(mesh: Mesh, where: str) -> None:
-    bad = ~np.isfinite(mesh.points).all(axis=1)
+    bad: NDArray[np.bool_] = ~np.all(np.isfinite(mesh.points), axis=1)
     if bad.any():
         raise MeshError(where, f"{bad.sum():,} of {len(bad):,} points are not finite (the first is point "
                         f"{np.argmax(bad)})", "write the mesh again")

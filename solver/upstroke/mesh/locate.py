@@ -60,7 +60,7 @@ def nearest_nodes(mesh: Mesh, points: ArrayLike) -> tuple[NDArray[np.int64], NDA
     """The node nearest to each point (k, 3), and the distances in cm."""
     from scipy.spatial import cKDTree
     distances, nodes = cKDTree(mesh.points).query(np.atleast_2d(np.asarray(points, float)))
-    return nodes.astype(np.int64), distances
+    return np.asarray(nodes, np.int64), np.asarray(distances)
 
 
 def containing_cells(mesh: Mesh, points: ArrayLike, where: Sequence[str] = ()

@@ -21,7 +21,7 @@ FACES: dict[str, tuple[tuple[int, ...], ...]] = {
 PARTS = {"quad": 2, "pyramid": 2, "wedge": 3, "hexahedron": 6}
 
 
-def split(kind: str, cells: NDArray[np.integer]) -> NDArray[np.integer]:
+def split(kind: str, cells: NDArray[np.int64]) -> NDArray[np.int64]:
     """The simplices (k * PARTS[kind], d + 1) of the cells (k, nodes), those of one cell one after another."""
     parts = PARTS[kind]
     simplices = np.empty((len(cells), parts, 3 if kind == "quad" else 4), cells.dtype)
@@ -40,7 +40,7 @@ def split(kind: str, cells: NDArray[np.integer]) -> NDArray[np.integer]:
     return simplices.reshape(-1, simplices.shape[-1])
 
 
-def _triangles(face: NDArray[np.integer]) -> list[NDArray[np.integer]]:
+def _triangles(face: NDArray[np.int64]) -> list[NDArray[np.int64]]:
     """The face itself, or the two triangles of a quadrilateral."""
     if face.shape[1] < 4:
         return [face]

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from upstroke.codegen.expressions import Printer
 from upstroke.errors import ModelError, did_you_mean
-from upstroke.ionic.expr import Expr, Name
+from upstroke.ionic.expr import Expr
 from upstroke.ionic.methods import METHODS, STORE, Method
 from upstroke.ionic.model import Definition, Model, State
 from upstroke.ionic.symbolic import free_names
@@ -234,7 +234,8 @@ class Body:
         for bound, op in ((state.lower, "<"), (state.upper, ">")):
             if bound is not None:
                 limit = repr(float(bound)) if wide else self._printer.number(bound)
-                lines += [f"up_clamped |= {value} {op} {limit};", f"{value} = {value} {op} {limit} ? {limit} : {value};"]
+                lines += [f"up_clamped |= {value} {op} {limit};",
+                          f"{value} = {value} {op} {limit} ? {limit} : {value};"]
         return [*lines, f"v_{state.name} = (real){value};"] if wide and lines else lines
 
     # ------------------------------------------------------------------------------------ names and slices

@@ -10,11 +10,8 @@ from upstroke.ionic.expr import Binary, Call, Expr, Name, Num, Select, Unary
 FLOAT_MAX = 3.4028234663852886e38
 
 # How tightly C binds; the text of a looser child goes into parentheses.
-_SELECT, _OR, _AND, _EQUAL, _LESS, _SUM, _PRODUCT, _UNARY, _ATOM = range(9)
-_LEVEL = {"||": _OR, "&&": _AND, "==": _EQUAL, "!=": _EQUAL, "<": _LESS, "<=": _LESS, ">": _LESS, ">=": _LESS,
-          "+": _SUM, "-": _SUM, "*": _PRODUCT, "/": _PRODUCT}
-_LOGIC = frozenset(("||", "&&"))
-_TRUTH = frozenset(op for op, level in _LEVEL.items() if level < _SUM)
+_SUM, _PRODUCT, _UNARY, _ATOM = range(4)
+_LEVEL = {"+": _SUM, "-": _SUM, "*": _PRODUCT, "/": _PRODUCT}
 
 
 class Printer:
@@ -50,38 +47,29 @@ class Printer:
             case Call(function, args):
                 return self._call(function, args, name), _ATOM
             case Select(condition, a, b):
-                arms = [self._child(e, name, _SELECT + 1) for e in (a, b)]
-                return f"{self._guard(condition, name)} ? {arms[0]} : {arms[1]}", _SELECT
-            case Binary(op, a, b) if op not in _TRUTH:
+                arms = f"{self.value(a, name)}, {self.value(b, name)}"
+                return f"up_select({self._condition(condition, name)}, {arms})", _ATOM
+            case Binary(op, a, b) if op in _LEVEL:
                 level = _LEVEL[op]
                 return f"{self._child(a, name, level)} {op} {self._child(b, name, level + 1)}", level
             case _:   # a comparison or logic, used as a number
-                return f"{self._guard(expr, name)} ? {self.number(1.0)} : {self.number(0.0)}", _SELECT
+                return f"up_select({self._condition(expr, name)}, {self.number(1.0)}, {self.number(0.0)})", _ATOM
 
     def _child(self, expr: Expr, name: Callable[[str], str], least: int) -> str:
         text, level = self._value(expr, name)
         return text if level >= least else f"({text})"
 
-    def _guard(self, expr: Expr, name: Callable[[str], str]) -> str:
-        """A condition in front of a question mark."""
-        text, _ = self._condition(expr, name)
-        return text if text.startswith("!(") else f"({text})"
-
-    def _condition(self, expr: Expr, name: Callable[[str], str]) -> tuple[str, int]:
-        """The text of a truth value."""
+    def _condition(self, expr: Expr, name: Callable[[str], str]) -> str:
+        """The text of a truth value, 0 or 1. Logic is bitwise: both sides are cheap, a branch is not."""
         match expr:
             case Unary("!", a):
-                return f"!({self._condition(a, name)[0]})", _UNARY
-            case Binary(op, a, b) if op in _LOGIC:
-                sides = []
-                for side in (a, b):
-                    text, level = self._condition(side, name)
-                    sides.append(text if level > _AND or level == _LEVEL[op] and side is a else f"({text})")
-                return f"{sides[0]} {op} {sides[1]}", _LEVEL[op]
-            case Binary(op, a, b) if op in _TRUTH:
-                return f"{self._child(a, name, _SUM)} {op} {self._child(b, name, _SUM)}", _LEVEL[op]
+                return f"!({self._condition(a, name)})"
+            case Binary("&&" | "||" as op, a, b):
+                return f"({self._condition(a, name)}) {op[0]} ({self._condition(b, name)})"
+            case Binary("<" | "<=" | ">" | ">=" | "==" | "!=" as op, a, b):
+                return f"{self._child(a, name, _SUM)} {op} {self._child(b, name, _SUM)}"
             case _:
-                return f"{self._child(expr, name, _SUM)} != {self.number(0.0)}", _EQUAL
+                return f"{self._child(expr, name, _SUM)} != {self.number(0.0)}"
 
     def _call(self, function: str, args: tuple[Expr, ...], name: Callable[[str], str]) -> str:
         if function == "pow" and isinstance(args[1], Num):

@@ -8,14 +8,14 @@
 typedef double real;
 typedef unsigned long long up_bits;
 #define UP_C(x) x
-#define UP_BUILTIN(f) __builtin_##f
+#define UP_BUILTIN(name) __builtin_##name
 #define UP_MANTISSA 52
 #define UP_BIAS 1023
 #else
 typedef float real;
 typedef unsigned int up_bits;
 #define UP_C(x) x##f
-#define UP_BUILTIN(f) __builtin_##f##f
+#define UP_BUILTIN(name) __builtin_##name##f
 #define UP_MANTISSA 23
 #define UP_BIAS 127
 #endif
@@ -36,6 +36,13 @@ typedef unsigned int up_bits;
 
 UP_INLINE up_bits up_bits_of(real x) { up_bits b; __builtin_memcpy(&b, &x, sizeof b); return b; }
 UP_INLINE real up_real_of(up_bits b) { real x; __builtin_memcpy(&x, &b, sizeof x); return x; }
+
+/* c ? x : y without a branch: gcc gives up vectorising a loop whose arms hold much arithmetic. */
+UP_INLINE real up_select(int c, real x, real y)
+{
+    const up_bits mask = -(up_bits)c;
+    return up_real_of((up_bits_of(x) & mask) | (up_bits_of(y) & ~mask));
+}
 
 /* 1 where x is inf or NaN; by bits, because the compiler may assume that there are none. */
 UP_INLINE up_bits up_nonfinite(real x) { return (up_bits_of(x) & UP_INF) == UP_INF; }

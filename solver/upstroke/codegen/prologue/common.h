@@ -10,9 +10,5 @@ UP_INLINE real up_pow6(real x) { return up_square(up_cube(x)); }
 UP_INLINE real up_pow7(real x) { return x * up_pow6(x); }
 UP_INLINE real up_pow8(real x) { return up_square(up_pow4(x)); }
 
-/* (e^a - 1)/a, the growth of dx/dt = slope x + c over dt relative to Euler's; a = slope dt. Its series near 0. */
-UP_INLINE real up_phi(real a)
-{
-    int near = up_fabs(a) < UP_C(1e-5);
-    return near ? 1 + UP_C(0.5) * a : up_expm1(a) / (near ? UP_C(1.0) : a);
-}
+/* (e^a - 1)/a, the growth of dx/dt = slope x + c over dt relative to Euler's; a = slope dt. */
+UP_INLINE real up_phi(real a) { return up_select(a == 0, 1, up_expm1(a) / (a == 0 ? 1 : a)); }

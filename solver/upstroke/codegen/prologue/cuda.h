@@ -11,6 +11,8 @@ typedef unsigned int up_bits;
 #define UP_C(x) x##f
 #endif
 
+#define up_select(c, x, y) ((c) ? (x) : (y))
+
 UP_INLINE real up_fabs(real x) { return fabs(x); }
 UP_INLINE real up_sqrt(real x) { return sqrt(x); }
 UP_INLINE real up_floor(real x) { return floor(x); }

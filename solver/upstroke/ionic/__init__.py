@@ -1,6 +1,6 @@
 """What each point of the membrane does: ionic models, read from EasyML text, checked, and evaluated.
 
-    text --parse--> syntax tree --collect--> one equation per name --check--> Model
+    text --parse--> syntax tree --collect--> one equation per name --classify--> roles --build--> Model
 
 Names are loaded when first used, so that listing models costs neither the parser nor NumPy.
 """
@@ -13,16 +13,16 @@ from typing import TYPE_CHECKING, Any
 from upstroke.ionic.library import ModelInfo, find_model, load_model, read_model, shipped_models
 
 if TYPE_CHECKING:
-    from upstroke.ionic.describe import describe
     from upstroke.ionic.evaluate import advance, initial_state, quantities, rates
     from upstroke.ionic.methods import METHODS
     from upstroke.ionic.model import Model
+    from upstroke.ionic.summary import describe
 
-__all__ = ["METHODS", "Model", "ModelInfo", "advance", "describe", "find_model", "initial_state", "load_model", "quantities",
-           "rates", "read_model", "shipped_models"]
+__all__ = ["METHODS", "Model", "ModelInfo", "advance", "describe", "find_model", "initial_state", "load_model",
+           "quantities", "rates", "read_model", "shipped_models"]
 
-_HOME = {"METHODS": "methods", "Model": "model", "describe": "describe", "advance": "evaluate", "initial_state": "evaluate",
-         "quantities": "evaluate", "rates": "evaluate"}
+_HOME = {"METHODS": "methods", "Model": "model", "describe": "summary", "advance": "evaluate",
+         "initial_state": "evaluate", "quantities": "evaluate", "rates": "evaluate"}
 
 
 def __getattr__(name: str) -> Any:

@@ -10,6 +10,7 @@ from upstroke.errors import ModelError, Place, did_you_mean
 from upstroke.ionic.methods import METHODS, PLANNED
 
 _CHANGE = re.compile(r"\s*([-+*/=]?)\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*(%?)\s*")
+_FORMS = "write a number, or =5.6, +0.1, -62%, *0.38, /2"
 
 
 def changed(name: str, default: float, change: float | str) -> float:
@@ -21,16 +22,16 @@ def changed(name: str, default: float, change: float | str) -> float:
     if isinstance(change, str):
         found = _CHANGE.fullmatch(change)
         if found is None:
-            raise ModelError(where, f"cannot read the change '{change}'", "write a number, or =5.6, +0.1, -62%, *0.38, /2")
+            raise ModelError(where, f"cannot read the change '{change}'", _FORMS)
         op, number = found[1] or "=", float(found[2])
         if found[3]:
             number *= 0.01 if op in "*/" else 0.01 * default
         if op == "/" and number == 0.0:
-            raise ModelError(where, "division by zero", "write a number, or =5.6, +0.1, -62%, *0.38, /2")
+            raise ModelError(where, "division by zero", _FORMS)
         value = {"=": number, "+": default + number, "-": default - number, "*": default * number}.get(op)
         value = default / number if value is None else value
     elif isinstance(change, bool) or not isinstance(change, (int, float)):
-        raise ModelError(where, f"{change!r} is no number", "write a number, or =5.6, +0.1, -62%, *0.38, /2")
+        raise ModelError(where, f"{change!r} is no number", _FORMS)
     else:
         value = float(change)
     if not math.isfinite(value):
@@ -39,7 +40,7 @@ def changed(name: str, default: float, change: float | str) -> float:
 
 
 def choose_options(model: str, flags: Mapping[str, Sequence[str]], wanted: Sequence[str]) -> dict[str, str]:
-    """The option chosen for each flag: ``wanted`` holds ``EPI``, ``cell_type=EPI`` or, as in older files, ``EPI|SLOW``."""
+    """The option chosen for each flag: ``wanted`` holds ``EPI``, ``cell_type=EPI``, or, as of old, ``EPI|SLOW``."""
     where, chosen = f"model {model}", dict[str, str]()
     if isinstance(wanted, str):
         wanted = (wanted,)
@@ -48,14 +49,16 @@ def choose_options(model: str, flags: Mapping[str, Sequence[str]], wanted: Seque
         flag, _, option = word.rpartition("=")
         flag, option = flag.strip(), option.strip()
         if flag and flag not in flags:
-            raise ModelError(where, f"no flag '{flag}'", did_you_mean(flag, flags) if flags else "the model has no flags")
+            remedy = did_you_mean(flag, flags) if flags else "the model has no flags"
+            raise ModelError(where, f"no flag '{flag}'", remedy)
         holders = [name for name, choices in flags.items() if option in choices and flag in ("", name)]
         if not holders:
             known = flags[flag] if flag else options
             remedy = did_you_mean(option, known) if known else "the model has no flags"
             raise ModelError(where, f"no option '{option}'" + (f" of flag '{flag}'" if flag else ""), remedy)
         if len(holders) > 1:
-            raise ModelError(where, f"option '{option}' belongs to {' and '.join(holders)}", f"write {holders[0]}={option}")
+            raise ModelError(where, f"option '{option}' belongs to {' and '.join(holders)}",
+                             f"write {holders[0]}={option}")
         if chosen.get(holders[0], option) != option:
             raise ModelError(where, f"flag '{holders[0]}' is given both {chosen[holders[0]]} and {option}", "give one")
         chosen[holders[0]] = option

@@ -1,12 +1,12 @@
-"""Syntax tree -> one equation per name: groups and if-blocks are flattened, accumulators summed, single assignment checked."""
+"""Syntax tree -> one equation per name: groups and if-blocks flattened, accumulators summed, each given once."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from upstroke.errors import ModelError, Place, UpstrokeError
-from upstroke.ionic.expr import Binary, Expr, Name, Num
+from upstroke.ionic.expr import Binary, Expr, Name
 from upstroke.ionic.parse import Assign, Declare, If, Markup, Program, Statement, Value
 from upstroke.ionic.symbolic import ONE, ZERO, add, affine, div, free_names, mul, select, sub, substitute
 
@@ -18,9 +18,9 @@ APPLY = {"+=": add, "-=": sub, "*=": mul, "/=": div}
 class Symbol:
     """A name of the model with all that the file says of it.
 
-    ``expr`` is None for a bare declaration. ``gap`` is the place of the ``if`` that leaves the name without a value where
-    its condition fails: there the name stands for its own old value. ``bare`` marks an accumulator without a first value, ``added`` one written
-    as Iion = Iion + ....
+    ``expr`` is None for a bare declaration. ``gap`` is the place of the ``if`` that leaves the name without a value
+    where its condition fails: there the name stands for its own old value. ``bare`` marks an accumulator without a
+    first value, ``added`` one written as Iion = Iion + ....
     """
 
     name: str
@@ -44,38 +44,38 @@ class _Equation:
 
 @dataclass
 class _Collector:
-    equations: list[_Equation] = field(default_factory=list)
+    errors: list[UpstrokeError]
     declared: dict[str, Place] = field(default_factory=dict)
     markups: dict[str, list[Markup]] = field(default_factory=dict)
-    errors: list[UpstrokeError] = field(default_factory=list)
 
 
-def collect(program: Program, canonical: Mapping[str, str]) -> tuple[dict[str, Symbol], list[UpstrokeError]]:
-    """The symbols of a program in the order of the text, and the mistakes met.
+def collect(program: Program, canonical: Mapping[str, str], mistakes: list[UpstrokeError]) -> dict[str, Symbol]:
+    """The symbols of a program in the order of the text; mistakes are noted.
 
     ``canonical`` gives the names a model uses for V and Iion their own: {"Vm": "V"}.
     """
-    out = _Collector()
-    out.equations = _flatten(program.statements, out)
+    out = _Collector(mistakes)
+    equations = _flatten(program.statements, out)
     rename = {local: Name(name) for local, name in canonical.items()}
     by_name: dict[str, list[_Equation]] = {}
-    for equation in out.equations:
+    for equation in equations:
         by_name.setdefault(canonical.get(equation.name, equation.name), []).append(_renamed(equation, rename))
     markups: dict[str, list[Markup]] = {}
     for local, marks in out.markups.items():
         markups.setdefault(canonical.get(local, local), []).extend(marks)
-    symbols = {
-        name: _merge(name, equations, tuple(markups.get(name, ())), out.errors) for name, equations in by_name.items()
-    }
+    symbols: dict[str, Symbol] = {}
     for local, place in out.declared.items():
         name = canonical.get(local, local)
-        symbols.setdefault(name, Symbol(name, place, markups=tuple(markups.get(name, ()))))
-    return symbols, out.errors
+        its = tuple(markups.get(name, ()))
+        if name not in symbols:
+            found = by_name.get(name)
+            symbols[name] = _merge(name, found, its, mistakes) if found else Symbol(name, place, markups=its)
+    return symbols
 
 
 def markups_of(program: Program) -> dict[str, list[Markup]]:
     """The markups of each name as the text spells it."""
-    out = _Collector()
+    out = _Collector([])
     _flatten(program.statements, out)
     return out.markups
 
@@ -163,8 +163,9 @@ def _merge(name: str, equations: list[_Equation], markups: tuple[Markup, ...], e
     if name == "Iion":                                              # Iion = Iion + a says the same as Iion += a
         added = [e for e in bases if affine(e.value.expr, name) == ONE]
         bases = [e for e in bases if e not in added]
-        steps += [_Equation(name, "+=", Value(substitute(e.value.expr, {name: ZERO}), e.value.uses, e.value.place), e.place)
-                  for e in added]
+        for e in added:
+            addend = replace(e.value, expr=_tidy(substitute(e.value.expr, {name: ZERO})))
+            steps.append(_Equation(name, "+=", addend, e.place))
     errors += [_twice(again, bases[0]) for again in bases[1:]]
     kinds = {NEUTRAL[e.op] for e in steps}
     if not bases and len(kinds) > 1:
@@ -172,11 +173,12 @@ def _merge(name: str, equations: list[_Equation], markups: tuple[Markup, ...], e
                                  f"begin with {name} = ...;"))
     expr = bases[0].value.expr if bases else NEUTRAL[steps[0].op]
     for step in steps:
-        expr = APPLY[step.op](expr, _tidy(step.value.expr))
+        expr = APPLY[step.op](expr, step.value.expr)
     uses = {use: place for e in reversed(equations) for use, place in e.value.uses.items()}
     if name not in free_names(expr):
         uses.pop(name, None)
-    return Symbol(name, equations[0].place, expr, uses, markups, bases[0].gap if bases else None, not bases, bool(added))
+    gap = bases[0].gap if bases else None
+    return Symbol(name, equations[0].place, expr, uses, markups, gap, not bases, bool(added))
 
 
 def _tidy(expr: Expr) -> Expr:
@@ -186,5 +188,4 @@ def _tidy(expr: Expr) -> Expr:
             return add(_tidy(a), b)
         case Binary("-", a, b):
             return sub(_tidy(a), b)
-        case Num() | Name() | _:
-            return expr
+    return expr

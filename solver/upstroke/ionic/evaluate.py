@@ -5,14 +5,14 @@ Arithmetic is IEEE: 1/0 is inf and log(-1) is nan, without a warning; comparison
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from upstroke.errors import ModelError, did_you_mean
 from upstroke.ionic.expr import Binary, Call, Expr, Name, Num, Select, Unary
-from upstroke.ionic.methods import METHODS, Method
+from upstroke.ionic.methods import METHODS
 from upstroke.ionic.model import Model, State
 
 Number = Any                                            # float or array, broadcast against each other
@@ -30,7 +30,7 @@ FUNCTION: dict[str, Callable[..., Number]] = {
     "cbrt": np.cbrt, "pow": np.power, "sin": np.sin, "cos": np.cos, "tan": np.tan, "asin": np.arcsin,
     "acos": np.arccos, "atan": np.arctan, "atan2": np.arctan2, "sinh": np.sinh, "cosh": np.cosh, "tanh": np.tanh,
     "floor": np.floor, "ceil": np.ceil, "fabs": np.fabs, "min": np.fmin, "max": np.fmax, "fmod": np.fmod,
-    "square": np.square, "cube": lambda x: x * x * x, "heav": lambda x: np.where(np.less(x, 0.0), 0.0, 1.0)[()],
+    "square": np.square, "cube": lambda x: x * x * x, "heav": lambda x: np.greater_equal(x, 0.0) * 1.0,
 }
 
 
@@ -60,7 +60,7 @@ def _value(expr: Expr, names: Mapping[str, Number]) -> Number:
 
 
 def _float(value: Number) -> Number:
-    return np.asarray(value, dtype=float)[()]
+    return value if isinstance(value, np.ndarray) and value.dtype == float else np.asarray(value, dtype=float) + 0.0
 
 
 def _parameters(model: Model, changed: Mapping[str, Number]) -> dict[str, Number]:
@@ -135,7 +135,8 @@ def quantities(
     names = {**_parameters(model, parameters or {}), "t": t, "dt": dt, "V": _float(V)}
     for state in model.states:
         if state.name not in states:
-            raise ModelError(f"model {model.name}", f"no value for the state '{state.name}'", "start from initial_state(model)")
+            raise ModelError(f"model {model.name}", f"no value for the state '{state.name}'",
+                             "start from initial_state(model)")
         names[state.name] = _float(states[state.name])
     with np.errstate(all="ignore"):
         for definition in model.definitions:
@@ -155,8 +156,8 @@ def rates(
 
 
 def advance(
-    model: Model, V: Number, states: Mapping[str, Number], t: float, dt: float, *, Istim: Number = 0.0, C_m: float = 1.0,
-    parameters: Mapping[str, Number] | None = None,
+    model: Model, V: Number, states: Mapping[str, Number], t: float, dt: float, *,
+    Istim: Number = 0.0, C_m: float = 1.0, parameters: Mapping[str, Number] | None = None,
 ) -> tuple[Number, dict[str, Number]]:
     """V and states one step later, each by its own method, as ``methods`` defines it.
 
@@ -175,6 +176,9 @@ def advance(
         assert state.rate is not None
         return value_of(state.rate, names)
 
+    def weighted(weights: Sequence[float], k: Sequence[Mapping[str, Number]], name: str) -> Number:
+        return dt * sum(w * stage[name] for w, stage in zip(weights, k[: len(weights)], strict=True))
+
     def one_stage(state: State, step: float) -> Number:
         """The value after ``step`` by forward Euler or Rush-Larsen."""
         change = step * rate(state, now)
@@ -185,28 +189,24 @@ def advance(
                 change = change * np.where(z == 0.0, 1.0, np.expm1(z) / np.where(z == 0.0, 1.0, z))[()]
         return start[state.name] + change
 
-    def staged(method: Method, members: list[State]) -> dict[str, Number]:
-        """The values after dt of the states of one Runge-Kutta method."""
-        k: list[dict[str, Number]] = []
-        for row, c in zip(method.A, method.c, strict=True):
-            point = {**start, **{s.name: one_stage(s, c * dt) for s in evolving}}
-            for s in members:
-                point[s.name] = start[s.name] + dt * sum(a * ki[s.name] for a, ki in zip(row, k, strict=True))
-            names = at(point, t + c * dt)
-            k.append({s.name: rate(s, names) for s in members})
-        return {s.name: start[s.name] + dt * sum(b * ki[s.name] for b, ki in zip(method.b, k, strict=True)) for s in members}
-
+    methods = {s.name: METHODS[s.method] for s in evolving}
+    longest = max(methods.values(), key=lambda m: m.stages)
     now = at(start, t)
+    k: list[dict[str, Number]] = []
+    for i, c in enumerate(longest.c):
+        point = dict(start)
+        for s in evolving:
+            own = methods[s.name]
+            point[s.name] = start[s.name] + weighted(own.A[i], k, s.name) if i < own.stages else one_stage(s, c * dt)
+        names = at(point, t + c * dt)
+        k.append({s.name: rate(s, names) for s in evolving if i < methods[s.name].stages})
     end = dict(start)
-    for method in METHODS.values():
-        members = [s for s in evolving if s.method == method.name]
-        if method.stages == 1:
-            end |= {s.name: one_stage(s, dt) for s in members}
-        elif members:
-            end |= staged(method, members)
-    for state in model.states:
-        if state.update is not None:
-            end[state.name] = value_of(state.update, now)
-        if state.lower is not None or state.upper is not None:
-            end[state.name] = np.clip(end[state.name], state.lower, state.upper)
+    for s in evolving:
+        own = methods[s.name]
+        end[s.name] = one_stage(s, dt) if own.stages == 1 else start[s.name] + weighted(own.b, k, s.name)
+    for s in model.states:
+        if s.update is not None:
+            end[s.name] = value_of(s.update, now)
+        if s.lower is not None or s.upper is not None:
+            end[s.name] = np.clip(end[s.name], s.lower, s.upper)
     return end.pop("V"), end

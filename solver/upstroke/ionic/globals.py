@@ -1,7 +1,7 @@
 """Quantities that models share with the simulator and with each other, by their global names.
 
-``X; .external(name);`` gives one of them a name X in a model. A model that assigns or differentiates it owns it: it is a
-state. A model that only reads it gets a parameter with the default below.
+``X; .external(name);`` gives one of them a name X in a model. A model that assigns or differentiates it owns it: it is
+a state. A model that only reads it gets a parameter with the default below.
 """
 
 from __future__ import annotations

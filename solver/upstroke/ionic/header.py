@@ -46,7 +46,7 @@ def bibtex(header: Mapping[str, str]) -> str:
         return ""
     authors = [a.strip() for a in re.split(r",|;| and ", header["Authors"]) if a.strip()]
     family = re.sub(r"\W", "", authors[0].split()[-1])
-    fields = {"author": " and ".join(authors), "title": "{" + header["Title"] + "}", "journal": header.get("Journal", ""),
-              "year": header.get("Year", ""), "doi": header.get("DOI", "")}
+    fields = {"author": " and ".join(authors), "title": "{" + header["Title"] + "}",
+              "journal": header.get("Journal", ""), "year": header.get("Year", ""), "doi": header.get("DOI", "")}
     lines = [f"  {key} = {{{value}}}" for key, value in fields.items() if value]
     return f"@article{{{family}{header.get('Year', '')},\n" + ",\n".join(lines) + "\n}"

@@ -46,7 +46,8 @@ def find_model(name_or_path: str | Path) -> Path:
         if text.lower() in (word.lower() for word in (info.name, *info.aliases)):
             return info.path
     known = [word for info in infos for word in (info.name, *info.aliases)]
-    raise ModelError("", f"no model '{text}'", f"{did_you_mean(text, known)} (a model of your own: give its path, PATH/NAME.model)")
+    remedy = f"{did_you_mean(text, known)} (a model of your own: give its path, PATH/NAME.model)"
+    raise ModelError("", f"no model '{text}'", remedy)
 
 
 def load_model(
@@ -78,7 +79,8 @@ def read_model(
     parameters: Mapping[str, float | str] | None = None, methods: str | Mapping[str, str] = "",
 ) -> Model:
     """The same for model text that is at hand."""
-    from upstroke.ionic.check import build       # the grammar and NumPy are loaded only when a model is
+    # The grammar and NumPy are loaded only when a model is.
+    from upstroke.ionic.build import build
     from upstroke.ionic.parse import parse
 
     file = file or f"{name}.model"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from upstroke.errors import ModelError, Place, UpstrokeError, did_you_mean
 from upstroke.ionic.expr import Expr, Name
@@ -52,25 +52,24 @@ class Marks:
     lookup: tuple[Value, ...] = ()
     lower: Value | None = None
     upper: Value | None = None
-    places: dict[str, Place] | None = None
+    places: dict[str, Place] = field(default_factory=dict)
 
     def place(self, markup: str) -> Place:
         """Where the markup stands."""
-        assert self.places is not None
         return self.places[markup]
 
 
 def read_marks(name: str, markups: Iterable[Markup], errors: list[UpstrokeError]) -> Marks:
     """The markups of ``name``; where the same one is given twice, the first (innermost) holds."""
-    marks = Marks(places={})
-    assert marks.places is not None
+    marks = Marks()
     for markup in markups:
         spec, count = MARKUPS.get(markup.name), len(markup.arguments)
         if spec is None:
-            errors.append(ModelError(markup.place, f"unknown markup '.{markup.name}()'", did_you_mean(markup.name, MARKUPS)))
+            remedy = did_you_mean(markup.name, MARKUPS)
+            errors.append(ModelError(markup.place, f"unknown markup '.{markup.name}()'", remedy))
         elif not spec.least <= count <= spec.most:
-            errors.append(ModelError(markup.place, f".{markup.name}() does not take {count or 'no'} argument{'s' * (count != 1)}",
-                                     f"write {spec.form}"))
+            what = f".{markup.name}() does not take {count or 'no'} argument{'s' * (count != 1)}"
+            errors.append(ModelError(markup.place, what, f"write {spec.form}"))
         elif markup.name not in marks.places:
             marks.places[markup.name] = markup.place
             try:

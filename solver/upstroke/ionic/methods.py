@@ -7,8 +7,9 @@ An explicit Runge-Kutta method is its tableau. With k_i the rate at stage i,
 A method with ``needs_slope`` replaces the straight step dt by the exponential one, exact for a rate that is affine in X
 with slope s:  X(t + dt) = X + dt phi(s dt) k,  phi(z) = (exp(z) - 1)/z,  phi(0) = 1.
 
-Every state of a model may have its own method. A state sees, in the stages of its method, the other states of the same
-method at the same stage, and the states of other methods at their own method's value c[i] dt after the step's start.
+Every state of a model, and V, may have its own method. They go through the stages together: the times c of a method
+with fewer stages begin those of one with more. A state whose method has no stage i is seen there as its first rate
+carries it c[i] dt from the step's start, straight or exponentially as its method does.
 """
 
 from __future__ import annotations
@@ -40,11 +41,12 @@ METHODS: dict[str, Method] = {method.name: method for method in (
     Method("fe", 1, False, ((),), (1.0,), (0.0,),
            "forward Euler", "Euler 1768"),
     Method("rush_larsen", 1, True, ((),), (1.0,), (0.0,),
-           "exponential Euler for a rate that is affine in the state", "Rush and Larsen 1978, 10.1109/TBME.1978.326270"),
+           "exponential Euler for a rate that is linear in the state",
+           "Rush and Larsen 1978, 10.1109/TBME.1978.326270"),
     Method("rk2", 2, False, ((), (0.5,)), (0.0, 1.0), (0.0, 0.5),
            "explicit midpoint rule", "Runge 1895, 10.1007/BF01446807"),
-    Method("rk4", 4, False, ((), (0.5,), (0.0, 0.5), (0.0, 0.0, 1.0)), (1 / 6, 1 / 3, 1 / 3, 1 / 6), (0.0, 0.5, 0.5, 1.0),
-           "classical Runge-Kutta", "Kutta 1901"),
+    Method("rk4", 4, False, ((), (0.5,), (0.0, 0.5), (0.0, 0.0, 1.0)), (1 / 6, 1 / 3, 1 / 3, 1 / 6),
+           (0.0, 0.5, 0.5, 1.0), "classical Runge-Kutta", "Kutta 1901"),
 )}
 
 #: Methods of the language that this program cannot do yet.

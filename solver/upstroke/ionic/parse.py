@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
@@ -277,7 +277,8 @@ def _syntax_error(error: lark.exceptions.UnexpectedInput, text: str, source: _So
         place, character = source.at(error.line, error.column), text[error.pos_in_stream or 0]
         doubled = {"&": "write && or and", "|": "write || or or", "%": "write fmod(a, b)"}
         known = "names, numbers, + - * / < > = ! & | ? : ( ) { } . , and comments"
-        return ModelError(place, f"unexpected character {character!r}", doubled.get(character, f"the language has {known}"))
+        remedy = doubled.get(character, f"the language has {known}")
+        return ModelError(place, f"unexpected character {character!r}", remedy)
     assert isinstance(error, lark.exceptions.UnexpectedToken)
     token, before, accepts = error.token, _token_before(error), error.accepts or error.expected
     ended = token.type == "$END"
@@ -294,7 +295,7 @@ def _syntax_error(error: lark.exceptions.UnexpectedInput, text: str, source: _So
             return ModelError(source.end_of(before), "missing ';' at the end of the statement", "add ';'")
         if "RBRACE" not in accepts and "NUMBER" not in accepts:
             return ModelError(place, "'}' closes nothing", "delete it, or open a block with group { or if (...) {")
-    if before is not None and "SEMICOLON" in accepts and (ended or token.type == "NAME" or token.type in ("IF", "GROUP")):
+    if before is not None and "SEMICOLON" in accepts and token.type in ("$END", "NAME", "IF", "GROUP", "DOT"):
         return ModelError(source.end_of(before), "missing ';' at the end of the statement", "add ';'")
     if ended and "RBRACE" in accepts:
         return ModelError(place, "the file ends inside a block", "close it with '}'")
@@ -304,10 +305,12 @@ def _syntax_error(error: lark.exceptions.UnexpectedInput, text: str, source: _So
         return ModelError(place, f"{found} where ')' is missing", "close the bracket")
     if "NUMBER" in accepts:
         after = f" after '{before}'" if before is not None else ""
-        return ModelError(place, f"{found}{after}, where a value should stand", "give a number, a name or an expression")
+        return ModelError(place, f"{found}{after}, where a value should stand",
+                          "give a number, a name or an expression")
     if "LBRACE" in accepts:
         return ModelError(place, f"{found} where '{{' should stand", "the branches of an if are blocks: { ... }")
-    return ModelError(place, f"{found} does not fit here", "statements are NAME = value; NAME; .markup(); group { } if ( ) { }")
+    return ModelError(place, f"{found} does not fit here",
+                      "statements are NAME = value; NAME; .markup(); group { } if ( ) { }")
 
 
 def _token_before(error: lark.exceptions.UnexpectedToken) -> lark.Token | None:

@@ -287,8 +287,8 @@ def depends(expr: Expr, name: str, definitions: Mapping[str, Expr] = NOTHING) ->
 def affine(rate: Expr, name: str, definitions: Mapping[str, Expr] = NOTHING) -> Expr | None:
     """The slope a where rate = a name + b with a and b free of ``name``, else None.
 
-    Definitions that depend on ``name`` are seen through; others stay by name. Num(0) means the rate is free of ``name``.
-    It is the form of the expression that counts: x*x/x is not recognised.
+    Definitions that depend on ``name`` are seen through; others stay by name. Num(0) means the rate is free of
+    ``name``. It is the form of the expression that counts: x*x/x is not recognised.
     """
     memo: dict[str, Expr | None] = {name: ONE}
 

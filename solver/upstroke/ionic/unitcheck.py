@@ -43,9 +43,9 @@ def read_unit(value: Value) -> tuple[str, Unit]:
 
 
 @cache
-def read_unit_text(text: str) -> Unit:
-    """The same for text in a plain form: names joined by * and /, each with an optional ^power."""
-    factor, dimension, sign = 1.0, [0.0] * 6, 1
+def _of_text(text: str) -> Unit:
+    """A unit in a plain form: names joined by * and /, each with an optional ^power."""
+    total, dimension, sign = 1.0, [0.0] * 6, 1
     for part in re.split(r"([*/])", text):
         if part in "*/":
             sign = 1 if part == "*" else -1
@@ -54,9 +54,24 @@ def read_unit_text(text: str) -> Unit:
         place = Place(text)
         f, d = _named(name, Value(Name(name), {name: place}, place))
         exponent = sign * int(power or 1)
-        factor *= f**exponent
+        total *= f**exponent
         dimension = [x + exponent * y for x, y in zip(dimension, d, strict=True)]
-    return factor, tuple(dimension)
+    return total, tuple(dimension)
+
+
+def factor(text: str) -> float:
+    """The factor to SI of a unit in a plain form."""
+    return _of_text(text)[0]
+
+
+def same_dimension(unit: Unit, target: str, text: str) -> bool:
+    """Whether a quantity in ``unit`` can be the global ``target``, which is in ``text``.
+
+    V and Iion are never converted; Iion may be per capacitance, which is the same number at 1 uF/cm^2.
+    """
+    exact = target in ("Vm", "Iion")
+    allowed = [_of_text(text), *([_of_text("uA/uF")] if target == "Iion" else [])]
+    return any(unit[1] == dimension and (not exact or abs(unit[0] / f - 1) < 1e-9) for f, dimension in allowed)
 
 
 def _read(expr: Expr, value: Value) -> Unit:
@@ -71,17 +86,18 @@ def _read(expr: Expr, value: Value) -> Unit:
                 return fa * fb, tuple(x + y for x, y in zip(da, db, strict=True))
             return fa / fb, tuple(x - y for x, y in zip(da, db, strict=True))
         case Binary("^", a, Num(power)):
-            factor, dimension = _read(a, value)
-            return factor**power, tuple(power * x for x in dimension)
-    raise ModelError(value.place, f"'{_text(value.expr)}' is no unit", "write units like mV, uA/cm^2, mM/ms, ms^-1, unitless")
+            f, d = _read(a, value)
+            return f**power, tuple(power * x for x in d)
+    raise ModelError(value.place, f"'{_text(value.expr)}' is no unit",
+                     "write units like mV, uA/cm^2, mM/ms, ms^-1, unitless")
 
 
 def _named(name: str, value: Value) -> Unit:
-    for prefix, factor in PREFIXES.items():
+    for prefix, scale in PREFIXES.items():
         stem = name.removeprefix(prefix) if name.startswith(prefix) else ""
         if stem in UNITS and not (prefix and stem == "unitless"):
-            return factor * UNITS[stem][0], UNITS[stem][1]
-    common = ["mV", "ms", "s", "uA", "mS", "uF", "mM", "uM", "cm", "um", "kPa", "unitless", "ml", "mol", "mol", "L", "K"]
+            return scale * UNITS[stem][0], UNITS[stem][1]
+    common = ["mV", "ms", "uA", "mS", "uF", "mM", "uM", "cm", "um", "kPa"]
     raise ModelError(value.uses[name], f"unknown unit '{name}'", did_you_mean(name, [*common, *UNITS]))
 
 

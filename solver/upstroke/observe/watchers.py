@@ -13,7 +13,7 @@ from upstroke.case.schema import Watch
 from upstroke.errors import CaseError, did_you_mean
 from upstroke.mesh.mesh import Mesh
 from upstroke.observe.activation import ActivationWatcher
-from upstroke.observe.probes import ProbeWatcher
+from upstroke.observe.probes import Probe, ProbeWatcher
 from upstroke.observe.snapshots import SnapshotWatcher
 
 
@@ -43,6 +43,7 @@ class Watchers:
 
     activation: ActivationWatcher
     others: tuple[Watcher, ...] = ()
+    probes: tuple[Probe, ...] = ()
     notes: tuple[str, ...] = ()
 
     def __iter__(self) -> Iterator[Watcher]:
@@ -73,18 +74,21 @@ def open_watchers(section: Watch, mesh: Mesh, state: Any, backend: Any, dt: floa
     CaseError for intervals that are no whole number of steps, unknown variables, regions and places
     """
     others: list[Watcher] = []
-    notes: list[str] = []
+    places: tuple[Probe, ...] = ()
+    probes: tuple[Probe, ...] = ()
+    notes: tuple[str, ...] = ()
     if section.probes is not None:
         check_variables("watch.probes.variables", section.probes.variables, state.names)
         every = whole_steps("watch.probes.every", section.probes.every, dt)
         probes = ProbeWatcher(section.probes, mesh, state, every, directory / "probes.csv")
         others.append(probes)
+        places = probes.probes
         notes += probes.notes
     if section.snapshots is not None:
         check_variables("watch.snapshots.variables", section.snapshots.variables, state.names)
         every = whole_steps("watch.snapshots.every", section.snapshots.every, dt)
         others.append(SnapshotWatcher(section.snapshots, mesh, state, every, steps, directory / "vm.vtkhdf", series))
-    return Watchers(ActivationWatcher(section.activation, state, backend, dt), tuple(others), tuple(notes))
+    return Watchers(ActivationWatcher(section.activation, state, backend, dt), tuple(others), places, tuple(notes))
 
 
 def whole_steps(where: str, interval: float, dt: float) -> int:

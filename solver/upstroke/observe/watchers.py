@@ -75,15 +75,13 @@ def open_watchers(section: Watch, mesh: Mesh, state: Any, backend: Any, dt: floa
     """
     others: list[Watcher] = []
     places: tuple[Probe, ...] = ()
-    probes: tuple[Probe, ...] = ()
     notes: tuple[str, ...] = ()
     if section.probes is not None:
         check_variables("watch.probes.variables", section.probes.variables, state.names)
         every = whole_steps("watch.probes.every", section.probes.every, dt)
         probes = ProbeWatcher(section.probes, mesh, state, every, directory / "probes.csv")
+        places, notes = probes.probes, probes.notes
         others.append(probes)
-        places = probes.probes
-        notes += probes.notes
     if section.snapshots is not None:
         check_variables("watch.snapshots.variables", section.snapshots.variables, state.names)
         every = whole_steps("watch.snapshots.every", section.snapshots.every, dt)

@@ -164,8 +164,8 @@ def _triangles(axes: Any, picture: Picture, view: View) -> None:
     normal = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
     cosine = (normal @ view.toward) / np.maximum(np.linalg.norm(normal, axis=1), 1e-300)
     colours[:, :3] *= (AMBIENT + (1 - AMBIENT) * np.abs(cosine))[:, None]
-    axes.add_collection(PolyCollection(list(view.page(corners[order])), facecolors=colours[order], edgecolors=colours[order],
-                                       linewidths=0.3, antialiased=True))
+    axes.add_collection(PolyCollection(list(view.page(corners[order])), facecolors=colours[order],
+                                       edgecolors=colours[order], linewidths=0.3, antialiased=True))
     pieces, owners = isochrones(picture)
     _lines(axes, view.page(pieces[cosine[owners] > 0]))
     axes.autoscale()

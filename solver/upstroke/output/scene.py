@@ -1,4 +1,4 @@
-"""What a picture shows, before anyone draws it: triangles with times, isochrones, and the viewer's place. NumPy only."""
+"""What a picture shows, before anyone draws it: cells with times, isochrones, the viewer's place. NumPy only."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Picture:
     @property
     def silent(self) -> NDArray[np.bool_]:
         """(k,) cells with a node that was never activated."""
-        return np.isnan(self.times[self.cells]).any(axis=1)
+        return np.asarray(np.isnan(self.times[self.cells]).any(axis=1))
 
     @property
     def levels(self) -> NDArray[np.float64]:
@@ -84,7 +84,6 @@ class View:
         """Left, right, bottom, top of the image."""
         x, y = self.page(self.centre)
         return (x - self.half[0], x + self.half[0], y - self.half[1], y + self.half[1])
-
 
 
 def round_levels(low: float, high: float, most: int = 10) -> NDArray[np.float64]:

@@ -73,7 +73,7 @@ def order(errors, ratio=2.0):
 def test_space_order_is_two(tmp_path, backend, dim, cells, mass):
     errors = []
     for n in cells:
-        values, exact = solve(tmp_path, backend, dim, n, 0.01, mass=mass, end=0.5)
+        values, exact = solve(tmp_path, backend, dim, n, 0.0025, mass=mass, end=0.5)
         volume = assemble(meshes(dim, n), np.zeros((1, 3, 3))).lumped_mass
         errors.append(np.sqrt((values - exact) ** 2 @ volume).max())           # L2 norms of V and s
     assert order(errors)[-1] == pytest.approx(2.0, abs=0.15)

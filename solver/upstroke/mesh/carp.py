@@ -157,7 +157,8 @@ def _element_starts(path: Path, data: NDArray[np.int32], count: int) -> NDArray[
     at, numbers = 0, data.tolist()
     while at < len(numbers):
         if numbers[at] not in NAMES:
-            raise _unknown(str(path), "Oc" if numbers[at] == OCTAHEDRON[1] else f"number {numbers[at]}", len(starts))
+            name = OCTAHEDRON[0] if numbers[at] == OCTAHEDRON[1] else f"number {numbers[at]}"
+            raise _unknown(f"{path}, element {len(starts)}", name)
         starts.append(at)
         at += len(ELEMENTS[NAMES[numbers[at]]].order) + 2
     _require_count(path, count, len(starts) - (at > len(numbers)), "elements")
@@ -322,12 +323,10 @@ def _require_axes(path: Path, n_axes: int) -> None:
         raise MeshError(str(path), f"{n_axes} axes per element", "1 (fibre) or 2 (fibre and sheet) are possible")
 
 
-def _unknown(where: Place | str, name: str, element: int | None = None) -> MeshError:
-    what = f"unknown element type {name!r}" if element is None else f"element {element} has unknown type {name!r}"
+def _unknown(where: Place | str, name: str) -> MeshError:
     if name == OCTAHEDRON[0]:
-        return MeshError(where, what.replace("unknown", "the unsupported"),
-                         "octahedra are not supported: split them into tetrahedra (Tt) first")
-    return MeshError(where, what, did_you_mean(name, ELEMENTS))
+        return MeshError(where, "octahedra (Oc) cannot be read", "split them into tetrahedra (Tt) first")
+    return MeshError(where, f"unknown element type {name!r}", did_you_mean(name, ELEMENTS))
 
 
 def _binary(path: Path, n_header: int, dtype: str) -> tuple[list[int], NDArray[Any]]:

@@ -111,7 +111,7 @@ def load(file: Path) -> meshio.Mesh:
                         f"known: {', '.join(sorted(known))}")
     said = io.StringIO()
     try:
-        with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said), \
+        with contextlib.redirect_stdout(said), contextlib.redirect_stderr(io.StringIO()), \
                 warnings.catch_warnings(), np.errstate(all="ignore"):
             warnings.simplefilter("ignore")
             return meshio.read(file)
@@ -123,7 +123,7 @@ def load(file: Path) -> meshio.Mesh:
     except MemoryError:
         raise MeshError(str(file), "the mesh does not fit into memory") from None
     except (Exception, SystemExit) as error:   # meshio raises whatever its format's reader stumbles over
-        raise MeshError(str(file), f"the file cannot be read as {' or '.join(_formats(file))}: "
+        raise MeshError(str(file), f"the file cannot be read as {' or '.join(_formats(file))}"
                         f"{_reason(error, said.getvalue())}", _remedy(error)) from None
 
 
@@ -133,10 +133,11 @@ def _formats(file: Path) -> list[str]:
 
 
 def _reason(error: BaseException, said: str) -> str:
-    """The most telling line of what was raised and what was printed."""
-    printed = [line.strip() for line in said.splitlines() if line.strip() and "Couldn't read file" not in line]
+    """What was raised, or what meshio printed of it before it ended the process; often it says nothing."""
+    printed = [line.strip() for line in said.splitlines() if line.strip()]
     raised = "" if isinstance(error, SystemExit) else " ".join(str(error).split())
-    return raised or (printed[0] if printed else f"the reader gave up ({type(error).__name__})")
+    reason = raised or (printed[-1] if printed else "")
+    return f": {reason}" if reason else ""
 
 
 def _remedy(error: BaseException) -> str:

@@ -188,6 +188,9 @@ BROKEN = [
     ("end shorter than a step", '"40 ms"', '"0.02 ms"',
      'case.toml:19: time.end: 0.02 ms is not a whole number of steps of 0.05 ms\n'
      '  -> use "0.05 ms"'),
+    ("more steps than numbers", '"40 ms"', '"1e20 s"',
+     'case.toml:19: time.end: 1e+23 ms has more steps of 0.05 ms than can be counted\n'
+     '  -> check both units'),
     ("probe interval not whole steps", '"0.1 ms"', '"0.12 ms"',
      'case.toml:29: watch.probes.every: 0.12 ms is not a whole number of steps of 0.05 ms\n'
      '  -> use "0.1 ms" or "0.15 ms"'),

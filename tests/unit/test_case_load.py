@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from upstroke.case import Case, load_case, resolved, to_toml
+from upstroke.case import Case, load_case, located, resolved, to_toml
 from upstroke.case.schema import Box, CableMesh, FileMesh, SlabMesh
-from upstroke.errors import Place
+from upstroke.errors import MeshError, Place
 
 BASE = """\
 [mesh]
@@ -187,3 +187,18 @@ def test_cases_can_be_sent_to_other_processes(base: Path) -> None:
     assert isinstance(again, Case)
     assert again == case
     assert again.where("time.dt") == case.where("time.dt")
+
+
+@pytest.mark.parametrize(("where", "expected"), [
+    ("stimulus.1 (S2)", "case.toml:24: stimulus.1 (S2): touches no node\n  -> move it"),
+    ("time.dt", "case.toml:17: time.dt: touches no node\n  -> move it"),
+    ("watch.probes.points.P 1", "case.toml: watch.probes.points.P 1: touches no node\n  -> move it"),
+    ("heart.vtu", "heart.vtu: touches no node\n  -> move it"),
+    ("", "touches no node\n  -> move it"),
+    (Place("my.model", 3, 2), "my.model:3:2: touches no node\n  -> move it"),
+])
+def test_errors_of_the_rooms_are_located(where: Any, expected: str, base: Path) -> None:
+    case = load_case(base)
+    with pytest.raises(MeshError) as caught, located(case):
+        raise MeshError(where, "touches no node", "move it")
+    assert str(caught.value) == expected

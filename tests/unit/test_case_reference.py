@@ -17,7 +17,7 @@ PAGE = Path(__file__).parents[2] / "docs" / "case_reference.md"
 
 
 def test_page_is_up_to_date() -> None:
-    assert PAGE.read_text(encoding="utf-8") == page(), "run: python -m upstroke.case.reference > docs/case_reference.md"
+    assert PAGE.read_text(encoding="utf-8") == page(), "run python -m upstroke.case.reference > docs/case_reference.md"
 
 
 def test_the_example_case_loads() -> None:
@@ -37,7 +37,7 @@ def all_keys(table: type, path: tuple[str, ...] = ()) -> Iterator[tuple[str, Fie
             yield ".".join((*path, name)), field, type_
 
 
-@pytest.mark.parametrize(("name", "field", "type_"), list(all_keys(Case)), ids=lambda x: x if isinstance(x, str) else "")
+@pytest.mark.parametrize(("name", "field", "type_"), list(all_keys(Case)), ids=[key[0] for key in all_keys(Case)])
 def test_every_key_is_documented_and_its_example_is_accepted(
         name: str, field: Field[Any], type_: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)

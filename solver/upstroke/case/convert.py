@@ -14,14 +14,14 @@ from typing import Any, Literal, get_args, get_origin
 from upstroke.case.rules import RULES
 from upstroke.case.schema import Case, Count, FileIfSuffix, Quantity
 from upstroke.case.source import Node, nearby
-from upstroke.case.toml import write_key, write_value
+from upstroke.case.toml import KeyPath, write_key, write_value
 from upstroke.case.words import default_of, describe, example_of, hints, is_required, is_table, keys, members, unwrap
 from upstroke.errors import CaseError, UnitError, UpstrokeError, did_you_mean
 from upstroke.units import parse
 
 _WRONG: Any = object()   # stands for a value that a mistake was reported for
 
-_Path = tuple[str | int, ...]
+
 _COMPARE = {">": operator.gt, ">=": operator.ge, "<": operator.lt, "<=": operator.le}
 
 
@@ -37,13 +37,13 @@ class _Converter:
         self.root = root
         self.errors: list[UpstrokeError] = []
 
-    def fail(self, node: Node, path: _Path, what: str, remedy: str = "", error: type[CaseError] = CaseError) -> Any:
+    def fail(self, node: Node, path: KeyPath, what: str, remedy: str = "", error: type[CaseError] = CaseError) -> Any:
         name = write_key(path)
         self.errors.append(error(node.place, f"{name}: {what}" if name else what, remedy))
         return _WRONG
 
     # ------------------------------------------------------------------------------------------ tables
-    def table(self, node: Node, type_: type, path: _Path, siblings: Iterable[type] = ()) -> Any:
+    def table(self, node: Node, type_: type, path: KeyPath, siblings: Iterable[type] = ()) -> Any:
         """A dataclass from a table; ``siblings`` are the classes that another ``kind`` would have chosen."""
         known, types_ = keys(type_), hints(type_)
         meant = {self.unknown(child, (*path, name), type_, siblings)
@@ -62,7 +62,7 @@ class _Converter:
                     self.fail(node.at(mistake.key), (*path, *mistake.key), mistake.what, mistake.remedy)
         return _WRONG if any(value is _WRONG for value in values.values()) else type_(**values)
 
-    def kind_of_table(self, node: Node, types_: tuple[type, ...], path: _Path) -> Any:
+    def kind_of_table(self, node: Node, types_: tuple[type, ...], path: KeyPath) -> Any:
         """One of several dataclasses, chosen by ``kind``."""
         by_kind = {get_args(hints(t)["kind"])[0]: t for t in types_}
         words = ", ".join(f'"{k}"' for k in by_kind)
@@ -76,7 +76,7 @@ class _Converter:
         type_ = by_kind[kind.value]
         return self.table(node, type_, path, [t for t in types_ if t is not type_])
 
-    def unknown(self, node: Node, path: _Path, type_: type, siblings: Iterable[type]) -> str | None:
+    def unknown(self, node: Node, path: KeyPath, type_: type, siblings: Iterable[type]) -> str | None:
         """Reports a key that the table lacks; returns the key that was probably meant."""
         name = str(path[-1])
         what = "unknown table" if isinstance(node.value, dict) else "unknown key"
@@ -90,7 +90,7 @@ class _Converter:
         self.fail(node, path, what, near)
         return near[len("did you mean '"):-2] if near.startswith("did") else None
 
-    def missing(self, node: Node, path: _Path, field: Field[Any], type_: Any) -> Any:
+    def missing(self, node: Node, path: KeyPath, field: Field[Any], type_: Any) -> Any:
         name, where = str(path[-1]), write_key(path[:-1])
         type_ = unwrap(type_)[0]
         if get_origin(type_) is tuple and is_table(get_args(type_)[0]):
@@ -103,7 +103,7 @@ class _Converter:
                          f"add a table [{write_key(path)}]" + (f" with {' and '.join(needs)}" if needs else ""))
 
     # ------------------------------------------------------------------------------------------ values
-    def value(self, node: Node, type_: Any, path: _Path, field: Field[Any]) -> Any:
+    def value(self, node: Node, type_: Any, path: KeyPath, field: Field[Any]) -> Any:
         """A value of any type of the schema."""
         options = members(type_)
         if is_table(options[0]) and isinstance(node.value, dict):
@@ -136,14 +136,14 @@ class _Converter:
             return node.value
         return self.fail(node, path, f"expected {describe(type_)}, found {_shown(node)}", _example(path, field, type_))
 
-    def quantity(self, node: Node, kind: str, path: _Path, field: Field[Any]) -> Any:
+    def quantity(self, node: Node, kind: str, path: KeyPath, field: Field[Any]) -> Any:
         try:
             value = parse(node.value, kind)
         except UnitError as error:
             return self.fail(node, path, error.what, error.remedy, UnitError)
         return self.bounded(node, value, path, field)
 
-    def number(self, node: Node, base: type, path: _Path, field: Field[Any]) -> Any:
+    def number(self, node: Node, base: type, path: KeyPath, field: Field[Any]) -> Any:
         try:
             value = base(node.value)
             finite = math.isfinite(value)
@@ -153,7 +153,7 @@ class _Converter:
             return self.fail(node, path, f"expected a finite number, found {_shown(node)}")
         return self.bounded(node, value, path, field)
 
-    def bounded(self, node: Node, value: float, path: _Path, field: Field[Any]) -> Any:
+    def bounded(self, node: Node, value: float, path: KeyPath, field: Field[Any]) -> Any:
         must = field.metadata["must"]
         for bound in must.split(" and ") if must else ():
             sign, limit = bound.split()
@@ -162,7 +162,7 @@ class _Converter:
                                  _example(path, field, None))
         return value
 
-    def array(self, node: Node, base: Any, mark: Any, path: _Path, field: Field[Any]) -> Any:
+    def array(self, node: Node, base: Any, mark: Any, path: KeyPath, field: Field[Any]) -> Any:
         item, *more = get_args(base)
         if is_table(item) and isinstance(node.value, dict):
             one = self.value(node, item, path, field)
@@ -178,7 +178,7 @@ class _Converter:
                              _example(path, field, base))
         return _WRONG if any(v is _WRONG for v in values) else values
 
-    def file(self, node: Node, path: _Path) -> Any:
+    def file(self, node: Node, path: KeyPath) -> Any:
         """An existing file; relative to the folder of the case file that names it."""
         if "\0" in str(node.value):
             return self.fail(node, path, f"{_shown(node)} is no file name")
@@ -222,7 +222,7 @@ def _raw(node: Node) -> Any:
     return [_raw(v) for v in node.value] if isinstance(node.value, list) else node.value
 
 
-def _example(path: _Path, field: Field[Any], type_: Any) -> str:
+def _example(path: KeyPath, field: Field[Any], type_: Any) -> str:
     name = next((p for p in reversed(path) if p == field.name), path[-1])
     example = example_of(field, type_)
     return f"for example {name} = {example}" if example else ""

@@ -108,6 +108,9 @@ def regions_have_one_conductivity(tables: Sequence[ConductivityTable]) -> Iterat
 # --------------------------------------------------------------------------------------------------- time
 def whole_steps(key: tuple[str | int, ...], value: float, dt: float) -> Iterator[Mistake]:
     """``value`` must be a whole number (at least 1) of ``dt``, to 1e-9 relative."""
+    if value / dt > 2.0**53:
+        yield Mistake(key, f"{value:.12g} ms has more steps of {dt:.12g} ms than can be counted", "check both units")
+        return
     steps = round(value / dt)
     if steps >= 1 and abs(value - steps * dt) <= 1e-9 * value:
         return

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from upstroke.case.toml import key_lines, split_key, write_key
+from upstroke.case.toml import KeyPath, key_lines, split_key, write_key
 from upstroke.errors import CaseError, Place, did_you_mean
 
 CASE_FILE = "case.toml"
@@ -24,7 +24,7 @@ class Node:
     place: Place
     folder: Path = field(default_factory=Path)
 
-    def at(self, path: tuple[str | int, ...]) -> Node:
+    def at(self, path: KeyPath) -> Node:
         """The node at ``path``, or the nearest one above it that exists."""
         node = self
         for name in path:
@@ -36,7 +36,7 @@ class Node:
                 break
         return node
 
-    def walk(self, path: tuple[str | int, ...] = ()) -> Iterator[tuple[tuple[str | int, ...], Node]]:
+    def walk(self, path: KeyPath = ()) -> Iterator[tuple[KeyPath, Node]]:
         """Every node below this one, with its path."""
         yield path, self
         items = self.value.items() if isinstance(self.value, dict) else \
@@ -112,8 +112,8 @@ def override(root: Node, text: str) -> None:
             node = node.value[index]
 
 
-def _wrap(value: Any, lines: Mapping[tuple[str | int, ...], int], file: str, folder: Path,
-          path: tuple[str | int, ...] = ()) -> Node:
+def _wrap(value: Any, lines: Mapping[KeyPath, int], file: str, folder: Path,
+          path: KeyPath = ()) -> Node:
     inner: Any = value.tolist() if hasattr(value, "tolist") else value   # NumPy, in a dictionary
     if isinstance(value, Mapping):
         inner = {str(k): _wrap(v, lines, file, folder, (*path, k)) for k, v in value.items() if v is not None}

@@ -9,7 +9,7 @@ from bisect import bisect_right
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-Path = tuple[str | int, ...]   # of a key: ("stimulus", 0, "start")
+KeyPath = tuple[str | int, ...]   # of a key: ("stimulus", 0, "start")
 
 _BLANK = re.compile(r"(?:[ \t\n]|#[^\n]*)*")
 _STRING = re.compile(r'''"""(?:\\.|[^\\])*?"{3,5}|\'\'\'.*?'{3,5}|"(?:\\.|[^"\\\n])*"|'[^'\n]*\'''', re.DOTALL)
@@ -19,7 +19,7 @@ _DOT = re.compile(r"[ \t]*\.[ \t]*")
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
 
 
-def key_lines(text: str) -> dict[Path, int]:
+def key_lines(text: str) -> dict[KeyPath, int]:
     """The line (from 1) on which each key, table and array element of a valid TOML document first appears."""
     return _Scanner(text.replace("\r\n", "\n")).scan()
 
@@ -31,11 +31,11 @@ class _Scanner:
         self.text = text
         self.at = 0
         self.starts = [0, *(m.end() for m in re.finditer("\n", text))]
-        self.lines: dict[Path, int] = {}
-        self.lengths: dict[Path, int] = {}   # of the arrays of tables
+        self.lines: dict[KeyPath, int] = {}
+        self.lengths: dict[KeyPath, int] = {}   # of the arrays of tables
 
-    def scan(self) -> dict[Path, int]:
-        table: Path = ()
+    def scan(self) -> dict[KeyPath, int]:
+        table: KeyPath = ()
         while self.blank() < len(self.text):
             if self.take("[["):
                 *parents, name = self.key()
@@ -54,9 +54,9 @@ class _Scanner:
                 self.pair(table)
         return self.lines
 
-    def resolve(self, names: Iterable[str]) -> Path:
+    def resolve(self, names: Iterable[str]) -> KeyPath:
         """The path a header means: an array of tables in it stands for its last element."""
-        path: Path = ()
+        path: KeyPath = ()
         for name in names:
             path += (name,)
             self.note(path)
@@ -64,7 +64,7 @@ class _Scanner:
                 path += (self.lengths[path] - 1,)
         return path
 
-    def pair(self, table: Path) -> None:
+    def pair(self, table: KeyPath) -> None:
         path = table
         for name in self.key():
             path += (name,)
@@ -73,7 +73,7 @@ class _Scanner:
         self.take("=")
         self.value(path)
 
-    def value(self, path: Path) -> None:
+    def value(self, path: KeyPath) -> None:
         self.blank()
         if self.take("["):
             index = 0
@@ -100,7 +100,7 @@ class _Scanner:
         self.blank()
         return names
 
-    def note(self, path: Path) -> None:
+    def note(self, path: KeyPath) -> None:
         self.lines.setdefault(path, bisect_right(self.starts, self.at))
 
     def blank(self) -> int:

@@ -1,6 +1,6 @@
 """What we look at, reduced while stepping: activation maps, probes, snapshots."""
 
 from upstroke.observe.activation import ActivationMap
-from upstroke.observe.watchers import Watcher, Watchers, open_watchers
+from upstroke.observe.watchers import Watcher, Watchers, check_watch, open_watchers
 
-__all__ = ["ActivationMap", "Watcher", "Watchers", "open_watchers"]
+__all__ = ["ActivationMap", "Watcher", "Watchers", "check_watch", "open_watchers"]

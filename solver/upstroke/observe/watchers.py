@@ -13,8 +13,8 @@ from upstroke.case.schema import Watch
 from upstroke.errors import CaseError, did_you_mean
 from upstroke.mesh.mesh import Mesh
 from upstroke.observe.activation import ActivationWatcher
-from upstroke.observe.probes import Probe, ProbeWatcher
-from upstroke.observe.snapshots import SnapshotWatcher
+from upstroke.observe.probes import Probe, ProbeWatcher, place_probes
+from upstroke.observe.snapshots import SnapshotWatcher, part_of
 
 
 class Watcher(Protocol):
@@ -43,8 +43,8 @@ class Watchers:
 
     activation: ActivationWatcher
     others: tuple[Watcher, ...] = ()
-    probes: tuple[Probe, ...] = ()
-    notes: tuple[str, ...] = ()
+    probes: tuple[Probe, ...] = ()     # where the case reads variables
+    notes: tuple[str, ...] = ()        # what the user should know
 
     def __iter__(self) -> Iterator[Watcher]:
         return iter((self.activation, *self.others))
@@ -73,20 +73,43 @@ def open_watchers(section: Watch, mesh: Mesh, state: Any, backend: Any, dt: floa
     ------
     CaseError for intervals that are no whole number of steps, unknown variables, regions and places
     """
+    check_watch(section, mesh, state.names, dt)
     others: list[Watcher] = []
     places: tuple[Probe, ...] = ()
     notes: tuple[str, ...] = ()
     if section.probes is not None:
-        check_variables("watch.probes.variables", section.probes.variables, state.names)
         every = whole_steps("watch.probes.every", section.probes.every, dt)
         probes = ProbeWatcher(section.probes, mesh, state, every, directory / "probes.csv")
         places, notes = probes.probes, probes.notes
         others.append(probes)
     if section.snapshots is not None:
-        check_variables("watch.snapshots.variables", section.snapshots.variables, state.names)
         every = whole_steps("watch.snapshots.every", section.snapshots.every, dt)
         others.append(SnapshotWatcher(section.snapshots, mesh, state, every, steps, directory / "vm.vtkhdf", series))
-    return Watchers(ActivationWatcher(section.activation, state, backend, dt), tuple(others), places, tuple(notes))
+    return Watchers(ActivationWatcher(section.activation, state, backend, dt), tuple(others), places, notes)
+
+
+def check_watch(section: Watch, mesh: Mesh, names: Iterable[str], dt: float) -> None:
+    """Find every mistake that the table ``[watch]`` can hold, before anything is written.
+
+    Arguments
+    ---------
+    names : variables of the state
+    dt : time step, ms
+
+    Raises
+    ------
+    CaseError, MeshError: as `open_watchers`
+    """
+    names = tuple(names)
+    if section.probes is not None:
+        check_variables("watch.probes.variables", section.probes.variables, names)
+        whole_steps("watch.probes.every", section.probes.every, dt)
+        place_probes(section.probes, mesh)
+    if section.snapshots is not None:
+        check_variables("watch.snapshots.variables", section.snapshots.variables, names)
+        whole_steps("watch.snapshots.every", section.snapshots.every, dt)
+        if section.snapshots.regions is not None:
+            part_of(mesh, section.snapshots.regions)
 
 
 def whole_steps(where: str, interval: float, dt: float) -> int:

@@ -15,7 +15,18 @@ from upstroke.case.rules import RULES
 from upstroke.case.schema import Case, Count, FileIfSuffix, Quantity
 from upstroke.case.source import Node, nearby
 from upstroke.case.toml import KeyPath, write_key, write_value
-from upstroke.case.words import default_of, describe, example_of, hints, is_required, is_table, keys, members, unwrap
+from upstroke.case.words import (
+    default_of,
+    describe,
+    example_of,
+    hints,
+    is_required,
+    is_table,
+    keys,
+    members,
+    nearest,
+    unwrap,
+)
 from upstroke.errors import CaseError, UnitError, UpstrokeError, did_you_mean
 from upstroke.units import parse
 
@@ -27,14 +38,13 @@ _COMPARE = {">": operator.gt, ">=": operator.ge, "<": operator.lt, "<=": operato
 
 def convert(root: Node) -> tuple[Any, list[UpstrokeError]]:
     """The case that a tree describes, and the mistakes in it; with mistakes the case is not to be used."""
-    converter = _Converter(root)
+    converter = _Converter()
     case = converter.table(root, Case, ())
     return case, converter.errors
 
 
 class _Converter:
-    def __init__(self, root: Node) -> None:
-        self.root = root
+    def __init__(self) -> None:
         self.errors: list[UpstrokeError] = []
 
     def fail(self, node: Node, path: KeyPath, what: str, remedy: str = "", error: type[CaseError] = CaseError) -> Any:
@@ -70,9 +80,8 @@ class _Converter:
             return self.fail(node, (*path, "kind"), "missing", f'add kind, one of {words}')
         kind = node.value["kind"]
         if not isinstance(kind.value, str) or kind.value not in by_kind:
-            near = did_you_mean(str(kind.value), by_kind)
             return self.fail(kind, (*path, "kind"), f"expected one of {words}, found {_shown(kind)}",
-                             near if near.startswith("did") else "")
+                             nearest(str(kind.value), by_kind))
         type_ = by_kind[kind.value]
         return self.table(node, type_, path, [t for t in types_ if t is not type_])
 
@@ -80,15 +89,15 @@ class _Converter:
         """Reports a key that the table lacks; returns the key that was probably meant."""
         name = str(path[-1])
         what = "unknown table" if isinstance(node.value, dict) else "unknown key"
-        near = did_you_mean(name, keys(type_))
-        for other in siblings:
-            if name in keys(other) and not near.startswith("did"):
-                near = f'it belongs to kind "{get_args(hints(other)["kind"])[0]}"'
-        homes = [] if near.startswith(("did", "it")) else sorted(_homes(name, Case, ()))
-        if homes:
-            near = f"it belongs in {' or '.join(homes)}"
-        self.fail(node, path, what, near)
-        return near[len("did you mean '"):-2] if near.startswith("did") else None
+        near = nearest(name, keys(type_))
+        if near:
+            self.fail(node, path, what, near)
+            return near.removeprefix("did you mean '").removesuffix("'?")
+        kinds = [get_args(hints(other)["kind"])[0] for other in siblings if name in keys(other)]
+        homes = sorted(_homes(name, Case, ()))
+        self.fail(node, path, what, f'it belongs to kind "{kinds[0]}"' if kinds else
+                  f"it belongs in {' or '.join(homes)}" if homes else did_you_mean(name, keys(type_)))
+        return None
 
     def missing(self, node: Node, path: KeyPath, field: Field[Any], type_: Any) -> Any:
         name, where = str(path[-1]), write_key(path[:-1])
@@ -125,9 +134,8 @@ class _Converter:
             if get_origin(base) is Literal:
                 if node.value in get_args(base):
                     return node.value
-                near = did_you_mean(node.value, map(str, get_args(base)))
                 return self.fail(node, path, f"expected {describe(type_)}, found {_shown(node)}",
-                                 near if near.startswith("did") else "")
+                                 nearest(node.value, map(str, get_args(base))))
             if base is Path or (isinstance(mark, FileIfSuffix) and node.value.endswith(mark.suffix)):
                 file = self.file(node, path)
                 return file if base is Path or file is _WRONG else str(file)
@@ -187,9 +195,8 @@ class _Converter:
             return file
         if os.path.isdir(file):
             return self.fail(node, path, f"{_shown(node)} is a folder, expected a file")
-        near = did_you_mean(file.name, nearby(file, file.suffix))
-        return self.fail(node, path, f"there is no file {_shown(node)}", near if near.startswith("did") else
-                         "relative paths start from the folder of the case file")
+        return self.fail(node, path, f"there is no file {_shown(node)}", nearest(file.name, nearby(file, file.suffix))
+                         or "relative paths start from the folder of the case file")
 
 
 def _fits(value: Any, base: Any, mark: Any) -> bool:

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from upstroke.case.toml import KeyPath, key_lines, split_key, write_key
-from upstroke.errors import CaseError, Place, did_you_mean
+from upstroke.case.words import nearest
+from upstroke.errors import CaseError, Place
 
 CASE_FILE = "case.toml"
 
@@ -131,8 +132,7 @@ def _locate(path: Path) -> Path:
         raise CaseError(_shown(path), f"this folder has no {CASE_FILE}",
                         f"name the file: {_shown(path / others[0])}" if others else "")
     if not os.path.exists(path):
-        near = did_you_mean(path.name, nearby(path, ".toml"))
-        raise CaseError(_shown(path), "there is no such file or folder", near if near.startswith("did") else "")
+        raise CaseError(_shown(path), "there is no such file or folder", nearest(path.name, nearby(path, ".toml")))
     return path
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import types
+from collections.abc import Iterable
 from dataclasses import MISSING, Field, fields, is_dataclass
 from functools import cache
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 
 from upstroke.case.schema import Count, FileIfSuffix, Quantity
 from upstroke.case.toml import write_value
+from upstroke.errors import did_you_mean
 from upstroke.units import KINDS, format_quantity
 
 
@@ -35,6 +37,12 @@ def members(type_: Any) -> tuple[Any, ...]:
 def unwrap(type_: Any) -> tuple[Any, Any]:
     """An annotated type and its mark (``Quantity``, ``Count``, ``FileIfSuffix``), or the type and None."""
     return get_args(type_)[:2] if get_origin(type_) is Annotated else (type_, None)
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """``did you mean 'dt'?`` where a known name is near, else nothing: for messages that list the names themselves."""
+    hint = did_you_mean(word, known)
+    return hint if hint.startswith("did") else ""
 
 
 def is_table(type_: Any) -> bool:

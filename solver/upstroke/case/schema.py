@@ -197,7 +197,7 @@ class TimeTable:
 class Solver:
     """The linear solver of the implicit diffusion schemes: conjugate gradients, Jacobi preconditioner."""
 
-    tolerance: Voltage = key("stop when the volume-weighted RMS of the preconditioned residual is below this", 1e-6,
+    tolerance: Voltage = key("stop when the volume-weighted RMS of the preconditioned residual is below this", 1e-5,
                              example='"1e-6 mV"', must="> 0")
     max_iterations: int = key("iterations after which the run stops with an error", 500, must=">= 1")
 

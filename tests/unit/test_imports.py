@@ -1,0 +1,78 @@
+"""Who may import whom: the rooms of the house (docs/architecture.md), and what must stay out of the core."""
+
+import ast
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import upstroke
+
+PACKAGE = Path(upstroke.__file__).parent
+OPEN_TO_ALL = {"errors", "units"}
+MAY_IMPORT = {
+    "units": set(), "errors": set(),
+    "case": set(), "mesh": {"case"}, "space": {"case", "mesh"}, "ionic": set(), "codegen": {"ionic"},
+    "backend": set(), "protocol": {"case", "mesh"},
+    "step": {"case", "space", "ionic", "codegen", "backend", "protocol"},
+    "observe": {"case", "mesh", "backend"}, "output": {"case", "mesh", "observe"},
+    "progress": set(), "result": {"case", "mesh", "observe", "step"},
+    "record": {"case", "mesh", "observe", "output", "step", "result", "run"},     # run: for types only
+    "run": {"case", "mesh", "space", "ionic", "codegen", "backend", "protocol", "step", "observe", "output", "progress",
+            "record", "result"},
+    "check": {"case", "space", "codegen", "ionic", "step", "run"},
+    "cli": {"case", "run", "check", "ionic", "codegen", "output"},
+    "__main__": {"cli"}, "__init__": {"case", "ionic", "result", "run"},
+}
+HEAVY = ("pyvista", "vtk", "matplotlib", "mpi4py", "cupy")
+
+
+def room(path):
+    part = path.relative_to(PACKAGE).parts[0]
+    return part.removesuffix(".py")
+
+
+def imports(path):
+    """(module, line) of every import in a file."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from ((alias.name, node.lineno) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}:{node.lineno}: relative import"
+            yield node.module, node.lineno
+
+
+FILES = sorted(PACKAGE.rglob("*.py"))
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_rooms_import_only_what_they_may(path):
+    here = room(path)
+    for module, line in imports(path):
+        if module.startswith("upstroke."):
+            there = module.split(".")[1]
+            assert there == here or there in OPEN_TO_ALL | MAY_IMPORT[here], \
+                f"{path.relative_to(PACKAGE)}:{line}: {here} may not import {there}"
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_only_render_imports_what_draws(path):
+    drawn = {module.split(".")[0] for module, _ in imports(path)} & set(HEAVY)
+    assert not drawn or path.relative_to(PACKAGE).as_posix() in ("output/render.py", "result.py")
+
+
+def modules_after(code):
+    run = subprocess.run([sys.executable, "-c", code + "; import sys; print(*sys.modules)"], capture_output=True,
+                         text=True, check=True, env={**os.environ, "PYTHONPATH": str(PACKAGE.parent)})
+    return set(run.stdout.split())
+
+
+def test_the_core_runs_without_what_draws():
+    assert not modules_after("import upstroke; upstroke.run; import upstroke.run") & set(HEAVY)
+
+
+def test_the_command_line_starts_light():
+    loaded = modules_after("import upstroke.cli; upstroke.cli._parser()")
+    assert not loaded & {"numpy", "scipy", "meshio", "h5py", "pint", "lark", "tqdm"}

@@ -77,6 +77,11 @@ def test_a_resolution_that_does_not_divide_is_refined_and_told():
     assert mesh.notes == ("2 cm along x is not a whole number of 0.3 cm cells: 7 cells of 0.285714 cm are used",)
 
 
+def test_a_size_unlike_tissue_is_worth_a_warning():
+    assert build_mesh(SlabMesh(size=(200.0, 70.0, 30.0), dx=10.0)).notes == (
+        "warning: the mesh is 2.14 m across: check mesh.size and mesh.dx",)
+
+
 @pytest.mark.parametrize(("length", "dx", "cells"), [
     (2.0, 0.01, 200), (0.7, 0.1, 7), (0.3, 0.1, 3), (1.0, 1 / 3, 3), (0.1, 0.5, 1), (1.0 + 1e-9, 0.5, 2)])
 def test_rounding_does_not_add_a_cell(length, dx, cells):

@@ -52,6 +52,12 @@ def test_zero_vectors_in_a_file_are_kept_and_told(mesh):
     assert m.notes == ("every sheet direction is zero: there are none",)
 
 
+def test_fibres_off_the_surface_are_worth_a_warning(mesh):
+    assert with_directions(mesh, (1, 0, 0.1), None).notes == ()
+    assert with_directions(mesh, (1, 0, 1), None).notes == (
+        "warning: fibres leave the surface by up to 45 degrees; only their tangential part conducts",)
+
+
 @pytest.mark.parametrize(("fibre", "sheet", "text"), [
     ((0, 0, 0), None, "mesh.fibre: the fibre direction has length zero\n  -> give a direction, e.g. [1, 0, 0]"),
     ((1, np.nan, 0), None, "mesh.fibre: the fibre direction is not finite\n  -> give three finite numbers"),

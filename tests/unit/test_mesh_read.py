@@ -149,6 +149,15 @@ def test_gmsh_physical_groups(tmp_path, text):
     assert mesh.notes == ("dropped 1 triangles: the mesh is made of the cells of highest dimension",)
 
 
+@pytest.mark.parametrize("entity", ["22 0 0 0 1 1 1 0 0", "22 0 0 0 1 1 1 2 7 9 0"], ids=["no group", "two groups"])
+def test_gmsh_entities_in_no_or_two_groups(tmp_path, entity):
+    (tmp_path / "m.msh").write_text(MSH41.replace("22 0 0 0 1 1 1 1 9 0", entity))
+    text = refused(tmp_path / "m.msh")
+    assert text.startswith("DIR/m.msh: the file cannot be read as ansys or gmsh: ")
+    assert text.endswith("\n  -> gmsh: put each entity into one physical group only, and save no others "
+                         "(Mesh.SaveAll = 0)")
+
+
 # -------------------------------------------------------------------------------- regions and node sets
 def test_named_region_data_wins(tmp_path):
     path = write(tmp_path / "m.vtu", slab(zone=np.arange(12.0)))

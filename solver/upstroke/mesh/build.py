@@ -10,12 +10,14 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from upstroke.case.schema import CableMesh, SheetMesh, SlabMesh
 from upstroke.errors import MeshError
+from upstroke.mesh.check import size_notes
 from upstroke.mesh.mesh import Mesh
 
 LARGEST = 2**31 - 1   # cells hold node numbers as int32
@@ -50,7 +52,8 @@ def _box(size: Sequence[float], dx: Sequence[float], origin: Sequence[float], si
     _require_that_it_fits(counts)
     points = _grid([np.linspace(o, o + s, n + 1) for o, s, n in zip(origin, size, counts, strict=False)], origin)
     cells = _simplices(counts)
-    return Mesh(points, cells, np.zeros(len(cells), np.int32), node_sets=_faces(counts), notes=tuple(notes))
+    mesh = Mesh(points, cells, np.zeros(len(cells), np.int32), node_sets=_faces(counts))
+    return replace(mesh, notes=(*notes, *size_notes(mesh, f"{size_key} and mesh.dx")))
 
 
 def _count(axis: str, length: float, step: float, size_key: str) -> tuple[int, list[str]]:

@@ -14,8 +14,9 @@ from numpy.typing import ArrayLike, NDArray
 from upstroke.errors import MeshError
 from upstroke.mesh.mesh import Mesh
 
-PARALLEL = 1e-3    # sine of the smallest angle between fibre and sheet direction that still defines a plane
-OBLIQUE = 0.017    # cosine above which straightening the sheet direction is worth a note (1 degree)
+PARALLEL = 1e-3     # sine of the smallest angle between fibre and sheet direction that still defines a plane
+OFF_SURFACE = 0.17  # sine of the angle between a fibre and its triangle that is worth a warning (10 degrees)
+OBLIQUE = 0.017     # cosine above which straightening the sheet direction is worth a note (1 degree)
 
 
 def with_directions(mesh: Mesh, fibre: ArrayLike | None, sheet: ArrayLike | None,
@@ -40,6 +41,7 @@ def with_directions(mesh: Mesh, fibre: ArrayLike | None, sheet: ArrayLike | None
     notes = [_without_note(len(without), "fibre")] if len(without) else []
     if len(without) == mesh.n_cells:
         return replace(mesh, notes=(*mesh.notes, "every fibre direction is zero: the mesh has no fibres"))
+    notes += _off_surface_note(mesh, f)
     if sheet is None:
         return replace(mesh, fibre=f, notes=(*mesh.notes, *notes))
 
@@ -85,6 +87,20 @@ def _refuse(bad: NDArray[np.bool_], where: str, many: str, one: str, remedy: str
     if np.ndim(vectors) == 1 or bad.ndim == 0:
         raise MeshError(where, f"the {one}", remedy)
     raise MeshError(where, f"{bad.sum():,} of {len(bad):,} {many} (the first is that of cell {np.argmax(bad)})", remedy)
+
+
+def _off_surface_note(mesh: Mesh, fibre: NDArray[np.float64]) -> list[str]:
+    """On a surface only the tangential part of a fibre conducts: a warning where much of it is lost."""
+    if mesh.dim != 2:
+        return []
+    a, b, c = (mesh.points[mesh.cells[:, k]] for k in range(3))
+    normal = np.cross(b - a, c - a)
+    normal /= np.maximum(np.linalg.norm(normal, axis=1), np.finfo(float).tiny)[:, None]
+    worst = float(np.abs(np.einsum("ij,ij->i", fibre, normal)).max())
+    if worst < OFF_SURFACE:
+        return []
+    return [f"warning: fibres leave the surface by up to {np.degrees(np.arcsin(min(worst, 1.0))):.0f} degrees; "
+            "only their tangential part conducts"]
 
 
 def _without_note(count: int, name: str) -> str:

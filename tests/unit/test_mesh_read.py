@@ -149,13 +149,21 @@ def test_gmsh_physical_groups(tmp_path, text):
     assert mesh.notes == ("dropped 1 triangles: the mesh is made of the cells of highest dimension",)
 
 
-@pytest.mark.parametrize("entity", ["22 0 0 0 1 1 1 0 0", "22 0 0 0 1 1 1 2 7 9 0"], ids=["no group", "two groups"])
-def test_gmsh_entities_in_no_or_two_groups(tmp_path, entity):
-    (tmp_path / "m.msh").write_text(MSH41.replace("22 0 0 0 1 1 1 1 9 0", entity))
-    text = refused(tmp_path / "m.msh")
-    assert text.startswith("DIR/m.msh: the file cannot be read as ansys or gmsh: ")
-    assert text.endswith("\n  -> gmsh: put each entity into one physical group only, and save no others "
-                         "(Mesh.SaveAll = 0)")
+def test_gmsh_entity_in_no_group(tmp_path):
+    (tmp_path / "m.msh").write_text(MSH41.replace("22 0 0 0 1 1 1 1 9 0", "22 0 0 0 1 1 1 0 0"))
+    assert refused(tmp_path / "m.msh") == (
+        "DIR/m.msh: the file cannot be read as ansys or gmsh: Incompatible cell data 'gmsh:physical'. 3 cell blocks, but "
+        "'gmsh:physical' has 2 blocks.\n  -> gmsh: put every entity into a physical group, or save only those that are in "
+        "one (Mesh.SaveAll = 0)")
+
+
+def test_gmsh_entity_in_two_groups_has_the_tag_of_the_first(tmp_path):
+    (tmp_path / "m.msh").write_text(MSH41.replace("22 0 0 0 1 1 1 1 9 0", "22 0 0 0 1 1 1 2 7 9 0"))
+    mesh = read(tmp_path / "m.msh")
+    np.testing.assert_array_equal(mesh.region, [7, 7])
+    assert mesh.region_names == {"left": 7}
+    assert mesh.node_sets["right wall"].tolist() == [1, 2, 3, 4]
+    assert mesh.notes[1] == "group 'right wall' is not the cells of one region tag: it is a node set, not a region"
 
 
 # -------------------------------------------------------------------------------- regions and node sets

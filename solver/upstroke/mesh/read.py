@@ -141,8 +141,8 @@ def _reason(error: BaseException, said: str) -> str:
 
 
 def _remedy(error: BaseException) -> str:
-    if "gmsh:physical" in str(error) or "truth value of an array" in str(error):   # what meshio stumbles over in 4.1
-        return "gmsh: put each entity into one physical group only, and save no others (Mesh.SaveAll = 0)"
+    if "gmsh:physical" in str(error):                # meshio cannot read 4.1 files where an entity is in no group
+        return "gmsh: put every entity into a physical group, or save only those that are in one (Mesh.SaveAll = 0)"
     return "open it with the program that wrote it, and save it again, for example as .vtu"
 
 

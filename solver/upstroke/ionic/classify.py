@@ -169,7 +169,8 @@ def _find_states(roles: Roles, mistakes: Mistakes) -> None:
         found = _RATE.fullmatch(name)
         if found and name in roles.exprs and not roles.marks[name].param:
             _add_rate(roles, found["a"] or found["b"], name, mistakes)
-    for name in [*roles.symbols, *sorted(roles.used)]:
+    started = [name.removesuffix("_init") for name in roles.exprs if name.endswith("_init")]
+    for name in (*roles.symbols, *started, *sorted(roles.used)):
         if name not in (*roles.rates, *roles.gates, *PREDEFINED) and (gate := _gate(roles, name, mistakes)):
             roles.gates[name] = gate
     inlined = {"Iion", "V_init", *roles.rates.values(), *(f"{name}_init" for name in roles.states)}
@@ -200,9 +201,9 @@ def _add_rate(roles: Roles, state: str, rate: str, mistakes: Mistakes) -> None:
 
 
 def _gate(roles: Roles, name: str, mistakes: Mistakes) -> Gate | None:
-    """The gate X where X is not given otherwise, is spoken of, and a pair of names makes it one."""
+    """The gate X where X, which the text speaks of, is not given otherwise and a pair of names makes it one."""
     exprs = roles.exprs
-    if name in exprs or not (name in roles.symbols or name in roles.used):
+    if name in exprs:
         return None
     pairs = [(a, b) for a in (f"alpha_{name}", f"a_{name}") for b in (f"beta_{name}", f"b_{name}")
              if a in exprs and b in exprs]
@@ -222,7 +223,7 @@ def _check_names(roles: Roles, mistakes: Mistakes) -> None:
     known = {*PREDEFINED, *roles.exprs, *states, *roles.externals, *options, *(flag.name for flag in roles.flags)}
     reported = set[str]()
     for symbol in roles.symbols.values():
-        for name, place in symbol.uses.items():
+        for name, place in ({} if roles.marks[symbol.name].options else symbol.uses).items():
             if name not in known and name not in reported:
                 reported.add(name)
                 mistakes.fail(place, f"'{name}' has no value", _hint(roles, name, known))
@@ -255,7 +256,8 @@ def _hint(roles: Roles, name: str, known: Iterable[str]) -> str:
     target = GLOBAL_ALIASES.get(name, name)
     if target in GLOBALS and target not in ("Vm", "Iion"):
         return f"write {name}; .external({target}); to share it with the simulator"
-    return did_you_mean(name, [k for k in known if k != name])
+    near = did_you_mean(name, [k for k in known if k != name])
+    return near if near.startswith("did") else f"give it one with {name} = ...;"
 
 
 def _check_current(program: Program, roles: Roles, mistakes: Mistakes) -> None:

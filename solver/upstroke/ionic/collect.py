@@ -93,7 +93,8 @@ def _flatten(statements: Iterable[Statement], out: _Collector, outer: tuple[Mark
     """The equations of a block; declarations and markups go to ``out``."""
     equations: list[_Equation] = []
     for statement in statements:
-        marks = statement.markups + outer
+        own = {markup.name for markup in statement.markups}
+        marks = statement.markups + tuple(markup for markup in outer if markup.name not in own)
         match statement:
             case Declare(name, place):
                 out.declared.setdefault(name, place)

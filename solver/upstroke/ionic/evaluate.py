@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from upstroke.errors import ModelError, did_you_mean
+from upstroke.errors import ModelError, Place, did_you_mean
 from upstroke.ionic.expr import Binary, Call, Expr, Name, Num, Select, Unary
 from upstroke.ionic.methods import METHODS
 from upstroke.ionic.model import Model, State
@@ -55,12 +55,12 @@ def _value(expr: Expr, names: Mapping[str, Number]) -> Number:
         case Call(function, args):
             return FUNCTION[function](*(_value(a, names) for a in args))
         case Select(condition, a, b):
-            return np.where(_value(condition, names), _value(a, names), _value(b, names))[()]
+            return _float(np.where(_value(condition, names), _value(a, names), _value(b, names)))
     raise AssertionError(expr)
 
 
 def _float(value: Number) -> Number:
-    return value if isinstance(value, np.ndarray) and value.dtype == float else np.asarray(value, dtype=float) + 0.0
+    return np.asarray(value, dtype=float)[()]
 
 
 def _parameters(model: Model, changed: Mapping[str, Number]) -> dict[str, Number]:
@@ -79,6 +79,7 @@ class _AtStart(Mapping[str, Number]):
         self.model, self.path = model, list[str]()
         self.known: dict[str, Number] = {**_parameters(model, parameters), "t": np.float64(0), **given}
         self.exprs = {d.name: d.expr for d in model.definitions} | {s.name: s.init for s in model.states}
+        self.places = {d.name: d.place for d in model.definitions} | {s.name: s.place for s in model.states}
         if model.v_init is not None:
             self.exprs["V"] = model.v_init
 
@@ -86,15 +87,19 @@ class _AtStart(Mapping[str, Number]):
         if name not in self.known:
             if name in self.path:
                 loop = " -> ".join([*self.path[self.path.index(name):], name])
-                raise ModelError(f"model {self.model.name}", f"the initial value of {name} depends on itself: {loop}",
-                                 "give one of them a plain number with NAME_init = ...;")
+                raise ModelError(self.where(name), f"the initial value of {name} depends on itself: {loop}",
+                                 "break the circle with a number")
             if name not in self.exprs:
-                raise ModelError(f"model {self.model.name}", f"an initial value depends on {name}, which has none",
-                                 "initial values may use parameters, V, other states and what follows from them")
+                raise ModelError(self.where(self.path[-1]), f"the initial value of {self.path[-1]} depends on {name}, "
+                                 "which has none", "use parameters, V, other states and what follows from them")
             self.path.append(name)
             self.known[name] = _value(self.exprs[name], self)
             self.path.pop()
         return self.known[name]
+
+    def where(self, name: str) -> Place | str:
+        """Where a name is defined."""
+        return self.places.get(name, f"model {self.model.name}")
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.exprs)
@@ -119,10 +124,9 @@ def initial_state(
     start = _AtStart(model, {k: _float(v) for k, v in overrides.items()}, parameters or {})
     with np.errstate(all="ignore"):
         state = {name: start[name] for name in names}
-    places = {s.name: s.place for s in model.states}
     for name, value in state.items():
         if not np.all(np.isfinite(value)):
-            raise ModelError(places.get(name, f"model {model.name}"), f"the initial value of {name} is {value}",
+            raise ModelError(start.where(name), f"the initial value of {name} is {value}",
                              f"give it a finite one with {name}_init = ...;")
     return {name: float(value) if np.ndim(value) == 0 else value for name, value in state.items()}
 

@@ -60,8 +60,8 @@ class Marks:
 
 
 def read_marks(name: str, markups: Iterable[Markup], errors: list[UpstrokeError]) -> Marks:
-    """The markups of ``name``; where the same one is given twice, the first (innermost) holds."""
-    marks = Marks()
+    """The markups of ``name``; the same one may be given again, but not otherwise."""
+    marks, given = Marks(), dict[str, Markup]()
     for markup in markups:
         spec, count = MARKUPS.get(markup.name), len(markup.arguments)
         if spec is None:
@@ -70,12 +70,16 @@ def read_marks(name: str, markups: Iterable[Markup], errors: list[UpstrokeError]
         elif not spec.least <= count <= spec.most:
             what = f".{markup.name}() does not take {count or 'no'} argument{'s' * (count != 1)}"
             errors.append(ModelError(markup.place, what, f"write {spec.form}"))
-        elif markup.name not in marks.places:
+        elif markup.name not in given:
+            given[markup.name] = markup
             marks.places[markup.name] = markup.place
             try:
                 _apply(name, markup, marks)
             except ModelError as error:
                 errors.append(error)
+        elif [a.expr for a in markup.arguments] != [a.expr for a in given[markup.name].arguments]:
+            first = given[markup.name].place.line
+            errors.append(ModelError(markup.place, f"{name} has another .{markup.name}() at line {first}", "keep one"))
     return marks
 
 

@@ -99,7 +99,7 @@ def parse(text: str, file: str) -> Program:
     Raises ModelError at the first place where the text is no EasyML. Unknown functions, wrong numbers of arguments and
     the like are kept in ``Program.errors``, so that they are reported together with the mistakes in meaning.
     """
-    source = _Source(file, text.splitlines())
+    source = _Source(file, text.split("\n"))
     try:
         tree = _parser().parse(text)
     except lark.exceptions.UnexpectedInput as error:
@@ -181,7 +181,10 @@ class _Builder(lark.Transformer):
         if digits.isdigit() and len(digits) > 1 and digits[0] == "0":
             self.errors.append(ModelError(place, f"{digits} is an octal number in C and a decimal one elsewhere",
                                           f"write {digits.lstrip('0') or '0'}"))
-        return Num(float(digits))
+        value = float(digits)
+        if value == float("inf"):
+            self.errors.append(ModelError(place, f"{digits} is too large for a number", "the largest is 1.797e308"))
+        return Num(value)
 
     def name(self, children: list) -> Name:
         name = str(children[0])

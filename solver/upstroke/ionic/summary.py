@@ -20,12 +20,12 @@ def describe(model: Model) -> str:
             lines.append(f"  {flag.name:<14} {options}")
     if model.parameters:
         lines += ["", "Parameters"]
-        lines += [f"  {p.name:<14} {p.value:<14.8g} {p.unit}".rstrip() for p in model.parameters]
+        lines += [f"  {p.name:<14} {p.value:<14.10g} {p.unit}".rstrip() for p in model.parameters]
     lines += ["", "States" + " " * 10 + f"{'initial':<14} {'method':<14} unit"]
     methods = {"V": model.v_method, **{s.name: s.method for s in model.states}}
     units = {"V": "mV", **{s.name: s.unit for s in model.states}}
     for name, value in initial_state(model).items():
-        lines.append(f"  {name:<14} {value:<14.8g} {methods[name]:<14} {units[name]}".rstrip())
+        lines.append(f"  {name:<14} {value:<14.10g} {methods[name]:<14} {units[name]}".rstrip())
     used = sorted(set(methods.values()) - {STORE})
     lines += ["", "Methods", *(f"  {name:<14} {METHODS[name].doc} (order {METHODS[name].order})" for name in used)]
     shown = ("Title", "Authors", "Year", "Journal", "DOI", "Aliases")

@@ -17,6 +17,16 @@ from upstroke.errors import OutputError
 
 
 @contextmanager
+def explained(path: Path) -> Iterator[None]:
+    """Turns the system's refusal to write ``path`` into an OutputError."""
+    try:
+        yield
+    except OSError as e:
+        raise OutputError(str(path), f"cannot be written: {os.strerror(e.errno) if e.errno else e}",
+                          "check the free space and the rights of the folder, or give another --out") from e
+
+
+@contextmanager
 def whole_file(path: Path) -> Iterator[Path]:
     """A temporary name beside ``path`` to write to; it takes the place of ``path`` when the block ends well.
 
@@ -25,14 +35,12 @@ def whole_file(path: Path) -> Iterator[Path]:
     OutputError where the system refuses to write
     """
     part = path.with_name(f".{path.stem}.part{path.suffix}")
-    try:
-        yield part
-        os.replace(part, path)
-    except OSError as e:
-        raise OutputError(str(path), f"cannot be written: {e.strerror or e}",
-                          "check the free space and the rights of the folder, or give another --out") from e
-    finally:
-        part.unlink(missing_ok=True)
+    with explained(path):
+        try:
+            yield part
+            os.replace(part, path)
+        finally:
+            part.unlink(missing_ok=True)
 
 
 def write_json(path: Path, content: Any) -> None:

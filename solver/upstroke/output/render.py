@@ -12,7 +12,6 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -58,43 +57,44 @@ def draw_activation(mesh: Mesh, times: ArrayLike, path: Path, title: str = "", r
     ------
     OutputError where the file cannot be written
     """
+    if not find_spec("matplotlib"):
+        return Drawn("", f"activation.png was not drawn: matplotlib is not installed; {INSTALL}")
     cells = surface_of(mesh) if mesh.dim > 1 else mesh.cells
     used, renumbered = np.unique(cells, return_inverse=True)
     picture = Picture(mesh.points[used] * MM_PER_CM, renumbered.reshape(cells.shape).astype(np.int32),
                       np.asarray(times, np.float64)[used], title)
+    figure = _page()
+    drawn = _fill(figure, picture, renderer)
     with whole_file(path) as part:
-        part.touch()
-        return _draw(picture, part, renderer)
+        figure.savefig(part, format="png", bbox_inches="tight", pad_inches=0.15)
+    return drawn
 
 
-def _draw(picture: Picture, path: Path, renderer: Renderer) -> Drawn:
-    if not find_spec("matplotlib"):
-        path.unlink()
-        return Drawn("", f"activation.png was not drawn: matplotlib is not installed; {INSTALL}")
+def _fill(figure: Any, picture: Picture, renderer: Renderer) -> Drawn:
+    """Draw on the page as befits the mesh."""
     if picture.straight:
-        _page(path, lambda figure: _chart(figure, picture))
+        _chart(figure, picture)
         return Drawn("matplotlib", "")
     if picture.flat and picture.cells.shape[1] == 3 and renderer != "pyvista":
-        _page(path, lambda figure: _sheet(figure, picture))
+        _sheet(figure, picture)
         return Drawn("matplotlib", "")
     view = View.of(picture)
     image, reason = (None, "") if renderer == "matplotlib" else _image_by_pyvista(picture, view)
-    _page(path, lambda figure: _solid(figure, picture, view, image))
+    _solid(figure, picture, view, image)
     if image is not None:
         return Drawn("pyvista", "")
     return Drawn("matplotlib", f"activation.png was drawn by matplotlib alone, as {reason}" if reason else "")
 
 
 # ------------------------------------------------------------------------------------------------- the page
-def _page(path: Path, draw: Callable[[Any], None]) -> None:
-    """A white page, cut to what is on it."""
+def _page() -> Any:
+    """A white page without a window."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(WIDTH / 200, 0.75 * WIDTH / 200), dpi=200, facecolor="white", layout="constrained")
     FigureCanvasAgg(figure)
-    draw(figure)
-    figure.savefig(path, format="png", bbox_inches="tight", pad_inches=0.15)
+    return figure
 
 
 def _chart(figure: Any, picture: Picture) -> None:

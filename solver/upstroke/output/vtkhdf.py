@@ -15,17 +15,16 @@ from __future__ import annotations
 
 import os
 import struct
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from upstroke.errors import OutputError
 from upstroke.mesh.mesh import Mesh
 from upstroke.output.fields import MM_PER_CM, cell_data
+from upstroke.output.files import explained
 
 VTK_CELL = {1: 3, 2: 5, 3: 10}   # VTK_LINE, VTK_TRIANGLE, VTK_TETRA
 UNCOUNTED = 0x656B6F7274737075   # stands for NSteps until its place in the file is known
@@ -48,7 +47,7 @@ class VtkHdfSeries:
 
     def __init__(self, path: Path, mesh: Mesh, names: Sequence[str], frames: int) -> None:
         self._path, self._frames, self._done, self._n = path, frames, 0, mesh.n_points
-        with _explained(path):
+        with explained(path):
             self._values, self._times, steps_at, length_at = _lay_out(path, mesh, names, frames)
             self._file = os.open(path, os.O_RDWR)
             self._counts_at = min(steps_at, length_at)
@@ -66,7 +65,7 @@ class VtkHdfSeries:
         k = self._done
         if k == self._frames:
             raise ValueError(f"{self._path}: room for {self._frames} frames only")
-        with _explained(self._path):
+        with explained(self._path):
             for name, place in self._values.items():
                 self._write(np.ascontiguousarray(fields[name], "<f4").data.cast("B"), place + 4 * self._n * k)
             self._write(struct.pack("<d", t), self._times + 8 * k)
@@ -160,13 +159,3 @@ def _room(group: Any, name: str, size: int) -> int:
     plan.set_fill_time(h5py.h5d.FILL_TIME_NEVER)
     space = h5py.h5s.create_simple((size,))
     return h5py.h5d.create(group.id, name.encode(), h5py.h5t.IEEE_F32LE, space, plan).get_offset()
-
-
-@contextmanager
-def _explained(path: Path) -> Iterator[None]:
-    """Turns the operating system's refusals into an OutputError."""
-    try:
-        yield
-    except OSError as e:
-        raise OutputError(str(path), f"cannot be written: {e.strerror or e}",
-                          "check the free space and the rights of the folder, or give another --out") from e

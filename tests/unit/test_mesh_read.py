@@ -152,9 +152,9 @@ def test_gmsh_physical_groups(tmp_path, text):
 def test_gmsh_entity_in_no_group(tmp_path):
     (tmp_path / "m.msh").write_text(MSH41.replace("22 0 0 0 1 1 1 1 9 0", "22 0 0 0 1 1 1 0 0"))
     assert refused(tmp_path / "m.msh") == (
-        "DIR/m.msh: the file cannot be read as ansys or gmsh: Incompatible cell data 'gmsh:physical'. 3 cell blocks, but "
-        "'gmsh:physical' has 2 blocks.\n  -> gmsh: put every entity into a physical group, or save only those that are in "
-        "one (Mesh.SaveAll = 0)")
+        "DIR/m.msh: the file cannot be read as ansys or gmsh: Incompatible cell data 'gmsh:physical'. 3 cell blocks, "
+        "but 'gmsh:physical' has 2 blocks.\n  -> gmsh: put every entity into a physical group, or save only those that "
+        "are in one (Mesh.SaveAll = 0)")
 
 
 def test_gmsh_entity_in_two_groups_has_the_tag_of_the_first(tmp_path):
@@ -173,7 +173,7 @@ def test_named_region_data_wins(tmp_path):
     np.testing.assert_array_equal(read(path).region, np.repeat([3, 5], 6))
 
 
-def test_tags_that_are_all_the_same_give_way(tmp_path):
+def test_tags_that_are_all_zero_give_way(tmp_path):
     """meshio writes gmsh:physical = 0 into every .msh; the file's own region array says more."""
     path = write(tmp_path / "m.msh", slab(), file_format="gmsh22")
     assert (np.concatenate(meshio.read(path).cell_data["gmsh:physical"]) == 0).all()

@@ -77,8 +77,8 @@ def regions(asked: str | None, file: Path, raw: meshio.Mesh, top: Sequence[int],
             ) -> tuple[NDArray[np.int32], dict[str, int], list[str]]:
     """The tag of each cell of highest dimension, the tags' names, and notes.
 
-    Tags come from the cell data ``asked`` for, else from the first of ``REGION_DATA`` that is not the same for all
-    cells, else from the first of them, else from the named groups
+    Tags come from the cell data ``asked`` for, else from the first of ``REGION_DATA`` that are not all zero, else from
+    the named groups
     where these are disjoint (numbered from 1), else all are 0. A name belongs to a tag where its group is exactly
     the cells of that tag; other groups keep their name as node sets only.
     """
@@ -116,7 +116,7 @@ def _tags(asked: str | None, file: Path, raw: meshio.Mesh, top: Sequence[int]) -
         elif asked is not None:
             raise MeshError("mesh.region", f"cell data {name!r} of {file} are not whole numbers below 2^31, one per "
                             "cell", "name the cell data that hold the region tags")
-    telling = (tags for tags in found if (tags != tags[0]).any())     # formats fill in zeros where there is no tag
+    telling = (tags for tags in found if tags.any())     # formats fill in zeros where there is no tag
     return next(telling, found[0] if found else None)
 
 

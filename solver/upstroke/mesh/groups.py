@@ -78,9 +78,8 @@ def regions(asked: str | None, file: Path, raw: meshio.Mesh, top: Sequence[int],
     """The tag of each cell of highest dimension, the tags' names, and notes.
 
     Tags come from the cell data ``asked`` for, else from the first of ``REGION_DATA`` that are not all zero, else from
-    the named groups
-    where these are disjoint (numbered from 1), else all are 0. A name belongs to a tag where its group is exactly
-    the cells of that tag; other groups keep their name as node sets only.
+    the named groups where these are disjoint (numbered from 1), else all are 0. A name belongs to a tag where its group
+    is exactly the cells of that tag; other groups keep their name as node sets only.
     """
     sizes = [len(raw.cells[k].data) for k in top]
     offset = dict(zip(top, np.cumsum([0, *sizes[:-1]]), strict=True))
@@ -108,16 +107,14 @@ def _tags(asked: str | None, file: Path, raw: meshio.Mesh, top: Sequence[int]) -
         raise MeshError("mesh.region", f"{file} has no cell data {asked!r}", did_you_mean(asked, raw.cell_data))
     lowered = {name.lower(): name for name in raw.cell_data}
     candidates = [asked] if asked is not None else [lowered[name] for name in REGION_DATA if name in lowered]
-    found = []
     for name in candidates:
         tags = _whole(np.concatenate([np.asarray(raw.cell_data[name][k]) for k in top]))
-        if tags is not None:
-            found.append(tags)
-        elif asked is not None:
+        if tags is None and asked is not None:
             raise MeshError("mesh.region", f"cell data {name!r} of {file} are not whole numbers below 2^31, one per "
                             "cell", "name the cell data that hold the region tags")
-    telling = (tags for tags in found if tags.any())     # formats fill in zeros where there is no tag
-    return next(telling, found[0] if found else None)
+        if tags is not None and (tags.any() or asked is not None):     # formats fill in zeros where there is no tag
+            return tags
+    return None
 
 
 def _whole(values: NDArray[Any]) -> NDArray[np.int32] | None:

@@ -68,13 +68,19 @@ def test_a_node_above_the_threshold_at_the_start_has_no_activation_until_it_came
 
 
 def test_a_crossing_before_repolarisation_is_counted_apart():
-    found = watch([-85.0, 35.0, -50.0, 0.0, -85.0], 1.0)
+    found = watch([-85.0, 35.0, -50.0, 0.0, -85.0], 1.0)   # level -73, three quarters -46
     assert found.beats == 1
     assert found.recrossed == 1
     np.testing.assert_allclose(found.repolarisation[0], 3 + (0 + 73) / 85)
     assert found.notes() == (
         "at 1 node V crossed -40 mV upwards once more before it had repolarised by 90 %; such crossings are not "
         "counted as beats (a smaller watch.activation.repolarisation counts them)",)
+
+
+def test_a_dip_in_the_upstroke_is_no_second_beat():
+    """At a stimulated node V may dip below the threshold when the stimulus ends: not worth a note."""
+    found = watch([-85.0, 35.0, -15.0, 30.0, -85.0], 1.0, threshold=0.0)
+    assert (found.beats, found.recrossed, found.notes()) == (1, 0, ())
 
 
 def test_nodes_differ_in_beats_and_a_silent_node_has_none():

@@ -12,7 +12,8 @@ typedef struct {
     REAL *rest;               /* mV, `lowest` when the running beat began */
     int *beats;               /* activations so far */
     unsigned char *active;    /* 1 while in a beat */
-    unsigned char *again;     /* 1 where V crossed the threshold upwards once more inside a beat */
+    unsigned char *again;     /* 1 where V crossed the threshold upwards once more inside a beat, after it
+                                 had come three quarters of the way back: perhaps a beat that is not counted */
     double *const *activation;        /* ms, [row][node]; rows holds one more than any node has used */
     double *const *repolarisation;
     double *range;            /* mV, lowest V and lowest -V of all nodes and steps */
@@ -53,7 +54,9 @@ long upstroke_see_activation(long begin, long end, const void *args)
 
         if (before < threshold && V >= threshold) {
             if (a->active[i]) {
-                a->again[i] = 1;
+                const double top = a->highest[i];
+                if (a->lowest[i] <= top - 0.75 * a->fraction * (top - a->rest[i]))
+                    a->again[i] = 1;
             } else {
                 const int row = a->beats[i]++;
                 a->activation[row][i] = a->t_before + a->dt * ((double)threshold - before) / ((double)V - before);

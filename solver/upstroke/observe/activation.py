@@ -29,7 +29,7 @@ class ActivationMap:
 
     A node that starts above the threshold has no activation until it has come back below. A beat ends with its
     repolarisation: a further upward crossing before that does not count as a beat (``recrossed`` counts the nodes
-    where it happened).
+    where this happened after V had come three quarters of the way back to the repolarisation level).
 
     Attributes
     ----------

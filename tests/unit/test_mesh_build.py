@@ -1,6 +1,8 @@
 """Built meshes: sizes, numbering, orientation, conformity, and what is refused."""
 
 import math
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -16,6 +18,13 @@ def facets(cells):
     d = cells.shape[1]
     drop = [[j for j in range(d) if j != k] for k in range(d)]
     return np.unique(np.sort(np.concatenate([cells[:, keep] for keep in drop]), axis=1), axis=0, return_counts=True)
+
+
+def test_built_meshes_need_neither_meshio_nor_scipy():
+    code = ("import sys; from upstroke.mesh import build_mesh; from upstroke.case.schema import SlabMesh; "
+            "build_mesh(SlabMesh(size=(1.0, 1.0, 1.0), dx=0.5, fibre=(1, 0, 0))); "
+            "sys.exit(bool({'meshio', 'scipy', 'pint', 'h5py'} & set(sys.modules)))")
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 def test_cable():

@@ -107,7 +107,7 @@ class _Builder:
         if name in changes:
             value = changed(name, value, changes[name])
         self.values[name] = value
-        self.check_value(name, value)
+        self.check_value(name, value, f"parameter {name}" if name in changes else roles.place(name))
         return value
 
     def global_default(self, name: str) -> float:
@@ -116,15 +116,14 @@ class _Builder:
         assert entry.default is not None
         return entry.default if scale is None else float(f"{entry.default * factor(entry.unit) / scale[0]:.15g}")
 
-    def check_value(self, name: str, value: float) -> None:
+    def check_value(self, name: str, value: float, where: Place | str) -> None:
         marks = self.roles.marks[name]
         lower, upper = self.bounds(marks)
         if value != value or abs(value) == float("inf"):
-            self.mistakes.fail(self.roles.place(name), f"the default of parameter {name} is {value}",
-                               "check its expression")
+            self.mistakes.fail(where, f"the default of parameter {name} is {value}", "check its expression")
         elif (lower is not None and value < lower) or (upper is not None and value > upper):
             low, high = "-inf" if lower is None else f"{lower:g}", "inf" if upper is None else f"{upper:g}"
-            self.mistakes.fail(f"parameter {name}", f"the value {value:g} is out of bounds",
+            self.mistakes.fail(where, f"the value {value:g} is out of bounds",
                                f"give one from {low} to {high}")
 
     def bounds(self, marks: Marks) -> tuple[float | None, float | None]:

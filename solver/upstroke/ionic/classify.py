@@ -147,6 +147,8 @@ def _find_externals(roles: Roles, mistakes: Mistakes) -> None:
         if wanted is None:
             continue
         target = GLOBAL_ALIASES.get(wanted, wanted)
+        if name not in ("Iion", *PREDEFINED):
+            roles.externals[name] = target
         if target not in GLOBALS:
             mistakes.fail(marks.place("external"), f"there is no global quantity '{wanted}'",
                           did_you_mean(wanted, GLOBALS))
@@ -155,8 +157,6 @@ def _find_externals(roles: Roles, mistakes: Mistakes) -> None:
         if marks.scale is not None and not same_dimension(marks.scale, target, unit):
             mistakes.fail(marks.place("units"), f"{name} is the global {target}, in {unit}, not in {marks.unit}",
                           f"write .units({unit})")
-        if name not in ("Iion", *PREDEFINED):
-            roles.externals[name] = target
 
 
 def _find_states(roles: Roles, mistakes: Mistakes) -> None:

@@ -68,7 +68,8 @@ def read_marks(name: str, markups: Iterable[Markup], errors: list[UpstrokeError]
             remedy = did_you_mean(markup.name, MARKUPS)
             errors.append(ModelError(markup.place, f"unknown markup '.{markup.name}()'", remedy))
         elif not spec.least <= count <= spec.most:
-            what = f".{markup.name}() does not take {count or 'no'} argument{'s' * (count != 1)}"
+            wanted = spec.least or spec.most
+            what = f".{markup.name}() takes {wanted or 'no'} argument{'s' * (wanted > 1)}, not {count}"
             errors.append(ModelError(markup.place, what, f"write {spec.form}"))
         elif markup.name not in given:
             given[markup.name] = markup

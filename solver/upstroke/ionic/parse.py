@@ -284,26 +284,31 @@ def _syntax_error(error: lark.exceptions.UnexpectedInput, text: str, source: _So
         return ModelError(place, f"unexpected character {character!r}", remedy)
     assert isinstance(error, lark.exceptions.UnexpectedToken)
     token, before, accepts = error.token, _token_before(error), error.accepts or error.expected
-    ended = token.type == "$END"
-    place = source.of(token) if not ended else Place(source.file, max(len(source.lines), 1))
+    ended = token.type == "$END"                                    # stands where the last token stands
+    place = Place(source.file, max(len(source.lines), 1)) if ended else source.of(token)
     found = "the file ends" if ended else f"'{token}'"
+
     if token == "/" and text.startswith("/*", token.start_pos or 0):
         return ModelError(place, "the comment that starts here never ends", "close it with */")
+    if before in ("else", "elif") and "SEMICOLON" in accepts:
+        return ModelError(source.of(before), f"'{before}' without an if before it", "write if (...) { ... } first")
     if before is not None and before.type == "ASSIGN" and token == ";":
         return ModelError(place, "the right-hand side is empty", "give it a value, or delete the statement")
-    if token.type in ("ELSE", "ELIF"):
-        return ModelError(place, f"'{token}' without an if before it", "write if (condition) { ... } first")
-    if token == "}":
-        if "SEMICOLON" in accepts and before is not None:
-            return ModelError(source.end_of(before), "missing ';' at the end of the statement", "add ';'")
-        if "RBRACE" not in accepts and "NUMBER" not in accepts:
-            return ModelError(place, "'}' closes nothing", "delete it, or open a block with group { or if (...) {")
-    if before is not None and "SEMICOLON" in accepts and token.type in ("$END", "NAME", "IF", "GROUP", "DOT"):
-        return ModelError(source.end_of(before), "missing ';' at the end of the statement", "add ';'")
-    if ended and "RBRACE" in accepts:
-        return ModelError(place, "the file ends inside a block", "close it with '}'")
     if token == "=" and "EQUAL" in accepts:
         return ModelError(place, "'=' inside an expression", "compare with ==, assign with NAME = value;")
+    if "SEMICOLON" in accepts and "NAME" not in accepts:            # after a whole value
+        if token == ")":
+            return ModelError(place, "')' closes nothing", "delete it, or open a bracket before")
+        if token.type in ("$END", "RBRACE", "NAME", "IF", "GROUP", "DOT"):
+            end = source.end_of(token if ended or before is None else before)
+            return ModelError(end, "missing ';' at the end of the statement", "add ';'")
+        return ModelError(place, f"{found} does not fit here", "an operator or ';' is missing before it")
+    if ended and "RBRACE" in accepts:
+        return ModelError(place, "the file ends inside a block", "close it with '}'")
+    if token == "}" and "NUMBER" not in accepts:
+        return ModelError(place, "'}' closes nothing", "delete it, or open a block with group { or if (...) {")
+    if "COLON" in accepts:
+        return ModelError(place, f"{found} where ':' is missing", "write condition ? a : b")
     if "RPAR" in accepts and "NUMBER" not in accepts:
         return ModelError(place, f"{found} where ')' is missing", "close the bracket")
     if "NUMBER" in accepts:

@@ -57,8 +57,9 @@ def compiler(request):
 def functions(request, compiler):
     """``call(name, x[, y])`` in one precision: loops over arrays, compiled as a kernel is."""
     dtype, _ = REAL[request.param]
+    one = (*ONE, "phi", "heav")
     loops = [f"UP_EXPORT void f_{name}(long n, const real *x, real *z)"
-             f"{{ UP_PRAGMA_SIMD for (long i = 0; i < n; i++) z[i] = up_{name}(x[i]); }}" for name in (*ONE, "phi", "heav")]
+             f"{{ UP_PRAGMA_SIMD for (long i = 0; i < n; i++) z[i] = up_{name}(x[i]); }}" for name in one]
     loops += [f"UP_EXPORT void f_{name}(long n, const real *x, const real *y, real *z)"
               f"{{ UP_PRAGMA_SIMD for (long i = 0; i < n; i++) z[i] = up_{name}(x[i], y[i]); }}" for name in TWO]
     library = ctypes.CDLL(str(compile_c("\n".join((prologue("c", request.param), *loops)), compiler=compiler)))

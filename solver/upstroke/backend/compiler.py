@@ -25,16 +25,17 @@ from pathlib import Path
 
 from upstroke.errors import BackendError
 
-#: Optimise and vectorise, and keep NaN, inf and the process's floating-point mode intact. Never -ffast-math: gcc would
-#: link start-up code that puts the whole process into flush-to-zero; never -fassociative-math: it gains nothing here
-#: and turns expm1 into exp - 1. Inf and NaN are found by their bits, which -ffinite-math-only does not touch.
+#: Optimise and vectorise, and keep NaN, inf, the order of operations and the process's floating-point mode intact.
+#: Never -ffast-math (gcc would link start-up code that puts the whole process into flush-to-zero), -fassociative-math
+#: (turns expm1 into exp - 1) or -ffinite-math-only (clang then takes every test for NaN as false): kernels are written
+#: so that these would gain nothing.
 FLAGS = ("-O3", "-std=gnu11", "-fPIC", "-fopenmp-simd", "-fno-math-errno", "-fno-trapping-math", "-fno-signed-zeros",
-         "-ffp-contract=fast", "-ffinite-math-only", "-freciprocal-math")
+         "-ffp-contract=fast", "-freciprocal-math")
 NATIVE = "-march=native"
 
 #: ``extra_flags`` that undo all of it: scalar code with libm, as strict as the language; the yardstick of benchmarks.
 SCALAR_LIBM = ("-O2", "-DUPSTROKE_LIBM", "-fno-tree-vectorize", "-fno-openmp-simd", "-fmath-errno", "-ftrapping-math",
-               "-fsigned-zeros", "-ffp-contract=off", "-fno-finite-math-only", "-fno-reciprocal-math")
+               "-fsigned-zeros", "-ffp-contract=off", "-fno-reciprocal-math")
 
 _REMEDY = "pip install 'upstroke[compiler]'"
 _PROBE = """\

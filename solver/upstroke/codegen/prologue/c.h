@@ -25,8 +25,8 @@ typedef unsigned int up_bits;
 #define UP_FRACTION (((up_bits)1 << UP_MANTISSA) - 1)
 #define UP_SIGN ((up_bits)1 << (sizeof(real) * 8 - 1))
 
-/* Nodes that one pass of the vector loop takes; ranges are padded to a multiple, so no node is ever computed by
- * other instructions than its neighbours and results do not depend on how a range is split. */
+/* Nodes that one pass of the vector loop takes: as many as a vector has lanes. Ranges are padded to a
+ * multiple, so every node is computed by the same instructions and results do not depend on how a range is split. */
 #if defined(__AVX512F__)
 #define UP_LANES ((long)(64 / sizeof(real)))
 #else
@@ -38,9 +38,9 @@ UP_INLINE up_bits up_bits_of(real x) { up_bits b; __builtin_memcpy(&b, &x, sizeo
 UP_INLINE real up_real_of(up_bits b) { real x; __builtin_memcpy(&x, &b, sizeof x); return x; }
 
 /* c ? x : y without a branch: gcc gives up vectorising a loop whose arms hold much arithmetic. */
-UP_INLINE real up_select(int c, real x, real y)
+UP_INLINE real up_select(up_bits c, real x, real y)
 {
-    const up_bits mask = -(up_bits)c;
+    const up_bits mask = -c;
     return up_real_of((up_bits_of(x) & mask) | (up_bits_of(y) & ~mask));
 }
 

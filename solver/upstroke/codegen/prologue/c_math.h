@@ -1,9 +1,13 @@
 /* ---- C: elementary functions as straight lines of arithmetic, so that the compiler vectorises the node loop. ----
  *
- * Polynomials: Chebyshev interpolation on the reduced interval. Rounding goes through an integer conversion, since
- * adding and subtracting a large number does not survive reassociation; reductions use fma for the same reason.
- * Overflow gives inf, an invalid argument NaN (both set through bits). Subnormal results are flushed to zero.
+ * Polynomials: Chebyshev interpolation on the reduced interval. Rounding to an integer is the addition of
+ * UP_ROUND = 1.5 2^MANTISSA, which leaves the integer in the low bits, so no lane changes its width; that, and the
+ * splitting of constants, rests on the order of operations: compile without -ffast-math and -fassociative-math.
+ * Overflow gives inf, an invalid argument NaN, a NaN stays one. Subnormal results are flushed to zero.
  * sin, cos, tan: |x| < 1e5 (fp64), 1e3 (fp32). */
+#ifdef __FAST_MATH__
+#error "compile without -ffast-math: see above"
+#endif
 #if defined(__FMA__) || defined(__ARM_FEATURE_FMA) || defined(__FP_FAST_FMA)
 #define UP_FMA(a, b, c) UP_BUILTIN(fma)(a, b, c)
 #else
@@ -19,6 +23,8 @@
 #define UP_EXP_MAX 709.9
 #define UP_EXP_MIN -709.4
 #define UP_EXPM1_MAX 709.4
+#define UP_ROUND 6755399441055744.0         /* 1.5 2^52 */
+#define UP_SPACING_ONE 4503599627370496.0   /* 2^52: from here on reals are integers */
 #define UP_SQRT_HALF 0x3fe6a09e667f3bcdull
 #else
 #define UP_LN2_HI 0.693145751953125f        /* 15 bits */
@@ -29,6 +35,8 @@
 #define UP_EXP_MAX 88.9f
 #define UP_EXP_MIN -88.3f
 #define UP_EXPM1_MAX 88.3f
+#define UP_ROUND 12582912.0f                /* 1.5 2^23 */
+#define UP_SPACING_ONE 8388608.0f           /* 2^23: from here on reals are integers */
 #define UP_SQRT_HALF 0x3f3504f3u
 #endif
 #define UP_PI UP_C(3.14159265358979323846)
@@ -98,65 +106,72 @@ UP_INLINE real up_copysign(real size, real sign)
 {
     return up_real_of((up_bits_of(size) & ~UP_SIGN) | (up_bits_of(sign) & UP_SIGN));
 }
-UP_INLINE int up_round(real x) { return (int)(x + (x < 0 ? UP_C(-0.5) : UP_C(0.5))); }
-UP_INLINE real up_power_of_two(int n) { return up_real_of((up_bits)(n + UP_BIAS) << UP_MANTISSA); }
-UP_INLINE real up_invalid_where(int invalid, real x)
+UP_INLINE real up_invalid_where(up_bits invalid, real x)
 {
-    return up_real_of(up_bits_of(x) | (invalid ? UP_NAN : 0));
+    return up_real_of(up_bits_of(x) | (-invalid & UP_NAN));
 }
 
-/* x = n ln 2 + r */
-UP_INLINE real up_reduce_ln2(real x, real n) { return UP_FMA(-n, UP_LN2_LO, UP_FMA(-n, UP_LN2_HI, x)); }
+/* x = n ln 2 + r, |r| <= ln(2)/2; *factor = 2^n, 0 for n = -BIAS, inf for n = BIAS + 1 */
+UP_INLINE real up_reduce_ln2(real x, real *factor)
+{
+    const real sum = x * UP_C(1.4426950408889634) + (UP_ROUND + UP_BIAS), n = sum - (UP_ROUND + UP_BIAS);
+    *factor = up_real_of(up_bits_of(sum) << UP_MANTISSA);
+    return UP_FMA(-n, UP_LN2_LO, UP_FMA(-n, UP_LN2_HI, x));
+}
 
 UP_INLINE real up_exp(real x)
 {
-    x = x < UP_EXP_MAX ? x : UP_EXP_MAX;   /* n = BIAS + 1: the factor is inf */
-    x = x > UP_EXP_MIN ? x : UP_EXP_MIN;   /* n = -BIAS: the factor is 0 */
-    int n = up_round(x * UP_C(1.4426950408889634));
-    real r = up_reduce_ln2(x, (real)n);
-    return (1 + r * (1 + r * up_exp_poly(r))) * up_power_of_two(n);
+    real factor;
+    x = up_select(x > UP_EXP_MAX, UP_EXP_MAX, x);
+    x = up_select(x < UP_EXP_MIN, UP_EXP_MIN, x);
+    const real r = up_reduce_ln2(x, &factor);
+    return (1 + r * (1 + r * up_exp_poly(r))) * factor;
 }
 
 UP_INLINE real up_expm1(real x)
 {
-    x = x < UP_EXPM1_MAX ? x : UP_EXPM1_MAX;
-    x = x > UP_EXP_MIN ? x : UP_EXP_MIN;
-    int n = up_round(x * UP_C(1.4426950408889634));
-    real r = up_reduce_ln2(x, (real)n);
-    real p = r + r * r * up_exp_poly(r);
-    real factor = up_power_of_two(n);
+    real factor;
+    x = up_select(x > UP_EXPM1_MAX, UP_EXPM1_MAX, x);
+    x = up_select(x < UP_EXP_MIN, UP_EXP_MIN, x);
+    const real r = up_reduce_ln2(x, &factor), p = r + r * r * up_exp_poly(r);
     return factor * p + (factor - 1);
 }
 
 /* log(2^e (1 + f)), sqrt(1/2) <= 1 + f < sqrt(2) */
 UP_INLINE real up_log_of_parts(real e, real f)
 {
-    real s = f / (2 + f), z = s * s, h = UP_C(0.5) * f * f;
+    const real s = f / (2 + f), z = s * s, h = UP_C(0.5) * f * f;
     return e * UP_LN2_HI + (f - (h - (s * (h + z * up_atanh_poly(z)) + e * UP_LN2_LO)));
 }
 
 /* The logarithm y of x where x is regular; else -inf at 0, inf at inf, NaN below 0 and at NaN. */
 UP_INLINE real up_log_special(real x, real y)
 {
-    up_bits b = up_bits_of(x), special = b == UP_INF ? UP_INF : (up_bits)(b << 1) == 0 ? UP_INF | UP_SIGN : UP_NAN;
-    return up_real_of(b - 1 < UP_INF - 1 ? up_bits_of(y) : special);
+    const up_bits b = up_bits_of(x), regular = b - 1 < UP_INF - 1;
+    const real special = up_select(x == 0, -up_real_of(UP_INF), up_select(x > 0, x, up_real_of(UP_NAN)));
+    return up_select(regular, y, special);
+}
+
+/* x = 2^e (1 + f), sqrt(1/2) <= 1 + f < sqrt(2) */
+UP_INLINE real up_split(real x, real *e)
+{
+    const up_bits b = up_bits_of(x) + (UP_ONE - UP_SQRT_HALF);
+    *e = up_real_of((b >> UP_MANTISSA) | up_bits_of(UP_SPACING_ONE)) - (UP_SPACING_ONE + UP_BIAS);
+    return up_real_of((b & UP_FRACTION) + UP_SQRT_HALF) - 1;
 }
 
 UP_INLINE real up_log(real x)
 {
-    up_bits b = up_bits_of(x) + (UP_ONE - UP_SQRT_HALF);
-    int e = (int)(b >> UP_MANTISSA) - UP_BIAS;
-    real f = up_real_of((b & UP_FRACTION) + UP_SQRT_HALF) - 1;
-    return up_log_special(x, up_log_of_parts((real)e, f));
+    real e;
+    const real f = up_split(x, &e);
+    return up_log_special(x, up_log_of_parts(e, f));
 }
 
 UP_INLINE real up_log1p(real x)
 {
-    real u = 1 + x;
-    up_bits b = up_bits_of(u) + (UP_ONE - UP_SQRT_HALF);
-    int e = (int)(b >> UP_MANTISSA) - UP_BIAS;
-    real f = up_real_of((b & UP_FRACTION) + UP_SQRT_HALF) - 1;
-    return up_log_special(u, up_log_of_parts((real)e, e == 0 ? x : f));
+    real e;
+    const real u = 1 + x, f = up_split(u, &e);
+    return up_log_special(u, up_log_of_parts(e, up_select(e == 0, x, f)));
 }
 
 UP_INLINE real up_log10(real x) { return up_log(x) * UP_C(0.43429448190325182765); }
@@ -164,49 +179,44 @@ UP_INLINE real up_log10(real x) { return up_log(x) * UP_C(0.43429448190325182765
 /* exp(y log|x|), with the sign and the exceptions of pow at x <= 0. Relative error about |y log x| rounding units. */
 UP_INLINE real up_pow(real x, real y)
 {
-    real size = up_exp(y * up_log(up_fabs(x)));
-    real half = UP_C(0.5) * y;
-    int whole = up_floor(y) == y, odd = whole & (up_floor(half) != half);
-    real value = (x < 0) & odd ? -size : size;
-    return y == 0 ? 1 : up_invalid_where((x < 0) & !whole, value);
+    const real size = up_exp(y * up_log(up_fabs(x)));
+    const real half = UP_C(0.5) * y;
+    const up_bits negative = x < 0, whole = up_floor(y) == y, odd = whole & (up_floor(half) != half);
+    const real value = up_select(negative & odd, -size, size);
+    return up_select(y == 0, 1, up_invalid_where(negative & (whole ^ 1), value));
 }
 
 UP_INLINE real up_cbrt(real x)
 {
-    real a = up_fabs(x), safe = a > 0 ? a : 1;
-    real y = up_exp(up_log(safe) * UP_C(0.33333333333333333333));
-    y = y - (y * y * y - safe) / (3 * y * y);
-    return up_copysign(a > 0 ? y : 0, x);
+    const real a = up_fabs(x), safe = up_select(a == 0, 1, a);
+    const real y = up_exp(up_log(safe) * UP_C(0.33333333333333333333));
+    return up_copysign(up_select(a == 0, 0, y - (y * y * y - safe) / (3 * y * y)), x);
 }
 
 UP_INLINE real up_tanh(real x)
 {
-    real d = 2 * x < 40 ? 2 * x : 40;
-    real m = up_expm1(d);
+    const real m = up_expm1(up_select(x > 20, 40, 2 * x));
     return m / (m + 2);
 }
 UP_INLINE real up_sinh(real x)
 {
-    real m = up_expm1(up_fabs(x));
+    const real m = up_expm1(up_fabs(x));
     return up_copysign(UP_C(0.5) * (m + m / (m + 1)), x);
 }
 UP_INLINE real up_cosh(real x)
 {
-    real e = up_exp(up_fabs(x));
+    const real e = up_exp(up_fabs(x));
     return UP_C(0.5) * (e + 1 / e);
 }
 
 /* x = n pi/2 + r; the sine of x where shift = 0, its cosine where shift = 1 */
-UP_INLINE real up_sine(real x, int shift)
+UP_INLINE real up_sine(real x, up_bits shift)
 {
-    int n = up_round(x * UP_C(0.6366197723675814));
-    real k = (real)n;
-    real r = UP_FMA(-k, UP_HALF_PI_LO, UP_FMA(-k, UP_HALF_PI_MID, UP_FMA(-k, UP_HALF_PI_HI, x)));
-    real z = r * r;
-    real s = r + r * z * up_sin_poly(z), c = 1 + (z * z * up_cos_poly(z) - UP_C(0.5) * z);
-    int quadrant = n + shift;
-    real v = quadrant & 1 ? c : s;
-    return quadrant & 2 ? -v : v;
+    const real sum = x * UP_C(0.6366197723675814) + UP_ROUND, n = sum - UP_ROUND;
+    const up_bits quadrant = up_bits_of(sum) + shift;
+    const real r = UP_FMA(-n, UP_HALF_PI_LO, UP_FMA(-n, UP_HALF_PI_MID, UP_FMA(-n, UP_HALF_PI_HI, x))), z = r * r;
+    const real s = r + r * z * up_sin_poly(z), c = 1 + (z * z * up_cos_poly(z) - UP_C(0.5) * z);
+    return up_real_of(up_bits_of(up_select(quadrant & 1, c, s)) ^ (quadrant >> 1) << (sizeof(real) * 8 - 1));
 }
 UP_INLINE real up_sin(real x) { return up_sine(x, 0); }
 UP_INLINE real up_cos(real x) { return up_sine(x, 1); }
@@ -215,37 +225,35 @@ UP_INLINE real up_tan(real x) { return up_sine(x, 0) / up_sine(x, 1); }
 /* The angle of the point (x, y), x, y >= 0: octant reduction, then the tangent of a difference. */
 UP_INLINE real up_angle(real y, real x)
 {
-    int steep = y > x;
-    real low = steep ? x : y, high = steep ? y : x;
-    int wide = low > UP_C(0.41421356237309504880) * high;
-    real top = wide ? low - high : low, bottom = wide ? low + high : high;
-    real a = top / (bottom > 0 ? bottom : 1), z = a * a;
-    real angle = (wide ? UP_C(0.25) * UP_PI : 0) + (a + a * z * up_atan_poly(z));
-    return steep ? UP_C(0.5) * UP_PI - angle : angle;
+    const up_bits steep = y > x;
+    const real low = up_select(steep, x, y), high = up_select(steep, y, x);
+    const up_bits wide = low > UP_C(0.41421356237309504880) * high;
+    const real top = up_select(wide, low - high, low), bottom = up_select(wide, low + high, high);
+    const real a = top / up_select(bottom == 0, 1, bottom), z = a * a;
+    const real angle = up_select(wide, UP_C(0.25) * UP_PI, 0) + (a + a * z * up_atan_poly(z));
+    return up_select(steep, UP_C(0.5) * UP_PI - angle, angle);
 }
 UP_INLINE real up_atan2(real y, real x)
 {
-    real angle = up_angle(up_fabs(y), up_fabs(x));
-    return up_copysign(x < 0 ? UP_PI - angle : angle, y);
+    const real angle = up_angle(up_fabs(y), up_fabs(x));
+    return up_copysign(up_select(x < 0, UP_PI - angle, angle), y);
 }
 UP_INLINE real up_atan(real x) { return up_copysign(up_angle(up_fabs(x), 1), x); }
 UP_INLINE real up_asin(real x)
 {
-    real c = (1 - x) * (1 + x);
+    const real c = (1 - x) * (1 + x);
     return up_invalid_where(c < 0, up_atan2(x, up_sqrt(up_fabs(c))));
 }
 UP_INLINE real up_acos(real x)
 {
-    real c = (1 - x) * (1 + x);
+    const real c = (1 - x) * (1 + x);
     return up_invalid_where(c < 0, up_atan2(up_sqrt(up_fabs(c)), x));
 }
 
 /* x - y trunc(x/y), put right where the quotient was rounded across an integer */
 UP_INLINE real up_fmod(real x, real y)
 {
-    real a = up_fabs(x), b = up_fabs(y);
-    real r = a - b * up_floor(a / b);
-    r = r < 0 ? r + b : r;
-    r = r < b ? r : r - b;
-    return up_copysign(r, x);
+    const real a = up_fabs(x), b = up_fabs(y);
+    const real r = a - b * up_floor(a / b), s = up_select(r < 0, r + b, r);
+    return up_copysign(up_select(s < b, s, s - b), x);
 }

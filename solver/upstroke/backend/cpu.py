@@ -20,6 +20,8 @@ from upstroke.backend.compiler import compile_c, find_compiler
 from upstroke.errors import BackendError
 
 ALIGNMENT = 64   # bytes: a cache line and an AVX-512 register
+BLOCK = 512      # ROWS of runtime.c
+NEGLIGIBLE = 1e-14   # of the largest coupling: what rounding leaves where a coupling is zero
 REAL = {"fp64": "double", "fp32": "float"}
 
 
@@ -33,12 +35,12 @@ def available_threads() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-class _Diffusion(ctypes.Structure):
+class _DiffusionArgs(ctypes.Structure):
     """``diffusion`` of runtime.c."""
 
     _fields_ = [
         ("n", ctypes.c_long), ("row", ctypes.c_void_p), ("column", ctypes.c_void_p), ("A", ctypes.c_void_p),
-        ("K", ctypes.c_void_p), ("inverse_diagonal", ctypes.c_void_p), ("trace", ctypes.c_double),
+        ("K", ctypes.c_void_p), ("mass", ctypes.c_void_p), ("inverse_diagonal", ctypes.c_void_p), ("trace", ctypes.c_double),
         ("dt", ctypes.c_double), ("tolerance", ctypes.c_double), ("max_iterations", ctypes.c_long),
         ("past", ctypes.c_void_p * 3), ("weight", ctypes.c_double * 3),
         ("x", ctypes.c_void_p), ("r", ctypes.c_void_p), ("p", ctypes.c_void_p), ("q", ctypes.c_void_p),
@@ -125,30 +127,38 @@ class CpuBackend:
         return ExplicitDiffusion(self, K, lumped_mass, V, dt)
 
 
-class _CsrDiffusion:
-    """The arguments of a diffusion step, kept alive as long as the step is."""
+class _Diffusion:
+    """The arrays of a diffusion step, kept alive as long as the step is.
 
-    def __init__(self, backend: CpuBackend, K: Any, V: NDArray[Any], dt: float) -> None:
-        n = K.shape[0]
-        self._backend = backend
-        self._row = np.ascontiguousarray(K.indptr, np.int64)
-        self._column = np.ascontiguousarray(K.indices, np.int32)
-        self._K = np.ascontiguousarray(K.data, np.float64)
+    Matrices are stored as couplings between neighbours, in fp32, without those that are zero: see runtime.c.
+    """
+
+    def __init__(self, backend: CpuBackend, matrices: dict[str, Any], V: NDArray[Any], dt: float) -> None:
+        pattern = next(iter(matrices.values()))
+        n = pattern.shape[0]
+        rows = np.repeat(np.arange(n), np.diff(pattern.indptr))
+        size = {name: abs(matrix.data).max() for name, matrix in matrices.items()}
+        keep = np.any([abs(matrix.data) > NEGLIGIBLE * size[name] for name, matrix in matrices.items()], axis=0)
+        keep &= pattern.indices != rows
+        self._backend, self._V = backend, V
+        self._row = np.concatenate([[0], np.cumsum(np.bincount(rows[keep], minlength=n))]).astype(np.int64)
+        self._column = pattern.indices[keep].astype(np.int32)
+        self._couplings = {name: matrix.data[keep].astype(np.float32) for name, matrix in matrices.items()}
         self._q = backend.zeros(n, dtype=np.float64)
-        self._V = V
-        self._args = _Diffusion(n=n, row=self._row.ctypes.data, column=self._column.ctypes.data,
-                                K=self._K.ctypes.data, q=self._q.ctypes.data, V=V.ctypes.data, dt=dt,
-                                team=backend._team)
+        self._args = _DiffusionArgs(n=n, row=self._row.ctypes.data, column=self._column.ctypes.data,
+                                    q=self._q.ctypes.data, V=V.ctypes.data, dt=dt, team=backend._team)
+        for name, values in self._couplings.items():
+            setattr(self._args, name, values.ctypes.data)
 
 
-class ExplicitDiffusion(_CsrDiffusion):
+class ExplicitDiffusion(_Diffusion):
     """Forward Euler with lumped mass."""
 
     iterations = 0
 
     def __init__(self, backend: CpuBackend, K: Any, lumped_mass: NDArray[np.float64], V: NDArray[Any],
                  dt: float) -> None:
-        super().__init__(backend, K, V, dt)
+        super().__init__(backend, {"K": K}, V, dt)
         self._inverse = 1.0 / lumped_mass
         self._args.inverse_diagonal = self._inverse.ctypes.data
 
@@ -156,7 +166,7 @@ class ExplicitDiffusion(_CsrDiffusion):
         self._backend._runtime.diffuse_explicit(ctypes.byref(self._args))
 
 
-class ImplicitDiffusion(_CsrDiffusion):
+class ImplicitDiffusion(_Diffusion):
     """Conjugate gradients with a Jacobi preconditioner.
 
     The guess is extrapolated from the increments of the last three steps, which follows a travelling wave and saves
@@ -167,18 +177,18 @@ class ImplicitDiffusion(_CsrDiffusion):
 
     def __init__(self, backend: CpuBackend, A: Any, K: Any, V: NDArray[Any], dt: float, tolerance: float,
                  max_iterations: int) -> None:
-        super().__init__(backend, K, V, dt)
         if not (np.array_equal(A.indptr, K.indptr) and np.array_equal(A.indices, K.indices)):
             raise ValueError("A and K must share one sparsity pattern")
+        super().__init__(backend, {"A": A, "K": K}, V, dt)
         n = K.shape[0]
         diagonal = A.diagonal()
-        self._A = np.ascontiguousarray(A.data, np.float64)
+        self._mass = np.asarray(A.sum(axis=1)).ravel()       # rows of K sum to zero
         self._inverse = 1.0 / diagonal
         self._work = [backend.zeros(n, dtype=np.float64) for _ in range(2)]
-        self._partial = backend.zeros(2 * (n // 512 + 1), dtype=np.float64)
+        self._partial = backend.zeros(2 * (n // BLOCK + 1), dtype=np.float64)
         self._increments = [backend.zeros(n, dtype=np.float64) for _ in range(4)]   # newest first; the last is next
         self._steps = 0
-        self._args.A = self._A.ctypes.data
+        self._args.mass = self._mass.ctypes.data
         self._args.inverse_diagonal = self._inverse.ctypes.data
         self._args.r, self._args.p = (w.ctypes.data for w in self._work)
         self._args.partial = self._partial.ctypes.data

@@ -70,6 +70,14 @@ def test_an_interpolated_probe_is_exact_for_linear_fields():
     assert probe.read(3.0 * mesh.points[:, 0] - 2.0 * mesh.points[:, 1]) == pytest.approx(3 * 0.33 - 2 * 0.61)
 
 
+def test_an_interpolated_probe_at_a_node_reads_that_node_only():
+    mesh = build_mesh(SheetMesh(size=(1.0, 1.0), dx=0.25))
+    probe, = place_probes(probes({"P1": (0.25, 0.5, 0.0)}, interpolate=True), mesh)
+    values = np.full(mesh.n_points, np.nan)
+    values[np.isclose(mesh.points, [0.25, 0.5, 0.0]).all(axis=1)] = 7.0
+    assert probe.read(values) == pytest.approx(7.0)
+
+
 def test_a_far_probe_is_noted(cable, tmp_path):
     state = Arrays(V=np.zeros(11))
     watcher = ProbeWatcher(probes({"near": (0.5,), "far": (0.5, 0.3, 0.0)}), cable, state, 1, tmp_path / "p.csv")

@@ -18,6 +18,7 @@ from upstroke.mesh import build_mesh
 from upstroke.observe.activation import ActivationMap
 from upstroke.observe.probes import Probe
 from upstroke.output import manifest as manifest_module
+from upstroke.output import surface
 from upstroke.output.directory import make_run_directory
 from upstroke.output.fields import point_data
 from upstroke.output.files import plain, whole_file, write_json
@@ -129,7 +130,8 @@ def test_manifest_from_start_to_end(tmp_path):
 
 def test_versions_leave_out_what_is_not_installed(monkeypatch):
     monkeypatch.setattr(manifest_module, "PACKAGES", ("numpy", "no-such-package"))
-    assert list(versions()) == ["python", "numpy"]
+    assert list(versions()) == ["upstroke", "python", "numpy"]
+    assert versions()["upstroke"] == upstroke.__version__
 
 
 def test_commit_is_that_of_the_packages_own_checkout(monkeypatch, tmp_path):
@@ -215,7 +217,9 @@ def test_fields_without_any_beat_are_there():
 
 
 # ---------------------------------------------------------------------------------------------- surface
-def test_surface_of_a_slab_is_closed_and_points_outwards():
+@pytest.mark.parametrize("large", [surface.LARGE, 10])
+def test_surface_of_a_slab_is_closed_and_points_outwards(large, monkeypatch):
+    monkeypatch.setattr(surface, "LARGE", large)
     size = np.array([0.4, 0.3, 0.2])
     mesh = build_mesh(SlabMesh(size=tuple(size), dx=0.1))
     faces = surface_of(mesh)

@@ -107,8 +107,9 @@ def place_probes(section: Probes, mesh: Mesh) -> tuple[Probe, ...]:
     places = np.array([_three(w, point) for w, point in zip(where, section.points.values(), strict=True)])
     if section.interpolate:
         cells, weights = containing_cells(mesh, places, where)
-        return tuple(Probe(name, mesh.cells[cell].astype(np.int64), w, 0.0)
-                     for name, cell, w in zip(section.points, cells, weights, strict=True))
+        counts = np.abs(weights) > 1e-9   # a node that does not count may have no value
+        return tuple(Probe(name, mesh.cells[cell][c].astype(np.int64), w[c], 0.0)
+                     for name, cell, w, c in zip(section.points, cells, weights, counts, strict=True))
     nodes, distances = nearest_nodes(mesh, places)
     return tuple(Probe(name, np.array([node]), np.ones(1), float(distance))
                  for name, node, distance in zip(section.points, nodes, distances, strict=True))

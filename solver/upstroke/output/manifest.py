@@ -15,7 +15,7 @@ from typing import Any, Literal
 import upstroke
 
 Status = Literal["running", "done", "interrupted", "failed"]
-PACKAGES = ("upstroke", "numpy", "scipy", "meshio", "h5py", "pint", "lark", "ziglang", "pyvista", "vtk", "matplotlib")
+PACKAGES = ("numpy", "scipy", "meshio", "h5py", "pint", "lark", "ziglang", "pyvista", "vtk", "matplotlib")
 UNITS = {
     "case": "cm, ms, mV, uA/cm^2, mS/cm, uF/cm^2",
     "activation.vtu": "points in mm; times in ms",
@@ -61,7 +61,7 @@ def finish_manifest(manifest: Mapping[str, Any], status: Status, timings: Mappin
 
 def versions() -> dict[str, str]:
     """Python and every package that takes part, as installed; nothing is imported for it."""
-    found = {"python": platform.python_version()}
+    found = {"upstroke": upstroke.__version__, "python": platform.python_version()}
     for package in PACKAGES:
         try:
             found[package] = metadata.version(package)

@@ -155,8 +155,8 @@ class Body:
 
     def _stage(self, stage: int) -> list[str]:
         roots = self._stage_roots(stage)
-        c = self._stages.c[stage]
-        lines = [f"/* stage {stage}: t + {c:g} dt */"] if self._stages.stages > 1 else []
+        time = f"t + {self._stages.c[stage]:g} dt" if stage else "t"
+        lines = [f"/* stage {stage}: {time} */"] if self._stages.stages > 1 else []
         needed = self._closure(roots)
         if stage:
             lines += self._intermediate_values(needed, roots, stage)

@@ -1,4 +1,5 @@
 /* ---- CUDA: types and functions. Needs no header under NVRTC; nvcc brings its own. ---- */
+#pragma nv_diag_suppress 177, 550   /* a model uses some of the functions and arrays, not all */
 #define UP_INLINE static __device__ __forceinline__
 
 #if UP_FP64

@@ -684,10 +684,19 @@ def test_error_text(name):
     assert caught.value.exit_code == 2
 
 
-def test_expressions_nested_too_deeply():
+@pytest.mark.parametrize("text", ["-("*3000 + "V" + ")"*3000, "+".join(["V"]*3000), "V ? 1 : "*3000 + "2"])
+def test_expressions_nested_too_deeply(text):
     with pytest.raises(UpstrokeError) as caught:
-        read_model(MEMBRANE + "x = " + "-("*2000 + "1" + ")"*2000 + ";", "toy")
-    assert str(caught.value) == "toy.model: an expression is nested too deeply\n  -> name parts of it, one per line"
+        read_model(MEMBRANE + "\nx = " + text + ";", "toy")
+    where, *_, remedy = str(caught.value).split("\n")
+    assert where == "toy.model:3:5: more than 200 operations stand inside each other"
+    assert remedy == "  -> name parts of the expression"
+
+
+def test_blocks_nested_too_deeply():
+    with pytest.raises(UpstrokeError) as caught:
+        read_model(MEMBRANE + "if (V > 0) { "*3000 + "x = 1;" + "} else { x = 2; }"*3000, "toy")
+    assert str(caught.value) == "toy.model: blocks are nested too deeply\n  -> write fewer levels"
 
 
 def test_unknown_model():

@@ -45,6 +45,7 @@ class _Builder:
     def __init__(self, name: str, roles: Roles, mistakes: Mistakes) -> None:
         self.where = f"model {name}"
         self.name, self.roles, self.mistakes = name, roles, mistakes
+        self.states, self.parameters = roles.states, roles.parameters
         self.values: dict[str, float] = {}
         self.kept: set[str] = set()                              # names that stay definitions
 
@@ -60,7 +61,7 @@ class _Builder:
         mistakes.stop()
         model = Model(
             name=self.name, file=program.file, header=header,
-            parameters=tuple(Parameter(n, self.values[n], unit_of(roles, n), roles.place(n)) for n in roles.parameters),
+            parameters=tuple(Parameter(n, self.values[n], unit_of(roles, n), roles.place(n)) for n in self.parameters),
             flags=tuple(roles.flags), states=states, definitions=definitions,
             v_init=self.stand_in("V_init"), v_method=v_method, iion=self.stand_in("Iion"),
             traces=tuple(n for n, marks in roles.marks.items() if marks.trace), externals=roles.externals,
@@ -77,12 +78,11 @@ class _Builder:
 
     def value_parameters(self, changes: Changes) -> None:
         """Defaults, which may be computed from other parameters, with the user's changes."""
-        names = self.roles.parameters
         for name in changes:
-            if name not in names:
-                self.mistakes.fail(self.where, f"no parameter '{name}'", did_you_mean(name, names))
+            if name not in self.parameters:
+                self.mistakes.fail(self.where, f"no parameter '{name}'", did_you_mean(name, self.parameters))
         self.mistakes.stop()
-        for name in names:
+        for name in self.parameters:
             self.value(name, changes, ())
 
     def value(self, name: str, changes: Changes, path: tuple[str, ...]) -> float:
@@ -94,15 +94,15 @@ class _Builder:
             loop = " -> ".join((*path[path.index(name):], name))
             raise ModelError(place, f"{name} depends on itself: {loop}", "break the circle with a number")
         if name in roles.exprs:
-            used = {u: self.roles.symbols[path[0] if path else name] for u in sorted(free_names(roles.exprs[name]))}
-            for u, owner in used.items():
-                if u in PREDEFINED or u in roles.states:
+            used, owner = sorted(free_names(roles.exprs[name])), roles.symbols[path[0] if path else name]
+            for u in used:
+                if u in PREDEFINED or u in self.states:
                     raise ModelError(owner.place, f"the default of parameter {owner.name} depends on {u}, "
                                      "which changes", "defaults follow from numbers and other parameters")
             value = float(value_of(roles.exprs[name], {u: self.value(u, changes, (*path, name)) for u in used}))
         else:
             value = self.global_default(name)
-        if name not in roles.parameters:
+        if name not in self.parameters:
             return value
         if name in changes:
             value = changed(name, value, changes[name])
@@ -148,7 +148,7 @@ class _Builder:
     def sorted_definitions(self) -> tuple[Definition, ...]:
         """Definitions in an order in which they can be evaluated, as near to that of the text as may be."""
         roles = self.roles
-        inlined = {"Iion", "V_init", *roles.rates.values(), *(f"{name}_init" for name in roles.states)}
+        inlined = {"Iion", "V_init", *roles.rates.values(), *(f"{name}_init" for name in self.states)}
         names = [name for name in roles.exprs if name not in self.values and name not in roles.stored
                  and (name in roles.used or name not in inlined)]
         index = {name: i for i, name in enumerate(names)}
@@ -176,7 +176,7 @@ class _Builder:
     # States
 
     def make_states(self, definitions: Mapping[str, Expr], methods: Methods) -> tuple[State, ...]:
-        roles, names = self.roles, self.roles.states
+        roles, names = self.roles, self.states
         for name in () if isinstance(methods, str) else methods:
             if name not in (*names, "V"):
                 self.mistakes.fail(self.where, f"no state '{name}' to give a method", did_you_mean(name, [*names, "V"]))

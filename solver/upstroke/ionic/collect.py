@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from upstroke.errors import ModelError, Place, UpstrokeError
-from upstroke.ionic.expr import Binary, Expr, Name
+from upstroke.ionic.expr import Binary, Expr, Name, Select
 from upstroke.ionic.parse import Assign, Declare, If, Markup, Program, Statement, Value
 from upstroke.ionic.symbolic import ONE, ZERO, add, affine, div, free_names, mul, select, sub, substitute
 
@@ -189,4 +189,6 @@ def _tidy(expr: Expr) -> Expr:
             return add(_tidy(a), b)
         case Binary("-", a, b):
             return sub(_tidy(a), b)
+        case Select(c, a, b):
+            return select(c, _tidy(a), _tidy(b))
     return expr

@@ -159,6 +159,7 @@ def rates(
     return names["Iion"], {s.name: value_of(s.rate, names) for s in model.states if s.rate is not None}
 
 
+@np.errstate(all="ignore")
 def advance(
     model: Model, V: Number, states: Mapping[str, Number], t: float, dt: float, *,
     Istim: Number = 0.0, C_m: float = 1.0, parameters: Mapping[str, Number] | None = None,
@@ -189,8 +190,7 @@ def advance(
         if METHODS[state.method].needs_slope:
             assert state.slope is not None
             z = step * value_of(state.slope, now)
-            with np.errstate(all="ignore"):
-                change = change * np.where(z == 0.0, 1.0, np.expm1(z) / np.where(z == 0.0, 1.0, z))[()]
+            change = change * np.where(z == 0.0, 1.0, np.expm1(z) / np.where(z == 0.0, 1.0, z))
         return start[state.name] + change
 
     methods = {s.name: METHODS[s.method] for s in evolving}

@@ -87,4 +87,4 @@ def read_model(
     try:
         return build(parse(text, file), name, read_header(text), flags, parameters, methods)
     except RecursionError:
-        raise ModelError(file, "an expression is nested too deeply", "name parts of it, one per line") from None
+        raise ModelError(file, "blocks are nested too deeply", "write fewer levels") from None

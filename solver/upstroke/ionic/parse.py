@@ -15,6 +15,9 @@ from upstroke.ionic.expr import FUNCTIONS, Binary, Call, Expr, Name, Num, Select
 #: Other spellings of functions.
 SYNONYMS = {"abs": "fabs", "fmin": "min", "fmax": "max"}
 
+#: How deep operations may stand inside each other: what follows walks expressions recursively.
+DEPTH = 200
+
 
 @dataclass(frozen=True)
 class Value:
@@ -105,7 +108,10 @@ def parse(text: str, file: str) -> Program:
     except lark.exceptions.UnexpectedInput as error:
         raise _syntax_error(error, text, source) from None
     builder = _Builder(source)
-    statements: tuple[Statement, ...] = builder.transform(tree)
+    try:
+        statements: tuple[Statement, ...] = builder.transform(tree)
+    except lark.exceptions.VisitError as error:
+        raise error.orig_exc from None
     return Program(file, text, statements, tuple(builder.errors))
 
 
@@ -138,7 +144,7 @@ class _Marks:
     markups: tuple[Markup, ...]
 
 
-class _Builder(lark.Transformer):
+class _Builder(lark.visitors.Transformer_NonRecursive):
     """Builds the tree bottom-up, that is in the order of the text: names are noted as they pass and taken by the
     expression that ends next."""
 
@@ -154,11 +160,15 @@ class _Builder(lark.Transformer):
 
     def _see(self, token: lark.Token) -> Place:
         place = self.source.of(token)
-        self.first = self.first or place
+        if self.first is None or (place.line, place.column) < (self.first.line, self.first.column):
+            self.first = place                                      # a sign is seen after what it stands before
         return place
 
     def _value(self, expr: Expr) -> Value:
         value = Value(expr, self.uses, self.first or Place(self.source.file))
+        if _depth(expr) > DEPTH:
+            raise ModelError(value.place, f"more than {DEPTH} operations stand inside each other",
+                             "name parts of the expression")
         self.uses, self.powers, self.first = {}, [], None
         return value
 
@@ -175,13 +185,15 @@ class _Builder(lark.Transformer):
     def number(self, children: list) -> Num:
         token = children[0]
         place, text = self._see(token), str(token)
-        if text[:2].lower() == "0x":
-            return Num(float.fromhex(text.rstrip("uUlL")))
-        digits = text.rstrip("fFlLuU")
+        hexadecimal = text[:2].lower() == "0x"
+        digits = text.rstrip("uUlL" if hexadecimal else "fFlLuU")
         if digits.isdigit() and len(digits) > 1 and digits[0] == "0":
             self.errors.append(ModelError(place, f"{digits} is an octal number in C and a decimal one elsewhere",
                                           f"write {digits.lstrip('0') or '0'}"))
-        value = float(digits)
+        try:
+            value = float.fromhex(digits) if hexadecimal else float(digits)
+        except OverflowError:
+            value = float("inf")
         if value == float("inf"):
             self.errors.append(ModelError(place, f"{digits} is too large for a number", "the largest is 1.797e308"))
         return Num(value)
@@ -272,6 +284,24 @@ class _Builder(lark.Transformer):
         return tuple(body)
 
     start = block
+
+
+def _depth(expr: Expr) -> int:
+    """How many nodes stand inside each other."""
+    deepest, stack = 0, [(expr, 1)]
+    while stack:
+        node, depth = stack.pop()
+        deepest = max(deepest, depth)
+        match node:
+            case Unary(_, a):
+                stack.append((a, depth + 1))
+            case Binary(_, a, b):
+                stack += [(a, depth + 1), (b, depth + 1)]
+            case Call(_, args):
+                stack += [(a, depth + 1) for a in args]
+            case Select(c, a, b):
+                stack += [(c, depth + 1), (a, depth + 1), (b, depth + 1)]
+    return deepest
 
 
 def _syntax_error(error: lark.exceptions.UnexpectedInput, text: str, source: _Source) -> ModelError:

@@ -68,17 +68,20 @@ class Record:
         start = perf_counter()
         activation = watchers.activation.map()
         write_activation(folder / "activation.vtu", setup.mesh, activation)
-        notes = [*setup.mesh.notes, *watchers.notes]
-        if status == "done" and setup.case.output.picture:
-            notes += self._draw(activation)
         tally = setup.stepper.tally
-        summary = summarise(setup.mesh, activation, watchers.probes, solver_report(tally), notes)
-        notes = summary["notes"]                # with those of the map
+        summary = summarise(setup.mesh, activation, watchers.probes, solver_report(tally),
+                            [*setup.mesh.notes, *watchers.notes])
         write_json(folder / "summary.json", summary)
-        timings = setup.seconds | {"steps": steps_s, "reaction": tally.reaction_s, "diffusion": tally.diffusion_s,
-                                   "output": perf_counter() - start}
-        files = sorted(p.name for p in folder.iterdir())
-        write_json(folder / "manifest.json", finish_manifest(self._manifest, status, timings, files, notes, error))
+        notes = list(summary["notes"])
+        try:
+            if status == "done" and setup.case.output.picture:
+                notes += self._draw(activation)
+        finally:
+            timings = setup.seconds | {"steps": steps_s, "reaction": tally.reaction_s, "diffusion": tally.diffusion_s,
+                                       "output": perf_counter() - start}
+            files = sorted(p.name for p in folder.iterdir())
+            write_json(folder / "manifest.json",
+                       finish_manifest(self._manifest, status, timings, files, notes, error))
         self._result = Result(setup.case, folder, setup.mesh, activation, setup.state, summary, tuple(notes))
 
     def _draw(self, activation: ActivationMap) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -41,8 +42,8 @@ class Result:
         path = self.directory / "probes.csv"
         if not path.exists():
             return {}
-        with path.open() as file:
-            names = file.readline().strip().split(",")
+        with path.open(newline="") as file:
+            names = next(csv.reader(file))
             columns = np.loadtxt(file, delimiter=",", ndmin=2).T
         return dict(zip(names, columns, strict=True))
 

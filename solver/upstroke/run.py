@@ -10,13 +10,13 @@ from types import ModuleType
 from typing import Any
 
 from upstroke.backend import Backend, open_backend
-from upstroke.case import Case, load_case
+from upstroke.case import Case, load_case, located
 from upstroke.codegen import Kernel, generate
-from upstroke.ionic import initial_state, load_model
+from upstroke.ionic import initial_state, load_model, rates
 from upstroke.ionic.model import Model
 from upstroke.mesh import build_mesh
 from upstroke.mesh.mesh import Mesh
-from upstroke.observe import open_watchers
+from upstroke.observe import check_watch, open_watchers
 from upstroke.output.vtkhdf import VtkHdfSeries
 from upstroke.progress import progress
 from upstroke.protocol import schedule
@@ -43,21 +43,25 @@ class Setup:
 
 def prepare(case: Case) -> Setup:
     """Build and check all that `case` asks for; nothing is written and no step is taken."""
-    clock = _Clock()
-    backend = open_backend(case.backend.device, case.backend.threads, case.backend.precision)
-    clock("backend")
-    mesh = build_mesh(case.mesh)                                            # where
-    clock("mesh")
-    operator = discretise(mesh, case.tissue)                                # how neighbours couple
-    clock("operator")
-    membrane = case.membrane                                                # what each node does
-    model = load_model(membrane.model, membrane.flags, membrane.parameters, membrane.method)
-    kernel = generate(model, "c", case.backend.precision)
-    state = State(kernel, initial_state(model, membrane.initial), mesh.n_points, backend)
-    clock("membrane")
-    stimuli = schedule(case.stimulus, mesh, case.tissue.surface_to_volume, case.time.dt)   # what is done to it
-    stepper = Stepper(operator, kernel, state, case.time, case.solver, case.tissue.capacitance, stimuli, backend)
-    clock("compile")
+    with located(case):
+        clock = _Clock()
+        backend = open_backend(case.backend.device, case.backend.threads, case.backend.precision)   # who computes
+        clock("backend")
+        membrane = case.membrane                                            # what each node does
+        model = load_model(membrane.model, membrane.flags, membrane.parameters, membrane.method)
+        initial = initial_state(model, membrane.initial)
+        initial["Iion"] = float(rates(model, initial["V"], initial)[0])
+        kernel = generate(model, "c", case.backend.precision)
+        clock("model")
+        mesh = build_mesh(case.mesh)                                        # where
+        clock("mesh")
+        operator = discretise(mesh, case.tissue)                            # how neighbours couple
+        clock("operator")
+        state = State(kernel, initial, mesh.n_points, backend)
+        stimuli = schedule(case.stimulus, mesh, case.tissue.surface_to_volume, case.time.dt)   # what is done to it
+        stepper = Stepper(operator, kernel, state, case.time, case.solver, case.tissue.capacitance, stimuli, backend)
+        clock("compile")
+        check_watch(case.watch, mesh, state.names, case.time.dt)            # what we look at
     return Setup(case, backend, mesh, operator, model, kernel, state, stepper, clock.seconds)
 
 

@@ -145,6 +145,7 @@ def test_conjugate_gradients_agree_with_a_direct_solver(backend):
     """SciPy's sparse LU is the oracle for one Crank-Nicolson step, with couplings rounded to fp32 as the solver's."""
     from scipy import sparse
     from scipy.sparse.linalg import spsolve
+
     from upstroke.step.diffusion import make_diffusion
 
     def rounded(matrix):

@@ -84,7 +84,7 @@ class CpuBackend:
                 "compiler": str(find_compiler())}
 
     # ------------------------------------------------------------------------------------------ arrays
-    def zeros(self, *shape: int, dtype: DTypeLike = None) -> NDArray[Any]:
+    def zeros(self, *shape: int, dtype: DTypeLike | None = None) -> NDArray[Any]:
         """A zeroed array, aligned to a cache line."""
         dtype = np.dtype(dtype or self.dtype)
         size = int(np.prod(shape)) * dtype.itemsize

@@ -12,12 +12,13 @@
 #define ROWS 512          /* rows per block of a sum */
 #define NODES 256         /* nodes per block of a for_range */
 #define SPINS 4000        /* polls before a waiting thread gives up its core */
+#define SHARE 1024        /* nodes below which one more thread costs more than it brings */
 
 /* ------------------------------------------------------------------------------------------- thread team */
 typedef void (*team_task)(int rank, int size, void *arg);
 
 typedef struct team {
-    int size;
+    int size, active;     /* threads there are, and those at work in this task */
     pthread_t *threads;
     pthread_mutex_t lock, busy;
     pthread_cond_t wake;
@@ -50,7 +51,7 @@ static void *member_main(void *arg)
         }
         seen = atomic_load(&t->generation);
         if (t->closing) return NULL;
-        t->task(m.rank, t->size, t->arg);
+        if (m.rank < t->active) t->task(m.rank, t->active, t->arg);
         atomic_fetch_sub(&t->working, 1);
     }
 }
@@ -85,15 +86,20 @@ static void team_wake(team *t)
     pthread_mutex_unlock(&t->lock);
 }
 
-static void team_run(team *t, team_task task, void *arg)
+/* Run a task on n nodes by as many threads as are worth it. */
+static void team_run(team *t, team_task task, void *arg, long n)
 {
     pthread_mutex_lock(&t->busy);
+    long worth = 1 + n / SHARE;
+    t->active = worth < t->size ? (int)worth : t->size;
     t->task = task;
     t->arg = arg;
-    atomic_store(&t->working, t->size - 1);
     atomic_store(&t->arrived, 0);
-    if (t->size > 1) team_wake(t);
-    task(0, t->size, arg);
+    if (t->active > 1) {
+        atomic_store(&t->working, t->size - 1);
+        team_wake(t);
+    }
+    task(0, t->active, arg);
     int spins = 0;
     while (atomic_load(&t->working)) relax(&spins);
     pthread_mutex_unlock(&t->busy);
@@ -103,7 +109,7 @@ static void team_run(team *t, team_task task, void *arg)
 static void team_barrier(team *t, int *sense)
 {
     int next = !*sense, spins = 0;
-    if (atomic_fetch_add(&t->arrived, 1) == t->size - 1) {
+    if (atomic_fetch_add(&t->arrived, 1) == t->active - 1) {
         atomic_store(&t->arrived, 0);
         atomic_store(&t->sense, next);
     } else {
@@ -144,7 +150,7 @@ static void range_task(int rank, int size, void *arg)
 long for_range(team *t, range_function f, const void *args, long n)
 {
     range_job job = {f, args, n, 0, 0};
-    team_run(t, range_task, &job);
+    team_run(t, range_task, &job, n);
     return job.status;
 }
 
@@ -259,7 +265,7 @@ static void cg_task(int rank, int size, void *arg)
 
 void diffuse_cg(diffusion *d)
 {
-    team_run(d->t, cg_task, d);
+    team_run(d->t, cg_task, d, d->n);
 }
 
 /* V -= dt K V / m, the forward Euler step with lumped mass m. */
@@ -280,5 +286,5 @@ static void explicit_task(int rank, int size, void *arg)
 
 void diffuse_explicit(diffusion *d)
 {
-    team_run(d->t, explicit_task, d);
+    team_run(d->t, explicit_task, d, d->n);
 }

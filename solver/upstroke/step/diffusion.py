@@ -34,7 +34,8 @@ SCHEMES = {
 class Diffusion(Protocol):
     """One diffusion step; ``iterations`` of the linear solver in the last one."""
 
-    iterations: int
+    @property
+    def iterations(self) -> int: ...
 
     def step(self) -> None: ...
 

@@ -578,6 +578,22 @@ BROKEN = {
         "    g; .param();\n"
         "    ^\n"
         "  -> write g = ...; .param();"),
+    "parameter that is a state": (
+        MEMBRANE + "x_init = 0; diff_x = -x; x; .param();",
+        "toy.model:2:30: x changes in time, so it is no parameter\n"
+        "    x_init = 0; diff_x = -x; x; .param();\n"
+        "                                 ^\n"
+        "  -> drop .param()"),
+    "V as a parameter": (
+        MEMBRANE + "V; .param();",
+        "toy.model:2:5: V changes in time, so it is no parameter\n"
+        "    V; .param();\n"
+        "        ^\n"
+        "  -> drop .param()"),
+    "file that ends in a statement": (
+        "V; .external",
+        "toy.model:1: the file ends in the middle of a statement\n"
+        "  -> finish it, with ';' at its end"),
     "parameter that varies": (
         MEMBRANE + "g = 2*V; .param();",
         "toy.model:2:1: the default of parameter g depends on V, which changes\n"

@@ -49,9 +49,10 @@ class Roles:
 
     @property
     def parameters(self) -> list[str]:
-        """Names marked .param(), and externals that are only read."""
-        return [n for n, m in self.marks.items() if m.param or (n in self.externals and n not in self.exprs
-                                                                and n not in self.rates and n not in self.gates)]
+        """Names marked .param(), and externals that are only read; flags are chosen otherwise."""
+        given = {*self.exprs, *self.rates, *self.gates}
+        return [name for name, marks in self.marks.items()
+                if not marks.options and (marks.param or (name in self.externals and name not in given))]
 
     @property
     def states(self) -> list[str]:
@@ -232,7 +233,9 @@ def _check_names(roles: Roles, mistakes: Mistakes) -> None:
             for markup in ("trace", "lookup"):
                 if markup in marks.places:
                     mistakes.fail(marks.place(markup), f"'{name}' has no value", _hint(roles, name, known))
-        if marks.param and name not in known:
+        if marks.param and (name in states or name in PREDEFINED):
+            mistakes.fail(marks.place("param"), f"{name} changes in time, so it is no parameter", "drop .param()")
+        elif marks.param and name not in known:
             mistakes.fail(roles.place(name), f"the parameter {name} has no default value",
                           f"write {name} = ...; .param();")
         for markup in ("lb", "ub"):

@@ -347,6 +347,8 @@ def _syntax_error(error: lark.exceptions.UnexpectedInput, text: str, source: _So
                           "give a number, a name or an expression")
     if "LBRACE" in accepts:
         return ModelError(place, f"{found} where '{{' should stand", "the branches of an if are blocks: { ... }")
+    if ended:
+        return ModelError(place, "the file ends in the middle of a statement", "finish it, with ';' at its end")
     return ModelError(place, f"{found} does not fit here",
                       "statements are NAME = value; NAME; .markup(); group { } if ( ) { }")
 

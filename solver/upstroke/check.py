@@ -1,4 +1,4 @@
-"""What `upstroke check` says of a case: resolved keys, sizes, stability limits, estimates; no step of the run is taken."""
+"""What `upstroke check` says of a case: resolved keys, sizes, stability limits, estimates; the run takes no step."""
 
 from __future__ import annotations
 

@@ -40,8 +40,8 @@ class _DiffusionArgs(ctypes.Structure):
 
     _fields_ = [
         ("n", ctypes.c_long), ("row", ctypes.c_void_p), ("column", ctypes.c_void_p), ("A", ctypes.c_void_p),
-        ("K", ctypes.c_void_p), ("mass", ctypes.c_void_p), ("inverse_diagonal", ctypes.c_void_p), ("trace", ctypes.c_double),
-        ("dt", ctypes.c_double), ("tolerance", ctypes.c_double), ("max_iterations", ctypes.c_long),
+        ("K", ctypes.c_void_p), ("mass", ctypes.c_void_p), ("inverse_diagonal", ctypes.c_void_p),
+        ("trace", ctypes.c_double), ("dt", ctypes.c_double), ("tolerance", ctypes.c_double), ("max_iterations", ctypes.c_long),
         ("past", ctypes.c_void_p * 3), ("weight", ctypes.c_double * 3),
         ("x", ctypes.c_void_p), ("r", ctypes.c_void_p), ("p", ctypes.c_void_p), ("q", ctypes.c_void_p),
         ("partial", ctypes.c_void_p), ("V", ctypes.c_void_p), ("iterations", ctypes.c_long),

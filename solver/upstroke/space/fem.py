@@ -46,8 +46,8 @@ def assemble(mesh: Mesh, D: NDArray[np.float64], mass: str | float = "lumped") -
     consistent = (np.ones((k, k)) + np.eye(k)) / (k * (k + 1))
     cell_mass = volume[:, None, None] * (w / k * np.eye(k) + (1.0 - w) * consistent)
     M = _sum_up(mesh, cell_mass)
-    return Operator(mass=M, stiffness=_sum_up(mesh, stiffness), lumped_mass=np.asarray(M.sum(axis=1), np.float64).ravel(),
-                    is_lumped=w == 1.0)
+    row_sums = np.asarray(M.sum(axis=1), np.float64).ravel()
+    return Operator(mass=M, stiffness=_sum_up(mesh, stiffness), lumped_mass=row_sums, is_lumped=w == 1.0)
 
 
 def _sum_up(mesh: Mesh, cell_matrices: NDArray[np.float64]) -> sparse.csr_array:

@@ -20,7 +20,7 @@ from upstroke.backend.compiler import compile_c, find_compiler
 from upstroke.errors import BackendError
 
 ALIGNMENT = 64   # bytes: a cache line and an AVX-512 register
-BLOCK = 512      # ROWS of runtime.c
+BLOCK, LANES = 512, 8      # ROWS and LANES of runtime.c
 NEGLIGIBLE = 1e-14   # of the largest coupling: what rounding leaves where a coupling is zero
 REAL = {"fp64": "double", "fp32": "float"}
 
@@ -39,9 +39,10 @@ class _DiffusionArgs(ctypes.Structure):
     """``diffusion`` of runtime.c."""
 
     _fields_ = [
-        ("n", ctypes.c_long), ("row", ctypes.c_void_p), ("column", ctypes.c_void_p), ("A", ctypes.c_void_p),
+        ("n", ctypes.c_long), ("start", ctypes.c_void_p), ("column", ctypes.c_void_p), ("A", ctypes.c_void_p),
         ("K", ctypes.c_void_p), ("mass", ctypes.c_void_p), ("inverse_diagonal", ctypes.c_void_p),
-        ("trace", ctypes.c_double), ("dt", ctypes.c_double), ("tolerance", ctypes.c_double), ("max_iterations", ctypes.c_long),
+        ("trace", ctypes.c_double), ("dt", ctypes.c_double), ("tolerance", ctypes.c_double),
+        ("max_iterations", ctypes.c_long),
         ("past", ctypes.c_void_p * 3), ("weight", ctypes.c_double * 3),
         ("x", ctypes.c_void_p), ("r", ctypes.c_void_p), ("p", ctypes.c_void_p), ("q", ctypes.c_void_p),
         ("partial", ctypes.c_void_p), ("V", ctypes.c_void_p), ("iterations", ctypes.c_long),
@@ -130,25 +131,34 @@ class CpuBackend:
 class _Diffusion:
     """The arrays of a diffusion step, kept alive as long as the step is.
 
-    Matrices are stored as couplings between neighbours, in fp32, without those that are zero: see runtime.c.
+    Matrices are stored as couplings between neighbours, in fp32, without those that are zero, in slices of ``LANES``
+    rows: see runtime.c.
     """
 
     def __init__(self, backend: CpuBackend, matrices: dict[str, Any], V: NDArray[Any], dt: float) -> None:
         pattern = next(iter(matrices.values()))
         n = pattern.shape[0]
         rows = np.repeat(np.arange(n), np.diff(pattern.indptr))
-        size = {name: abs(matrix.data).max() for name, matrix in matrices.items()}
-        keep = np.any([abs(matrix.data) > NEGLIGIBLE * size[name] for name, matrix in matrices.items()], axis=0)
+        keep = np.any([abs(m.data) > NEGLIGIBLE * abs(m.data).max() for m in matrices.values()], axis=0)
         keep &= pattern.indices != rows
-        self._backend, self._V = backend, V
-        self._row = np.concatenate([[0], np.cumsum(np.bincount(rows[keep], minlength=n))]).astype(np.int64)
-        self._column = pattern.indices[keep].astype(np.int32)
-        self._couplings = {name: matrix.data[keep].astype(np.float32) for name, matrix in matrices.items()}
+        rows = rows[keep]
+        length = np.bincount(rows, minlength=-(-n // LANES) * LANES)
+        width = length.reshape(-1, LANES).max(axis=1, initial=0)
+        self._start = np.concatenate([[0], np.cumsum(width)]).astype(np.int64)
+        rank = np.arange(len(rows)) - np.repeat(np.cumsum(length) - length, length)      # of an entry in its row
+        place = (self._start[rows // LANES] + rank) * LANES + rows % LANES
+        slices = np.repeat(np.arange(len(width)), width)
+        own = np.minimum(slices[:, None] * LANES + np.arange(LANES), n - 1)
+        self._column = own.astype(np.int32).ravel()
+        self._column[place] = pattern.indices[keep]
+        self._couplings = {name: np.zeros(self._column.size, np.float32) for name in matrices}
         self._q = backend.zeros(n, dtype=np.float64)
-        self._args = _DiffusionArgs(n=n, row=self._row.ctypes.data, column=self._column.ctypes.data,
+        self._backend, self._V = backend, V
+        self._args = _DiffusionArgs(n=n, start=self._start.ctypes.data, column=self._column.ctypes.data,
                                     q=self._q.ctypes.data, V=V.ctypes.data, dt=dt, team=backend._team)
-        for name, values in self._couplings.items():
-            setattr(self._args, name, values.ctypes.data)
+        for name, matrix in matrices.items():
+            self._couplings[name][place] = matrix.data[keep]
+            setattr(self._args, name, self._couplings[name].ctypes.data)
 
 
 class ExplicitDiffusion(_Diffusion):

@@ -155,12 +155,17 @@ long for_range(team *t, range_function f, const void *args, long n)
 }
 
 /* ------------------------------------------------------------------------------------------- sparse algebra */
+/* Matrices are couplings between neighbours in slices of LANES rows (SELL): entry j of row i lies at
+ * [(start[i / LANES] + j) * LANES + i % LANES]; short rows are filled up with zero couplings to themselves. The lanes are
+ * independent sums, which the compiler puts into one vector register. */
+#define LANES 8
+
 typedef struct {
     long n;                       /* rows */
-    const long *row;              /* (n + 1) start of each row; no diagonal */
-    const int *column;            /* (nnz) */
-    const float *A;               /* (nnz) couplings of A = M + theta dt K */
-    const float *K;               /* (nnz) couplings of the stiffness, same pattern */
+    const long *start;            /* (slices + 1) first entry of each slice */
+    const int *column;            /* (start[slices] * LANES) */
+    const float *A;               /* likewise: couplings of A = M + theta dt K */
+    const float *K;               /* likewise: couplings of the stiffness */
     const double *mass;           /* (n) lumped mass: row sums of A */
     const double *inverse_diagonal;   /* (n) 1 / diag(A); explicit: 1 / lumped mass */
     double trace;                 /* sum of diag(A) */
@@ -176,6 +181,11 @@ typedef struct {
     team *t;
 } diffusion;
 
+static double across(const double *lane)
+{
+    return ((lane[0] + lane[1]) + (lane[2] + lane[3])) + ((lane[4] + lane[5]) + (lane[6] + lane[7]));
+}
+
 static double total(const double *partial, long blocks)
 {
     double sum = 0;
@@ -189,18 +199,36 @@ static double total(const double *partial, long blocks)
 
 /* Rows are applied as (A x)_i = m_i x_i + sum_j a_ij (x_j - x_i), (K x)_i = sum_j k_ij (x_j - x_i): what leaves one node
  * arrives at the other, a uniform field stays uniform to the last bit, and couplings need no more digits than a float has
- * (conductivities are known to two or three). Half the bytes is nearly half the time. */
+ * (conductivities are known to two or three). */
+#define DEFINE_APPLY(name, number) \
+    static inline void name(const diffusion *d, const float *couplings, long slice, int lanes, const number *x, double *sum) \
+    { \
+        double own[LANES]; \
+        for (int l = 0; l < lanes; l++) { own[l] = (double)x[slice * LANES + l]; sum[l] = 0; } \
+        for (long j = d->start[slice]; j < d->start[slice + 1]; j++) { \
+            const int *column = d->column + j * LANES; \
+            const float *coupling = couplings + j * LANES; \
+            for (int l = 0; l < lanes; l++) sum[l] += (double)coupling[l] * ((double)x[column[l]] - own[l]); \
+        } \
+    }
+DEFINE_APPLY(apply, double)
+DEFINE_APPLY(apply_V, real)
+
+/* Slices of a block, whole ones with a constant number of lanes, then what is left of the last. */
+#define EACH_SLICE(begin, end, ...) \
+    do { \
+        long slice = (begin) / LANES; \
+        for (; (slice + 1) * LANES <= (end); slice++) { enum { lanes = LANES }; __VA_ARGS__ } \
+        if (slice * LANES < (end)) { int lanes = (int)((end) - slice * LANES); __VA_ARGS__ } \
+    } while (0)
 
 /* One step of A delta = -dt K V by conjugate gradients with Jacobi preconditioner, then V += delta.
  * Stops when sqrt(r.z / trace) <= tolerance: z = r / diag(A) is a voltage, the sum its volume-weighted RMS. */
 static void cg_task(int rank, int size, void *arg)
 {
     diffusion *d = arg;
-    const long *row = d->row;
-    const int *column = d->column;
-    const float *A = d->A, *K = d->K;
-    const double *mass = d->mass, *inv = d->inverse_diagonal;
-    double *x = d->x, *r = d->r, *p = d->p, *q = d->q;
+    const double *restrict mass = d->mass, *restrict inv = d->inverse_diagonal;
+    double *restrict x = d->x, *restrict r = d->r, *restrict p = d->p, *restrict q = d->q;
     real *V = d->V;
     long blocks = (d->n + ROWS - 1) / ROWS, first = blocks * rank / size, last = blocks * (rank + 1) / size;
     double *rho_part = d->partial, *pq_part = d->partial + blocks;
@@ -210,18 +238,19 @@ static void cg_task(int rank, int size, void *arg)
         x[i] = d->weight[0] * d->past[0][i] + d->weight[1] * d->past[1][i] + d->weight[2] * d->past[2][i];
     team_barrier(d->t, &sense);
     EACH_BLOCK(d, first, last) {
-        double sum = 0;
-        for (long i = begin; i < end; i++) {
-            double Ax = mass[i] * x[i], KV = 0;
-            for (long j = row[i]; j < row[i + 1]; j++) {
-                Ax += A[j] * (x[column[j]] - x[i]);
-                KV += K[j] * ((double)V[column[j]] - (double)V[i]);
+        double sum[LANES] = {0};
+        EACH_SLICE(begin, end, {
+            double Ax[LANES], KV[LANES];
+            apply(d, d->A, slice, lanes, x, Ax);
+            apply_V(d, d->K, slice, lanes, V, KV);
+            for (int l = 0; l < lanes; l++) {
+                long i = slice * LANES + l;
+                r[i] = -(mass[i] * x[i] + Ax[l] + d->dt * KV[l]);
+                p[i] = r[i] * inv[i];
+                sum[l] += r[i] * p[i];
             }
-            r[i] = -(Ax + d->dt * KV);
-            p[i] = r[i] * inv[i];
-            sum += r[i] * p[i];
-        }
-        rho_part[b] = sum;
+        });
+        rho_part[b] = across(sum);
     }
     team_barrier(d->t, &sense);
     double rho = total(rho_part, blocks), stop = d->tolerance * d->tolerance * d->trace;
@@ -229,25 +258,31 @@ static void cg_task(int rank, int size, void *arg)
     while (rho > stop && iterations < d->max_iterations) {
         iterations++;
         EACH_BLOCK(d, first, last) {
-            double sum = 0;
-            for (long i = begin; i < end; i++) {
-                double Ap = mass[i] * p[i];
-                for (long j = row[i]; j < row[i + 1]; j++) Ap += A[j] * (p[column[j]] - p[i]);
-                q[i] = Ap;
-                sum += Ap * p[i];
-            }
-            pq_part[b] = sum;
+            double sum[LANES] = {0};
+            EACH_SLICE(begin, end, {
+                double Ap[LANES];
+                apply(d, d->A, slice, lanes, p, Ap);
+                for (int l = 0; l < lanes; l++) {
+                    long i = slice * LANES + l;
+                    q[i] = mass[i] * p[i] + Ap[l];
+                    sum[l] += q[i] * p[i];
+                }
+            });
+            pq_part[b] = across(sum);
         }
         team_barrier(d->t, &sense);
         double alpha = rho / total(pq_part, blocks);
         EACH_BLOCK(d, first, last) {
-            double sum = 0;
-            for (long i = begin; i < end; i++) {
-                x[i] += alpha * p[i];
-                r[i] -= alpha * q[i];
-                sum += r[i] * r[i] * inv[i];
-            }
-            rho_part[b] = sum;
+            double sum[LANES] = {0};
+            EACH_SLICE(begin, end, {
+                for (int l = 0; l < lanes; l++) {
+                    long i = slice * LANES + l;
+                    x[i] += alpha * p[i];
+                    r[i] -= alpha * q[i];
+                    sum[l] += r[i] * r[i] * inv[i];
+                }
+            });
+            rho_part[b] = across(sum);
         }
         team_barrier(d->t, &sense);
         double next = total(rho_part, blocks), beta = next / rho;
@@ -272,14 +307,18 @@ void diffuse_cg(diffusion *d)
 static void explicit_task(int rank, int size, void *arg)
 {
     diffusion *d = arg;
-    long begin = d->n * rank / size, end = d->n * (rank + 1) / size;
+    long slices = (d->n + LANES - 1) / LANES;
+    long begin = slices * rank / size * LANES, end = slices * (rank + 1) / size * LANES;
+    if (end > d->n) end = d->n;
     int sense = atomic_load(&d->t->sense);
-    for (long i = begin; i < end; i++) {
-        double KV = 0;
-        for (long j = d->row[i]; j < d->row[i + 1]; j++)
-            KV += d->K[j] * ((double)d->V[d->column[j]] - (double)d->V[i]);
-        d->q[i] = d->dt * KV * d->inverse_diagonal[i];
-    }
+    EACH_SLICE(begin, end, {
+        double KV[LANES];
+        apply_V(d, d->K, slice, lanes, d->V, KV);
+        for (int l = 0; l < lanes; l++) {
+            long i = slice * LANES + l;
+            d->q[i] = d->dt * KV[l] * d->inverse_diagonal[i];
+        }
+    });
     team_barrier(d->t, &sense);
     for (long i = begin; i < end; i++) d->V[i] = (real)(d->V[i] - d->q[i]);
 }

@@ -12,7 +12,8 @@
 #define ROWS 512          /* rows per block of a sum */
 #define NODES 256         /* nodes per block of a for_range */
 #define SPINS 4000        /* polls before a waiting thread gives up its core */
-#define SHARE 1024        /* nodes below which one more thread costs more than it brings */
+#define SHARE 1024        /* nodes of independent work below which one more thread costs more than it brings */
+#define JOINT_SHARE 8192  /* the same where threads meet at barriers: one that lost its core to another program stops all */
 
 /* ------------------------------------------------------------------------------------------- thread team */
 typedef void (*team_task)(int rank, int size, void *arg);
@@ -86,11 +87,10 @@ static void team_wake(team *t)
     pthread_mutex_unlock(&t->lock);
 }
 
-/* Run a task on n nodes by as many threads as are worth it. */
-static void team_run(team *t, team_task task, void *arg, long n)
+/* Run a task by as many threads as are worth it. */
+static void team_run(team *t, team_task task, void *arg, long worth)
 {
     pthread_mutex_lock(&t->busy);
-    long worth = 1 + n / SHARE;
     t->active = worth < t->size ? (int)worth : t->size;
     t->task = task;
     t->arg = arg;
@@ -150,7 +150,7 @@ static void range_task(int rank, int size, void *arg)
 long for_range(team *t, range_function f, const void *args, long n)
 {
     range_job job = {f, args, n, 0, 0};
-    team_run(t, range_task, &job, n);
+    team_run(t, range_task, &job, 1 + n / SHARE);
     return job.status;
 }
 
@@ -300,7 +300,7 @@ static void cg_task(int rank, int size, void *arg)
 
 void diffuse_cg(diffusion *d)
 {
-    team_run(d->t, cg_task, d, d->n);
+    team_run(d->t, cg_task, d, 1 + d->n / JOINT_SHARE);
 }
 
 /* V -= dt K V / m, the forward Euler step with lumped mass m. */
@@ -325,5 +325,5 @@ static void explicit_task(int rank, int size, void *arg)
 
 void diffuse_explicit(diffusion *d)
 {
-    team_run(d->t, explicit_task, d, d->n);
+    team_run(d->t, explicit_task, d, 1 + d->n / JOINT_SHARE);
 }

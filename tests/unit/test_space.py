@@ -88,6 +88,16 @@ def test_the_explicit_limit_of_a_uniform_cable_is_that_of_finite_differences():
     assert limit == pytest.approx(0.01 ** 2 / (2 * 1e-3), rel=2e-3)
 
 
+def test_cells_assembled_in_parts_give_the_same(monkeypatch):
+    mesh = build_mesh(MESHES["slab"])
+    whole = operator_of(mesh, 0.3)
+    monkeypatch.setattr("upstroke.space.fem.AT_ONCE", 50)
+    parts = operator_of(mesh, 0.3)
+    assert np.array_equal(whole.stiffness.indices, parts.stiffness.indices)
+    assert np.allclose(whole.stiffness.data, parts.stiffness.data, atol=1e-15)
+    assert np.allclose(whole.mass.data, parts.mass.data, atol=1e-18)
+
+
 # ------------------------------------------------------------------------------------------ conductivity
 def tissue(*tables, **keys):
     return Tissue(conductivity=tables, surface_to_volume=1400.0, capacitance=1.0, **keys)

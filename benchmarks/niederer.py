@@ -59,10 +59,10 @@ PUBLISHED = {
 CONVERGED = "the paper's refined runs (0.05 mm, 0.001 ms): P8 = 43.18, 42.76, 42.53 ms"
 
 
-def measure(dx: float, dt: float, mass: str) -> dict[str, object]:
+def measure(dx: float, dt: float, mass: str, threads: int) -> dict[str, object]:
     """Run the slab until all nine points are active."""
     case = upstroke.load_case(CASE, overrides=[
-        f'mesh.dx="{dx} mm"', f'time.dt="{dt} ms"', f'time.end="{LATEST} ms"',
+        f"backend.threads={threads}", f'mesh.dx="{dx} mm"', f'time.dt="{dt} ms"', f'time.end="{LATEST} ms"',
         f"tissue.mass={mass}" if mass[0].isdigit() else f'tissue.mass="{mass}"'])
     setup = upstroke.prepare(case)
     watcher = ActivationWatcher(case.watch.activation, setup.state, setup.backend, dt)
@@ -126,6 +126,7 @@ def main() -> None:
     parser.add_argument("--dx", type=float, nargs="+", default=[0.5, 0.2], help="mm")
     parser.add_argument("--dt", type=float, nargs="+", default=[0.05, 0.01, 0.005], help="ms")
     parser.add_argument("--mass", nargs="+", default=list(MASSES))
+    parser.add_argument("--threads", type=int, default=0, help="0: all cores")
     parser.add_argument("--table", action="store_true", help="run nothing")
     arguments = parser.parse_args()
     if not arguments.table:
@@ -134,7 +135,7 @@ def main() -> None:
                 for mass in arguments.mass:
                     if (dx, dt, mass) in {key(r) for r in load()}:
                         continue
-                    row = measure(dx, dt, mass)
+                    row = measure(dx, dt, mass, arguments.threads)
                     RESULTS.parent.mkdir(exist_ok=True)
                     RESULTS.write_text(json.dumps([*load(), row], indent=1) + "\n")
                     print(json.dumps(row), flush=True)

@@ -29,8 +29,8 @@ RESULTS = HERE / "results" / "niederer.json"
 CASE = HERE.parent / "cases" / "niederer"
 POINTS = ("P1", "P2", "P3", "P4", "P5", "P6", "P7", "P8", "P9")
 PLACES = ("0,0,0", "0,7,0", "20,0,0", "20,7,0", "0,0,3", "0,7,3", "20,0,3", "20,7,3", "centre")
-MASSES = ("lumped", "consistent", "0.333333333")
-NAMES = {"lumped": "lumped", "consistent": "consistent", "0.333333333": "blended 1/3"}
+MASSES = ("lumped", "0.2", "consistent")
+NAMES = {"lumped": "lumped", "consistent": "consistent", "0.2": "blended 0.2 (default)"}
 LATEST = 200.0       # ms: a run ends when all nine points are active, or here
 
 #: Published activation times (ms) in the order of PLACES: code, dx, dt.

@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import shutil
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -134,6 +135,7 @@ def test_versions_leave_out_what_is_not_installed(monkeypatch):
     assert versions()["upstroke"] == upstroke.__version__
 
 
+@pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
 def test_commit_is_that_of_the_packages_own_checkout(monkeypatch, tmp_path):
     def git(*arguments):
         subprocess.run(["git", "-C", str(tmp_path), "-c", "user.name=a", "-c", "user.email=a@b", *arguments],

@@ -158,7 +158,7 @@ class Tissue:
                                              must="> 0")
     capacitance: Capacitance = key("C_m, membrane capacitance per area", 1.0, example='"1 uF/cm^2"', must="> 0")
     mass: Literal["lumped", "consistent"] | float = key(
-        "mass matrix: 'lumped', 'consistent', or a number w for w lumped + (1 - w) consistent", "lumped",
+        "mass matrix: 'lumped', 'consistent', or a number w for w lumped + (1 - w) consistent", 0.2,
         must="> -0.5 and <= 1")
 
 

@@ -11,7 +11,7 @@ from upstroke.step.state import State
 NOT_FINITE, BOUNDED = 1, 2      # status bits of upstroke_advance
 
 
-class _Args(ctypes.Structure):
+class KernelArgs(ctypes.Structure):
     """``upstroke_args`` of the generated kernels."""
 
     _fields_ = [
@@ -19,6 +19,12 @@ class _Args(ctypes.Structure):
         ("Istim", ctypes.c_void_p), ("P", ctypes.c_void_p), ("N", ctypes.c_void_p), ("stride", ctypes.c_long),
         ("t", ctypes.c_double), ("dt", ctypes.c_double), ("steps", ctypes.c_long), ("C_m", ctypes.c_double),
     ]
+
+
+def kernel_args(state: State, C_m: float, steps: int) -> KernelArgs:
+    """The arguments of a kernel that takes ``steps`` steps on ``state``; t and dt are still to be set."""
+    return KernelArgs(V=state.V.ctypes.data, S=state.S.ctypes.data, W=state.W.ctypes.data, Iion=state.Iion.ctypes.data,
+                      Istim=state.Istim.ctypes.data, stride=state.stride, steps=steps, C_m=C_m)
 
 
 class Reaction:
@@ -33,9 +39,7 @@ class Reaction:
     def __init__(self, kernel: Kernel, state: State, C_m: float, backend: Backend, substeps: int = 1) -> None:
         self._state, self._backend, self._substeps = state, backend, substeps
         self._advance = backend.library(kernel.source).upstroke_advance
-        self._args = _Args(V=state.V.ctypes.data, S=state.S.ctypes.data, W=state.W.ctypes.data,
-                           Iion=state.Iion.ctypes.data, Istim=state.Istim.ctypes.data, stride=state.stride,
-                           steps=substeps, C_m=C_m)
+        self._args = kernel_args(state, C_m, substeps)
 
     def step(self, t: float, dt: float) -> int:
         """From t to t + dt (ms); the OR of the status bits."""

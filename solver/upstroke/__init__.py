@@ -23,6 +23,10 @@ _HOMES = {"Case": "upstroke.case", "load_case": "upstroke.case", "load_model": "
           "Result": "upstroke.result", "prepare": "upstroke.run", "run": "upstroke.run"}
 
 
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
+
 def __getattr__(name: str) -> Any:
     """Import a public name when it is first used, so that ``upstroke --help`` starts at once."""
     if name not in _HOMES:

@@ -8,12 +8,14 @@ import numpy as np
 
 from upstroke.case import Case, to_toml
 from upstroke.codegen import generate
+from upstroke.observe.probes import far_note, place_probes
 from upstroke.run import Setup, prepare
 from upstroke.space.conductivity import diffusivity
 from upstroke.step import State
 
 TRIAL_NODES = 4096        # nodes of the trial that the time estimate is scaled from
 TRIAL_SECONDS = 0.3
+STEP_SECONDS = 1e-4       # what a step costs however few its nodes
 
 
 def check(case: Case) -> str:
@@ -26,7 +28,10 @@ def check(case: Case) -> str:
     setup = prepare(case)
     lines = [to_toml(case), "# --- what this case will take " + "-" * 60]
     lines += [f"# {text}" for text in (*_sizes(setup), *_limits(setup), *_estimates(setup))]
-    lines += [f"# note: {note}" for note in setup.mesh.notes]
+    notes = list(setup.notes)
+    if case.watch.probes is not None:
+        notes += filter(None, (far_note(probe, setup.mesh) for probe in place_probes(case.watch.probes, setup.mesh)))
+    lines += [f"# note: {note}" for note in notes]
     return "\n".join(lines)
 
 
@@ -65,7 +70,7 @@ def _estimates(setup: Setup) -> list[str]:
     operator, state = setup.operator, setup.state
     matrices = 2 * operator.stiffness.data.nbytes + operator.stiffness.indices.nbytes
     memory = setup.mesh.points.nbytes + setup.mesh.cells.nbytes + 2 * matrices + state.nbytes + 10 * 8 * operator.n
-    seconds = _seconds_a_node_step(setup) * operator.n * setup.stepper.n_steps
+    seconds = (STEP_SECONDS + _seconds_a_node_step(setup) * operator.n) * setup.stepper.n_steps
     hours, rest = divmod(round(seconds), 3600)
     clock = f"{seconds:.1f} s" if seconds < 100 else f"{hours} h {rest // 60} min {rest % 60} s"
     return [f"memory: about {memory / 2 ** 20:,.0f} MiB",

@@ -6,6 +6,7 @@ Exit codes: 0 done, 2 the user's mistake, 1 anything else.
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,17 +18,20 @@ from upstroke.errors import OutputError, UpstrokeError
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command line; the exit code."""
     arguments = _parser().parse_args(argv)
+    signal.signal(signal.SIGTERM, _terminate)
     try:
         return arguments.verb(arguments)
-    except UpstrokeError as error:
-        print(error, file=sys.stderr)
-        return error.exit_code
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        return 1
+    except (UpstrokeError, KeyboardInterrupt) as error:
+        print(str(error) or "interrupted", *getattr(error, "__notes__", ()), sep="\n", file=sys.stderr)
+        return error.exit_code if isinstance(error, UpstrokeError) else 1
     except BrokenPipeError:      # the reader (head, less) has gone
         sys.stderr.close()
         return 1
+
+
+def _terminate(*_: object) -> None:
+    """A run that is told to end (kill, a queue's time limit) closes its files as on Ctrl-C."""
+    raise KeyboardInterrupt("terminated")
 
 
 def _run(arguments: argparse.Namespace) -> int:

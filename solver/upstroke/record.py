@@ -42,16 +42,14 @@ class Record:
     @contextmanager
     def closing(self, watchers: Watchers) -> Iterator[None]:
         """Around the time loop: whatever happens in it, what was seen until then is written."""
-        status: Status = "failed"
+        status: Status = "done"
         error, start = "", perf_counter()
         try:
             yield
-            status = "done"
-        except KeyboardInterrupt:
-            status = "interrupted"
-            raise
         except BaseException as e:
+            status = "interrupted" if isinstance(e, KeyboardInterrupt) else "failed"
             error = str(e) if isinstance(e, UpstrokeError) else repr(e)
+            e.add_note(f"results until then in {self.directory}")
             raise
         finally:
             steps_s = perf_counter() - start
@@ -70,7 +68,7 @@ class Record:
         write_activation(folder / "activation.vtu", setup.mesh, activation)
         tally = setup.stepper.tally
         summary = summarise(setup.mesh, activation, watchers.probes, solver_report(tally),
-                            [*setup.mesh.notes, *watchers.notes])
+                            [*setup.notes, *watchers.notes])
         write_json(folder / "summary.json", summary)
         notes = list(summary["notes"])
         try:

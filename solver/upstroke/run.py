@@ -38,6 +38,7 @@ class Setup:
     kernel: Kernel
     state: State
     stepper: Stepper
+    notes: tuple[str, ...]         # what the user should know
     seconds: dict[str, float]      # what each part of the set-up took
 
 
@@ -48,8 +49,9 @@ def prepare(case: Case) -> Setup:
         backend = open_backend(case.backend.device, case.backend.threads, case.backend.precision)   # who computes
         clock("backend")
         membrane = case.membrane                                            # what each node does
-        model = load_model(membrane.model, membrane.flags, membrane.parameters, membrane.method)
-        initial = initial_state(model, membrane.initial)
+        with located(case, "membrane"):
+            model = load_model(membrane.model, membrane.flags, membrane.parameters, membrane.method)
+            initial = initial_state(model, membrane.initial)
         initial["Iion"] = float(rates(model, initial["V"], initial)[0])
         kernel = generate(model, "c", case.backend.precision)
         clock("model")
@@ -62,7 +64,9 @@ def prepare(case: Case) -> Setup:
         stepper = Stepper(operator, kernel, state, case.time, case.solver, case.tissue.capacitance, stimuli, backend)
         clock("compile")
         check_watch(case.watch, mesh, state.names, case.time.dt)            # what we look at
-    return Setup(case, backend, mesh, operator, model, kernel, state, stepper, clock.seconds)
+    methods = {"V": model.v_method} | {state.name: state.method for state in model.states}
+    notes = (*mesh.notes, *stepper.notes(methods))
+    return Setup(case, backend, mesh, operator, model, kernel, state, stepper, notes, clock.seconds)
 
 
 def run(case: Case | str | Path | dict[str, Any], out: str | Path | None = None, *, overrides: tuple[str, ...] = (),

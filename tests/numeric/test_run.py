@@ -139,7 +139,8 @@ def test_single_precision_is_near_double(result, tmp_path):
 
 
 def test_explicit_beyond_its_limit_is_refused_with_its_place():
-    case = upstroke.load_case(CABLE, overrides=['time.diffusion="explicit"', 'time.dt="0.5 ms"', 'time.end="30 ms"'])
+    case = upstroke.load_case(CABLE, overrides=[
+        'time.diffusion="explicit"', 'tissue.mass="lumped"', 'time.dt="0.5 ms"', 'time.end="30 ms"'])
     with pytest.raises(UpstrokeError) as error:
         upstroke.prepare(case)
     assert str(error.value) == (
@@ -167,20 +168,50 @@ def test_a_solver_that_does_not_converge_says_so(tmp_path):
         "  -> raise solver.max_iterations or solver.tolerance, or take a smaller dt")
 
 
+def test_mistakes_in_the_models_names_have_a_place(case_file):
+    text = case_file.read_text().replace('model = "MitchellSchaeffer"', 'model = "MS"\nparameters = { tau_inn = 0.3 }')
+    case_file.write_text(text)
+    run = command("run", "case.toml", cwd=case_file.parent)
+    assert run.stderr == ("case.toml:9: membrane: model MitchellSchaeffer: no parameter 'tau_inn'\n"
+                          "  -> did you mean 'tau_in'?\n")
+
+
+def test_a_region_that_is_not_there_has_a_place():
+    case = upstroke.load_case(CABLE, overrides=['tissue.conductivity.0.regions=["scar"]'])
+    with pytest.raises(UpstrokeError) as error:
+        upstroke.prepare(case)
+    assert str(error.value) == (
+        '--set tissue.conductivity.0.regions=["scar"]: tissue.conductivity.0.regions: the mesh has no region \'scar\'\n'
+        "  -> its regions have no names; tags: 0")
+
+
+def test_what_a_user_should_know_is_said():
+    """Pulses that never fire, and an order that is promised in one key and missed in another."""
+    case = upstroke.load_case(CABLE, overrides=["stimulus.0.count=4", 'stimulus.0.period="10 ms"',
+                                                'time.splitting="strang"', 'membrane.method={h="fe"}'])
+    assert upstroke.prepare(case).notes == (
+        "stimulus 'stimulus 1': 1 of 4 pulses start when the run is over",
+        "splitting 'strang' is of order 2, but the run is of order 1: V, h are integrated by methods of order 1 "
+        '(membrane.method = "rk2" is of order 2)')
+    second = upstroke.load_case(CABLE, overrides=['time.splitting="strang"', "membrane.method=rk2"])
+    assert upstroke.prepare(second).notes == ()
+
+
 def test_nothing_is_overwritten(result):
     with pytest.raises(OutputError):
         upstroke.run(CABLE, result.directory)
 
 
-def test_interrupted_runs_leave_files_that_open(case_file, tmp_path):
-    """Ctrl-C: files are closed, the manifest says so, exit code 1, no traceback."""
+@pytest.mark.parametrize("number, word", [(signal.SIGINT, "interrupted"), (signal.SIGTERM, "terminated")])
+def test_interrupted_runs_leave_files_that_open(case_file, tmp_path, number, word):
+    """Ctrl-C, kill: files are closed, the manifest says so, exit code 1, no traceback."""
     run = subprocess.Popen([sys.executable, "-m", "upstroke", "run", case_file, "--out", tmp_path / "out"],
                            stderr=subprocess.PIPE, text=True)
     wait_for_frames(tmp_path / "out" / "vm.vtkhdf", 3)
-    run.send_signal(signal.SIGINT)
+    run.send_signal(number)
     _, stderr = run.communicate(timeout=60)
     assert run.returncode == 1
-    assert "Traceback" not in stderr and stderr.rstrip().endswith("interrupted")
+    assert "Traceback" not in stderr and stderr.endswith(f"{word}\nresults until then in {tmp_path / 'out'}\n")
     manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
     assert manifest["status"] == "interrupted"
     assert np.isfinite(meshio.read(tmp_path / "out" / "activation.vtu").point_data["activation_ms"]).any()

@@ -350,8 +350,10 @@ def test_there_are_broken_files() -> None:
 def test_no_such_file(folder: Path) -> None:
     (folder / "niederer").mkdir()
     assert message("nieder") == "nieder: there is no such file or folder\n  -> did you mean 'niederer'?"
-    assert message("elsewhere/x.toml") == "elsewhere/x.toml: there is no such file or folder"
-    assert message("a\0b") == "a\0b: there is no such file or folder"
+    assert message("elsewhere/x.toml") == ("elsewhere/x.toml: there is no such file or folder\n"
+                                           "  -> name a folder with a case.toml, or a case file")
+    assert message("a\0b") == ("a\0b: there is no such file or folder\n"
+                               "  -> name a folder with a case.toml, or a case file")
 
 
 def test_folder_without_a_case(folder: Path) -> None:

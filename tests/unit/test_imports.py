@@ -22,7 +22,7 @@ MAY_IMPORT = {
     "record": {"case", "mesh", "observe", "output", "step", "result", "run"},     # run: for types only
     "run": {"case", "mesh", "space", "ionic", "codegen", "backend", "protocol", "step", "observe", "output", "progress",
             "record", "result"},
-    "check": {"case", "space", "codegen", "ionic", "step", "run"},
+    "check": {"case", "space", "codegen", "ionic", "step", "observe", "run"},
     "cli": {"case", "run", "check", "ionic", "codegen", "output"},
     "__main__": {"cli"}, "__init__": {"case", "ionic", "result", "run"},
 }

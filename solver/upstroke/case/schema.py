@@ -159,7 +159,7 @@ class Tissue:
     capacitance: Capacitance = key("C_m, membrane capacitance per area", 1.0, example='"1 uF/cm^2"', must="> 0")
     mass: Literal["lumped", "consistent"] | float = key(
         "mass matrix: 'lumped', 'consistent', or a number w for w lumped + (1 - w) consistent", 0.2,
-        must="> -0.5 and <= 1")
+        must="> -0.5 and <= 1", example='"lumped"')
 
 
 # -------------------------------------------------------------------------------------------- [membrane]
@@ -312,6 +312,9 @@ class Case:
 
     def where(self, path: str) -> Place:
         """Where ``path`` ("stimulus.0.box") was written, for messages; for a default, where its table was."""
-        while path and path not in self.places:
+        while path:
+            for spelling in (path, path.replace(".0", "")):        # a lone table may stand for an array of one
+                if spelling in self.places:
+                    return self.places[spelling]
             path = path.rpartition(".")[0]
-        return self.places.get(path, Place("case"))
+        return self.places.get("", Place("case"))

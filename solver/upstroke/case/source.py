@@ -132,7 +132,9 @@ def _locate(path: Path) -> Path:
         raise CaseError(_shown(path), f"this folder has no {CASE_FILE}",
                         f"name the file: {_shown(path / others[0])}" if others else "")
     if not os.path.exists(path):
-        raise CaseError(_shown(path), "there is no such file or folder", nearest(path.name, nearby(path, ".toml")))
+        near = nearest(path.name, nearby(path, ".toml"))
+        raise CaseError(_shown(path), "there is no such file or folder",
+                        near or f"name a folder with a {CASE_FILE}, or a case file")
     return path
 
 

@@ -44,12 +44,25 @@ class Train:
         return total
 
 
+    def late(self, end: float) -> int:
+        """How many pulses would start at ``end`` (ms) or after it, and so never fire."""
+        if self.start >= end:
+            return self.count
+        in_time = math.ceil((end - self.start) / self.period - SNAP) if math.isfinite(self.period) else 1
+        return max(self.count - in_time, 0)
+
+
 class Stimuli:
     """All trains of a run; keeps the current of every node up to date, step by step."""
 
     def __init__(self, trains: Sequence[Train], dt: float) -> None:
         self.trains, self._dt = tuple(trains), dt
         self._shares = [0.0] * len(trains)
+
+    def notes(self, end: float) -> list[str]:
+        """What the user should know of trains that outlast a run of ``end`` ms."""
+        return [f"stimulus {train.name!r}: {late} of {train.count} pulses start when the run is over"
+                for train in self.trains if (late := train.late(end))]
 
     def apply(self, n: int, current: NDArray[Any]) -> None:
         """Set ``current`` (nodes,), uA/cm^2, to the mean of step n; touches it only where something changes."""

@@ -32,10 +32,9 @@ def diffusivity(tissue: Tissue, mesh: Mesh) -> NDArray[np.float64]:
     scale = 1.0 / (tissue.surface_to_volume * tissue.capacitance)
     D = np.zeros((mesh.n_cells, 3, 3))
     covered = np.zeros(mesh.n_cells, bool)
-    named = [t for t in tissue.conductivity if t.regions is not None]
-    rest = [t for t in tissue.conductivity if t.regions is None]
-    for table in (*named, *rest):
-        cells = ~covered if table.regions is None else cells_of_regions(mesh, table.regions, "tissue.conductivity")
+    for k, table in sorted(enumerate(tissue.conductivity), key=lambda item: item[1].regions is None):
+        where = f"tissue.conductivity.{k}.regions"
+        cells = ~covered if table.regions is None else cells_of_regions(mesh, table.regions, where)
         D[cells] = scale * _tensor(axis_values(table), mesh, cells)
         covered |= cells
     if not covered.all():

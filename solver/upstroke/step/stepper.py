@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from time import perf_counter
 
@@ -10,6 +10,7 @@ from upstroke.backend import Backend
 from upstroke.case.schema import Solver, TimeTable
 from upstroke.codegen import Kernel
 from upstroke.errors import DivergenceError
+from upstroke.ionic.methods import METHODS
 from upstroke.protocol import Stimuli
 from upstroke.space.operator import Operator
 from upstroke.step.diffusion import NoDiffusion, make_diffusion
@@ -56,6 +57,20 @@ class Stepper:
         parts = {part for what, part in self._stages if what == "diffusion"}
         self._diffusion = {part: make_diffusion(self.time.diffusion, self.operator, self.state, part * self.time.dt,
                                                 self.solver, self.backend) for part in parts}
+
+    def notes(self, methods: Mapping[str, str]) -> list[str]:
+        """What the user should know: pulses that never fire, and an order that the membrane's methods do not reach.
+
+        ``methods`` names the integration method of V and of every state.
+        """
+        wanted = SPLITTINGS[self.time.splitting].order
+        low = [name for name, method in methods.items() if method in METHODS and METHODS[method].order < wanted]
+        notes = self.stimuli.notes(self.time.end)
+        if low:
+            names = ", ".join(low[:4]) + (" and more" if len(low) > 4 else "")
+            notes.append(f"splitting {self.time.splitting!r} is of order {wanted}, but the run is of order 1: {names} are "
+                         'integrated by methods of order 1 (membrane.method = "rk2" is of order 2)')
+        return notes
 
     def steps(self) -> Iterator[int]:
         """Yield n = 0 before the first step and then after every step."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Callable
 from dataclasses import asdict
+from typing import Literal
 
 import numpy as np
 from timing import stamp, take_turns, write
@@ -27,11 +28,11 @@ DT = 0.005       # ms: every model is stable with it from any V
 STEPS = 20
 
 
-def contestant(name: str, precision: str, scalar: bool) -> Callable[[], None]:
+def contestant(name: str, precision: Literal["fp64", "fp32"], scalar: bool) -> Callable[[], None]:
     """A call that advances all cells by STEPS steps, from the same states each time."""
     backend = open_backend("cpu", 1, precision)
     model = load_model(name)
-    kernel = generate(model, "c", precision)      # type: ignore[arg-type]
+    kernel = generate(model, "c", precision)
     library = ctypes.CDLL(str(compile_c(kernel.source, extra_flags=SCALAR_LIBM if scalar else ())))
     state = State(kernel, initial_state(model), CELLS, backend)
     rest = float(state.V[0])

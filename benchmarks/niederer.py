@@ -16,6 +16,7 @@ import json
 import time
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -59,7 +60,7 @@ PUBLISHED = {
 CONVERGED = "the paper's refined runs (0.05 mm, 0.001 ms): P8 = 43.18, 42.76, 42.53 ms"
 
 
-def measure(dx: float, dt: float, mass: str, threads: int) -> dict[str, object]:
+def measure(dx: float, dt: float, mass: str, threads: int) -> dict[str, Any]:
     """Run the slab until all nine points are active."""
     case = upstroke.load_case(CASE, overrides=[
         f"backend.threads={threads}", f'mesh.dx="{dx} mm"', f'time.dt="{dt} ms"', f'time.end="{LATEST} ms"',
@@ -91,15 +92,15 @@ def measure(dx: float, dt: float, mass: str, threads: int) -> dict[str, object]:
     }
 
 
-def load() -> list[dict[str, object]]:
+def load() -> list[dict[str, Any]]:
     return json.loads(RESULTS.read_text()) if RESULTS.exists() else []
 
 
-def key(row: dict[str, object]) -> tuple[object, ...]:
+def key(row: dict[str, Any]) -> tuple[Any, ...]:
     return row["dx_mm"], row["dt_ms"], row["mass"]
 
 
-def table(rows: list[dict[str, object]]) -> str:
+def table(rows: list[dict[str, Any]]) -> str:
     """Markdown: ours, then the published ones, per dx and dt."""
     lines = ["# Niederer benchmark: activation times (ms)", "",
              "Written by `python benchmarks/niederer.py`; first crossing of 0 mV, interpolated; Godunov splitting, "
@@ -108,13 +109,13 @@ def table(rows: list[dict[str, object]]) -> str:
              + " |", "|---|---|---|" + "---|" * len(POINTS)]
     everything = [(f"Upstroke, {NAMES.get(str(r['mass']), r['mass'])}", r["dx_mm"], r["dt_ms"], r["activation_ms"])
                   for r in rows] + [(code, dx, dt, times) for (code, dx, dt), times in PUBLISHED.items()]
-    everything.sort(key=lambda e: (-e[1], -e[2]))     # type: ignore[operator]
+    everything.sort(key=lambda e: (-e[1], -e[2]))
     for name, dx, dt, times in everything:
-        lines.append(f"| {name} | {dx} | {dt} | " + " | ".join(f"{t:.2f}" for t in times) + " |")   # type: ignore
+        lines.append(f"| {name} | {dx} | {dt} | " + " | ".join(f"{t:.2f}" for t in times) + " |")
     lines += ["", "## Cost of ours", "", "| mass | dx mm | dt ms | nodes | steps | wall s | CPU s | "
               "diffusion / reaction | CG its/step | threads | commit |", "|---" * 11 + "|"]
-    for r in sorted(rows, key=lambda r: (-r["dx_mm"], -r["dt_ms"])):      # type: ignore[operator]
-        ratio = r["diffusion_s"] / r["reaction_s"]                         # type: ignore[operator]
+    for r in sorted(rows, key=lambda r: (-r["dx_mm"], -r["dt_ms"])):
+        ratio = r["diffusion_s"] / r["reaction_s"]
         lines.append(f"| {NAMES.get(str(r['mass']), r['mass'])} | {r['dx_mm']} | {r['dt_ms']} | {r['nodes']:,} | "
                      f"{r['steps']:,} | {r['wall_s']} | {r['cpu_s']} | {ratio:.2f} | {r['iterations_per_step']} | "
                      f"{r['threads']} | {str(r['commit'])[:10]} |")

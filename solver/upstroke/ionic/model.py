@@ -15,7 +15,7 @@ class Parameter:
     name: str
     value: float
     unit: str = ""
-    place: Place = Place("")   # noqa: RUF009 - frozen
+    place: Place = Place("")
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Definition:
 
     name: str
     expr: Expr
-    place: Place = Place("")   # noqa: RUF009
+    place: Place = Place("")
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class State:
     lower: float | None = None
     upper: float | None = None
     unit: str = ""
-    place: Place = Place("")   # noqa: RUF009
+    place: Place = Place("")
 
 
 @dataclass(frozen=True)

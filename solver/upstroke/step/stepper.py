@@ -68,8 +68,8 @@ class Stepper:
         notes = self.stimuli.notes(self.time.end)
         if low:
             names = ", ".join(low[:4]) + (" and more" if len(low) > 4 else "")
-            notes.append(f"splitting {self.time.splitting!r} is of order {wanted}, but the run is of order 1: {names} are "
-                         'integrated by methods of order 1 (membrane.method = "rk2" is of order 2)')
+            notes.append(f"splitting {self.time.splitting!r} is of order {wanted}, but the run is of order 1: {names} "
+                         'are integrated by methods of order 1 (membrane.method = "rk2" is of order 2)')
         return notes
 
     def steps(self) -> Iterator[int]:

@@ -32,6 +32,9 @@ class Place:
         return f"    {self.text}\n    {pad}^"
 
 
+NOWHERE = Place("")
+
+
 @dataclass(eq=False)
 class UpstrokeError(Exception):
     """Base of every error that a user can meet."""

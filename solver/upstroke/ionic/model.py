@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from upstroke.errors import Place
+from upstroke.errors import NOWHERE, Place
 from upstroke.ionic.expr import Expr
 
 
@@ -15,7 +15,7 @@ class Parameter:
     name: str
     value: float
     unit: str = ""
-    place: Place = Place("")
+    place: Place = NOWHERE
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Definition:
 
     name: str
     expr: Expr
-    place: Place = Place("")
+    place: Place = NOWHERE
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class State:
     lower: float | None = None
     upper: float | None = None
     unit: str = ""
-    place: Place = Place("")
+    place: Place = NOWHERE
 
 
 @dataclass(frozen=True)

@@ -115,7 +115,8 @@ def table(rows: list[dict[str, Any]]) -> str:
              "Crank-Nicolson.", f"Converged value: {CONVERGED}.", "",
              "| code, mass | dx mm | dt ms | " + " | ".join(f"{p} ({c})" for p, c in zip(POINTS, PLACES, strict=True))
              + " |", "|---|---|---|" + "---|" * len(POINTS)]
-    everything = [(f"Upstroke, {name(r)}", r["dx_mm"], r["dt_ms"], r["activation_ms"]) for r in rows] + [(code, dx, dt, times) for (code, dx, dt), times in PUBLISHED.items()]
+    everything = [(f"Upstroke, {name(r)}", r["dx_mm"], r["dt_ms"], r["activation_ms"]) for r in rows]
+    everything += [(*code, times) for code, times in PUBLISHED.items()]
     everything.sort(key=lambda e: (-e[1], -e[2]))
     for code, dx, dt, times in everything:
         lines.append(f"| {code} | {dx} | {dt} | " + " | ".join(f"{t:.2f}" for t in times) + " |")

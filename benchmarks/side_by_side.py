@@ -23,18 +23,20 @@ from timing import stamp, write
 
 HERE = Path(__file__).parent
 CASE = HERE.parent / "cases" / "niederer"
+RESULT = HERE / "results" / "side_by_side.json"
 CORNERS = ("0,7,0", "20,0,0", "20,7,0", "0,0,3", "0,7,3", "20,0,3", "20,7,3")
 CONTESTANTS: dict[str, list[str]] = {
     "Upstroke, lumped": [str(HERE / "side_by_side.py"), "--ours", "lumped"],
     "Upstroke, blended 0.2": [str(HERE / "side_by_side.py"), "--ours", "0.2"],
     "Upstroke, consistent": [str(HERE / "side_by_side.py"), "--ours", "consistent"],
+    "Upstroke, blended 0.2, fp32": [str(HERE / "side_by_side.py"), "--ours", "0.2", "--precision", "fp32"],
     "TorchCor, consistent": [str(HERE / "peers" / "torchcor_niederer.py"), "--threads", "1", "--mass", "consistent"],
     "TorchCor, lumped": [str(HERE / "peers" / "torchcor_niederer.py"), "--threads", "1", "--mass", "lumped"],
     "Finitewave": [str(HERE / "peers" / "finitewave_niederer.py"), "--threads", "1"],
 }
 
 
-def ours(mass: str, dx: float, dt: float, end: float) -> dict[str, Any]:
+def ours(mass: str, precision: str, dx: float, dt: float, end: float) -> dict[str, Any]:
     """One run of ours, in the form in which the peers' runners report."""
     import upstroke
     from upstroke.observe.activation import ActivationWatcher
@@ -43,7 +45,7 @@ def ours(mass: str, dx: float, dt: float, end: float) -> dict[str, Any]:
     weight = mass if mass[0].isdigit() else f'"{mass}"'
     case = upstroke.load_case(CASE, overrides=[
         f'mesh.dx="{dx} mm"', f'time.dt="{dt} ms"', f'time.end="{end} ms"', f"tissue.mass={weight}",
-        "backend.threads=1"])
+        "backend.threads=1", f"backend.precision={precision}"])
     start = time.perf_counter()
     setup = upstroke.prepare(case)
     watcher = ActivationWatcher(case.watch.activation, setup.state, setup.backend, dt)
@@ -73,12 +75,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--dx", type=float, default=0.2, help="mm")
     parser.add_argument("--dt", type=float, default=0.05, help="ms")
-    parser.add_argument("--end", type=float, default=60.0, help="ms")
+    parser.add_argument("--end", type=float, default=62.0, help="ms")
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--table", action="store_true", help="run nothing, write the table again")
     parser.add_argument("--ours", metavar="MASS", help=argparse.SUPPRESS)      # one of our own runs, as a peer's runner
+    parser.add_argument("--precision", default="fp64", help=argparse.SUPPRESS)
     a = parser.parse_args()
+    if a.table:
+        tabulate()
+        return
     if a.ours:
-        print(json.dumps(ours(a.ours, a.dx, a.dt, a.end)))
+        print(json.dumps(ours(a.ours, a.precision, a.dx, a.dt, a.end)))
         return
     runs: dict[str, list[dict[str, Any]]] = {name: [] for name in CONTESTANTS}
     for turn in range(a.rounds):
@@ -90,26 +97,32 @@ def main() -> None:
             runs[name].append(json.loads(done.stdout.splitlines()[-1]))
             rate = runs[name][-1]["node_steps_per_cpu_s"]
             print(f"round {turn + 1}: {name}: {rate:.3g} node-steps/CPU-s", flush=True)
-    truth, head = refined(), stamp()
+    content = {"made": stamp(), "dx_mm": a.dx, "dt_ms": a.dt, "end_ms": a.end, "runs": runs}
+    RESULT.write_text(json.dumps(content, indent=1))
+    tabulate()
+
+
+def tabulate() -> None:
+    """The table of the last measurement."""
+    content = json.loads(RESULT.read_text())
+    truth, head, runs = refined(), content["made"], content["runs"]
     rates = {name: [r["node_steps_per_cpu_s"] for r in rows] for name, rows in runs.items()}
-    errors = {}
-    for name, rows in runs.items():
-        found = rows[0]["activation_ms"]
-        errors[name] = [found[c] - truth[c] for c in CORNERS if found[c] is not None]
     fastest = max(median(rates[name]) for name in rates if not name.startswith("Upstroke"))
-    lines = [f"# Side by side: Niederer slab, dx {a.dx} mm, dt {a.dt} ms, {a.end:g} ms, one thread each", "",
+    lines = [f"# Side by side: Niederer slab, dx {content['dx_mm']} mm, dt {content['dt_ms']} ms, "
+             f"{content['end_ms']:g} ms, one thread each", "",
              f"`python benchmarks/side_by_side.py`; {head['processor']}, {head['compiler']}, commit {head['commit']}, "
-             f"{head['date']}.", f"{a.rounds} rounds in turns; medians of node-steps per CPU second of the time loop. "
-             "Errors: corners' activation times against the refined solution (`niederer.md`).", "",
+             f"{head['date']}.", "Medians of the rounds, in turns: node-steps per CPU second of the time loop. Errors: "
+             "activation times of the seven far corners against the refined solution of `niederer.md`.", "",
              "| code | node-steps / CPU-s | spread | against fastest peer | mean error ms | worst error ms | P8 ms |",
              "|---|---|---|---|---|---|---|"]
     for name, rate in rates.items():
-        e = errors[name]
-        lines.append(f"| {name} {runs[name][0]['version']} | {median(rate):.3g} | "
+        found = runs[name][0]["activation_ms"]
+        errors = [found[c] - truth[c] for c in CORNERS]
+        lines.append(f"| {name} ({runs[name][0]['version']}) | {median(rate):.3g} | "
                      f"{100 * (max(rate) - min(rate)) / median(rate):.0f} % | {median(rate) / fastest:.2f} | "
-                     f"{sum(map(abs, e)) / len(e):.2f} | {max(e, key=abs):+.2f} | "
-                     f"{runs[name][0]['activation_ms']['20,7,3']:.2f} |")
-    write("side_by_side", {"made": head, "dx_mm": a.dx, "dt_ms": a.dt, "runs": runs}, "\n".join(lines) + "\n")
+                     f"{sum(map(abs, errors)) / len(errors):.2f} | {max(errors, key=abs):+.2f} | "
+                     f"{found['20,7,3']:.2f} |")
+    write("side_by_side", content, "\n".join(lines) + "\n")
 
 
 if __name__ == "__main__":

@@ -228,7 +228,7 @@ static void cg_task(int rank, int size, void *arg)
 {
     diffusion *d = arg;
     const double *restrict mass = d->mass, *restrict inv = d->inverse_diagonal;
-    double *restrict x = d->x, *restrict r = d->r, *restrict p = d->p, *restrict q = d->q;
+    double *x = d->x, *p = d->p, *restrict r = d->r, *restrict q = d->q;
     real *V = d->V;
     long blocks = (d->n + ROWS - 1) / ROWS, first = blocks * rank / size, last = blocks * (rank + 1) / size;
     double *rho_part = d->partial, *pq_part = d->partial + blocks;

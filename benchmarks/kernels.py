@@ -21,7 +21,6 @@ from upstroke.backend.compiler import SCALAR_LIBM, compile_c
 from upstroke.codegen import generate
 from upstroke.ionic import initial_state, load_model, shipped_models
 from upstroke.step import State
-from upstroke.step.reaction import kernel_args
 
 CELLS = 16384
 DT = 0.005       # ms: every model is stable with it from any V
@@ -37,7 +36,7 @@ def contestant(name: str, precision: Literal["fp64", "fp32"], scalar: bool) -> C
     state = State(kernel, initial_state(model), CELLS, backend)
     rest = float(state.V[0])
     V = np.linspace(rest, rest + 110.0, CELLS)
-    arguments = kernel_args(state, 1.0, STEPS)
+    arguments = backend.membrane(kernel.source, state.arrays, 1.0, STEPS).args
     arguments.t, arguments.dt = 0.0, DT
     S = state.S.copy()
 

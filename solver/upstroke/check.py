@@ -82,15 +82,14 @@ def _estimates(setup: Setup) -> list[str]:
 def _seconds_a_node_step(setup: Setup) -> float:
     """Wall seconds of one node for one step, from a trial on a few nodes at rest."""
     from upstroke.ionic import initial_state
-    from upstroke.step.reaction import Reaction
 
     case = setup.case
-    kernel = generate(setup.model, "c", case.backend.precision)
+    kernel = generate(setup.model, setup.backend.target, case.backend.precision)
     state = State(kernel, initial_state(setup.model, case.membrane.initial), TRIAL_NODES, setup.backend)
-    reaction = Reaction(kernel, state, case.tissue.capacitance, setup.backend, case.time.reaction_steps)
+    membrane = setup.backend.membrane(kernel.source, state.arrays, case.tissue.capacitance, case.time.reaction_steps)
     start, rounds = perf_counter(), 0
     while (elapsed := perf_counter() - start) < TRIAL_SECONDS:
-        reaction.step(0.0, case.time.dt)
+        membrane.advance(0.0, case.time.dt)
         rounds += 1
     return 2.0 * elapsed / (rounds * TRIAL_NODES)
 

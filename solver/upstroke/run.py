@@ -53,7 +53,7 @@ def prepare(case: Case) -> Setup:
             model = load_model(membrane.model, membrane.flags, membrane.parameters, membrane.method)
             initial = initial_state(model, membrane.initial)
         initial["Iion"] = float(rates(model, initial["V"], initial)[0])
-        kernel = generate(model, "c", case.backend.precision)
+        kernel = generate(model, backend.target, case.backend.precision)
         clock("model")
         mesh = build_mesh(case.mesh)                                        # where
         clock("mesh")

@@ -9,9 +9,10 @@ from __future__ import annotations
 import ctypes
 import os
 import weakref
+from collections.abc import Mapping
 from functools import cache
 from importlib import resources
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -50,6 +51,16 @@ class _DiffusionArgs(ctypes.Structure):
     ]
 
 
+class KernelArgs(ctypes.Structure):
+    """``upstroke_args`` of the generated kernels."""
+
+    _fields_ = [
+        ("V", ctypes.c_void_p), ("S", ctypes.c_void_p), ("W", ctypes.c_void_p), ("Iion", ctypes.c_void_p),
+        ("Istim", ctypes.c_void_p), ("P", ctypes.c_void_p), ("N", ctypes.c_void_p), ("stride", ctypes.c_long),
+        ("t", ctypes.c_double), ("dt", ctypes.c_double), ("steps", ctypes.c_long), ("C_m", ctypes.c_double),
+    ]
+
+
 class CpuBackend:
     """Threads, arrays and compiled code of this machine.
 
@@ -64,6 +75,7 @@ class CpuBackend:
     """
 
     name = "cpu"
+    target: Literal["c"] = "c"       # what code generation has to emit
 
     def __init__(self, threads: int = 0, precision: str = "fp64") -> None:
         self.precision = precision
@@ -116,6 +128,10 @@ class CpuBackend:
         pointer = ctypes.cast(function, ctypes.c_void_p)
         return self._runtime.for_range(self._team, pointer, ctypes.byref(args), ctypes.c_long(n))
 
+    def membrane(self, source: str, arrays: Mapping[str, NDArray[Any]], C_m: float, steps: int) -> Membrane:
+        """The kernel of a generated source, bound to the arrays that its arguments name (V, S, W, Iion, Istim)."""
+        return Membrane(self, source, arrays, C_m, steps)
+
     # --------------------------------------------------------------------------------------- diffusion
     def implicit_diffusion(self, A: Any, K: Any, V: NDArray[Any], dt: float, tolerance: float,
                            max_iterations: int) -> ImplicitDiffusion:
@@ -126,6 +142,22 @@ class CpuBackend:
                            dt: float) -> ExplicitDiffusion:
         """Steps of V -= dt K V / m."""
         return ExplicitDiffusion(self, K, lumped_mass, V, dt)
+
+
+class Membrane:
+    """A generated kernel on its arrays: ``steps`` steps a call."""
+
+    def __init__(self, backend: CpuBackend, source: str, arrays: Mapping[str, NDArray[Any]], C_m: float,
+                 steps: int) -> None:
+        self._backend, self._arrays = backend, dict(arrays)
+        self._advance = backend.library(source).upstroke_advance
+        self.args = KernelArgs(stride=arrays["S"].shape[1], steps=steps, C_m=C_m,
+                               **{name: array.ctypes.data for name, array in arrays.items()})
+
+    def advance(self, t: float, dt: float) -> int:
+        """All nodes from t (ms) by steps of dt / steps; the OR of the kernel's status bits."""
+        self.args.t, self.args.dt = t, dt / self.args.steps
+        return self._backend.for_range(self._advance, self.args, len(self._arrays["V"]))
 
 
 class _Diffusion:

@@ -52,8 +52,13 @@ class State:
         return self._arrays[name]
 
     @property
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """The arrays by the names that kernels give them."""
+        return {"V": self.V, "S": self.S, "W": self.W, "Iion": self.Iion, "Istim": self.Istim}
+
+    @property
     def nbytes(self) -> int:
-        return sum(a.nbytes for a in (self.V, self.Iion, self.Istim, self.S, self.W))
+        return sum(array.nbytes for array in self.arrays.values())
 
     def first_broken(self) -> tuple[int, list[str]] | None:
         """The first node with a value that is not finite, and which of its variables are not."""

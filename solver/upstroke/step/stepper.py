@@ -14,9 +14,10 @@ from upstroke.ionic.methods import METHODS
 from upstroke.protocol import Stimuli
 from upstroke.space.operator import Operator
 from upstroke.step.diffusion import NoDiffusion, make_diffusion
-from upstroke.step.reaction import BOUNDED, NOT_FINITE, Reaction
 from upstroke.step.splitting import SPLITTINGS
 from upstroke.step.state import State
+
+NOT_FINITE, BOUNDED = 1, 2      # status bits of the generated kernels
 
 
 @dataclass
@@ -52,7 +53,7 @@ class Stepper:
 
     def __post_init__(self) -> None:
         self.n_steps = round(self.time.end / self.time.dt)
-        self._reaction = Reaction(self.kernel, self.state, self.C_m, self.backend, self.time.reaction_steps)
+        self._membrane = self.backend.membrane(self.kernel.source, self.state.arrays, self.C_m, self.time.reaction_steps)
         self._stages = SPLITTINGS[self.time.splitting].stages
         parts = {part for what, part in self._stages if what == "diffusion"}
         self._diffusion = {part: make_diffusion(self.time.diffusion, self.operator, self.state, part * self.time.dt,
@@ -86,7 +87,7 @@ class Stepper:
 
     def _react(self, n: int, part: float) -> None:
         start = perf_counter()
-        status = self._reaction.step(n * self.time.dt, part * self.time.dt)
+        status = self._membrane.advance(n * self.time.dt, part * self.time.dt)
         self.tally.reaction_s += perf_counter() - start
         if status & NOT_FINITE:
             raise self._divergence(n)

@@ -8,6 +8,7 @@ import numpy as np
 
 from upstroke.case import Case, to_toml
 from upstroke.codegen import generate
+from upstroke.ionic import initial_state
 from upstroke.observe.probes import far_note, place_probes
 from upstroke.run import Setup, prepare
 from upstroke.space.conductivity import diffusivity
@@ -81,8 +82,6 @@ def _estimates(setup: Setup) -> list[str]:
 
 def _seconds_a_node_step(setup: Setup) -> float:
     """Wall seconds of one node for one step, from a trial on a few nodes at rest."""
-    from upstroke.ionic import initial_state
-
     case = setup.case
     kernel = generate(setup.model, setup.backend.target, case.backend.precision)
     state = State(kernel, initial_state(setup.model, case.membrane.initial), TRIAL_NODES, setup.backend)

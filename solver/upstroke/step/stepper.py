@@ -53,7 +53,8 @@ class Stepper:
 
     def __post_init__(self) -> None:
         self.n_steps = round(self.time.end / self.time.dt)
-        self._membrane = self.backend.membrane(self.kernel.source, self.state.arrays, self.C_m, self.time.reaction_steps)
+        self._membrane = self.backend.membrane(self.kernel.source, self.state.arrays, self.C_m,
+                                               self.time.reaction_steps)
         self._stages = SPLITTINGS[self.time.splitting].stages
         parts = {part for what, part in self._stages if what == "diffusion"}
         self._diffusion = {part: make_diffusion(self.time.diffusion, self.operator, self.state, part * self.time.dt,

@@ -10,7 +10,8 @@ from upstroke.case import Case, to_toml
 from upstroke.codegen import generate
 from upstroke.ionic import initial_state
 from upstroke.observe.probes import far_note, place_probes
-from upstroke.run import Setup, prepare
+from upstroke.run import prepare
+from upstroke.setup import Setup
 from upstroke.space.conductivity import diffusivity
 from upstroke.step import State
 

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from time import perf_counter
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from upstroke.case import Case, resolved
 from upstroke.errors import UpstrokeError
@@ -19,9 +19,7 @@ from upstroke.output.maps import write_activation
 from upstroke.output.render import draw_activation
 from upstroke.output.summary import summarise
 from upstroke.result import Result
-
-if TYPE_CHECKING:
-    from upstroke.run import Setup
+from upstroke.setup import Setup
 
 
 class Record:

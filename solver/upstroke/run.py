@@ -3,43 +3,25 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
 from types import ModuleType
 from typing import Any
 
-from upstroke.backend import Backend, open_backend
+from upstroke.backend import open_backend
 from upstroke.case import Case, load_case, located
-from upstroke.codegen import Kernel, generate
+from upstroke.codegen import generate
 from upstroke.ionic import initial_state, load_model, rates
-from upstroke.ionic.model import Model
 from upstroke.mesh import build_mesh
-from upstroke.mesh.mesh import Mesh
 from upstroke.observe import check_watch, open_watchers
 from upstroke.output.vtkhdf import VtkHdfSeries
 from upstroke.progress import progress
 from upstroke.protocol import schedule
 from upstroke.record import Record
 from upstroke.result import Result
-from upstroke.space import Operator, discretise
+from upstroke.setup import Setup
+from upstroke.space import discretise
 from upstroke.step import State, Stepper
-
-
-@dataclass(frozen=True, eq=False)
-class Setup:
-    """Everything a run needs, built and checked, before the first step."""
-
-    case: Case
-    backend: Backend
-    mesh: Mesh
-    operator: Operator
-    model: Model
-    kernel: Kernel
-    state: State
-    stepper: Stepper
-    notes: tuple[str, ...]         # what the user should know
-    seconds: dict[str, float]      # what each part of the set-up took
 
 
 def prepare(case: Case) -> Setup:

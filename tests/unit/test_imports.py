@@ -19,10 +19,11 @@ MAY_IMPORT = {
     "step": {"case", "space", "ionic", "codegen", "backend", "protocol"},
     "observe": {"case", "mesh", "backend"}, "output": {"case", "mesh", "observe"},
     "progress": set(), "result": {"case", "mesh", "observe", "step"},
-    "record": {"case", "mesh", "observe", "output", "step", "result", "run"},     # run: for types only
+    "setup": {"case", "mesh", "space", "ionic", "codegen", "backend", "step"},
+    "record": {"case", "mesh", "observe", "output", "step", "result", "setup"},
     "run": {"case", "mesh", "space", "ionic", "codegen", "backend", "protocol", "step", "observe", "output", "progress",
-            "record", "result"},
-    "check": {"case", "space", "codegen", "ionic", "step", "observe", "run"},
+            "setup", "record", "result"},
+    "check": {"case", "space", "codegen", "ionic", "step", "observe", "run", "setup"},
     "cli": {"case", "run", "check", "ionic", "codegen", "output"},
     "__main__": {"cli"}, "__init__": {"case", "ionic", "result", "run"},
 }

@@ -11,6 +11,7 @@ from typing import Any
 from upstroke.backend import open_backend
 from upstroke.case import Case, load_case, located
 from upstroke.codegen import generate
+from upstroke.errors import CaseError
 from upstroke.ionic import initial_state, load_model, rates
 from upstroke.mesh import build_mesh
 from upstroke.observe import check_watch, open_watchers
@@ -68,6 +69,8 @@ def run(case: Case | str | Path | dict[str, Any], out: str | Path | None = None,
     """
     if not isinstance(case, Case):
         case = load_case(case, overrides=overrides)
+    elif overrides:
+        raise CaseError("overrides", "this case is built already", "give the overrides to load_case")
     setup = prepare(case)
     record = Record(setup, out)                                             # from here on, files exist
     dt, stepper = case.time.dt, setup.stepper

@@ -197,6 +197,12 @@ def test_what_a_user_should_know_is_said():
     assert upstroke.prepare(second).notes == ()
 
 
+def test_overrides_are_never_ignored(result):
+    with pytest.raises(UpstrokeError) as error:
+        upstroke.run(result.case, overrides=('time.dt="0.1 ms"',))
+    assert str(error.value) == "overrides: this case is built already\n  -> give the overrides to load_case"
+
+
 def test_nothing_is_overwritten(result):
     with pytest.raises(OutputError):
         upstroke.run(CABLE, result.directory)

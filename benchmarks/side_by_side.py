@@ -117,7 +117,7 @@ def tabulate() -> None:
              f"`python benchmarks/side_by_side.py`; {head['processor']}, {head['compiler']}, commit {head['commit']}, "
              f"{head['date']}.", "Medians of the rounds, in turns: node-steps per CPU second of the time loop. Errors: "
              "activation times of the seven far corners against the refined solution of `niederer.md`.", "",
-             "| code | CPU s | node-steps / CPU-s | spread | to fastest peer | mean error ms | worst error ms | P8 ms |",
+             "| code | CPU s | node-steps / CPU-s | spread | to fastest peer | mean error ms | worst ms | P8 ms |",
              "|---|---|---|---|---|---|---|---|"]
     for name, rate in rates.items():
         found = runs[name][0]["activation_ms"]

@@ -18,7 +18,8 @@ from upstroke.step import State
 TRIAL_NODES = 4096        # nodes of the trial that the time estimate is scaled from
 TRIAL_SECONDS = 0.3
 STEP_SECONDS = 1e-4       # what a step costs however few its nodes
-COARSE_LUMPED, COARSE = 0.2, 1.0   # ms: h^2/D above which fronts are slow, from plane waves of tenTusscherPanfilov
+COARSE_LUMPED, COARSE = 0.2, 1.5   # ms: h^2/D above which fronts are slow (docs/architecture.md has the measurement)
+PROGRAM = 170 * 2 ** 20   # bytes of Python and its packages
 
 
 def check(case: Case) -> str:
@@ -70,9 +71,11 @@ def _limits(setup: Setup) -> list[str]:
 
 
 def _estimates(setup: Setup) -> list[str]:
-    operator, state = setup.operator, setup.state
-    matrices = 2 * operator.stiffness.data.nbytes + operator.stiffness.indices.nbytes
-    memory = setup.mesh.points.nbytes + setup.mesh.cells.nbytes + 2 * matrices + state.nbytes + 10 * 8 * operator.n
+    operator, mesh = setup.operator, setup.mesh
+    matrix = operator.stiffness.data.nbytes + operator.stiffness.indices.nbytes       # K; M, A and A's slices are as large
+    cells = mesh.cells.nbytes + (9 + 3) * 8 * mesh.n_cells                            # with diffusivity and fibre
+    nodes = mesh.points.nbytes + setup.state.nbytes + 10 * 8 * operator.n             # with the solver's vectors
+    memory = PROGRAM + nodes + cells + 4 * matrix
     seconds = (STEP_SECONDS + _seconds_a_node_step(setup) * operator.n) * setup.stepper.n_steps
     hours, rest = divmod(round(seconds), 3600)
     clock = f"{seconds:.1f} s" if seconds < 100 else f"{hours} h {rest // 60} min {rest % 60} s"

@@ -20,6 +20,7 @@ from upstroke.output.render import draw_activation
 from upstroke.output.summary import summarise
 from upstroke.result import Result
 from upstroke.setup import Setup
+from upstroke.step import Tally
 
 
 class Record:
@@ -51,8 +52,10 @@ class Record:
             raise
         finally:
             steps_s = perf_counter() - start
-            watchers.close()
-            self._write(watchers, status, error, steps_s)
+            try:
+                watchers.close()
+            finally:
+                self._write(watchers, status, error, steps_s)
 
     def result(self) -> Result:
         """The finished run."""
@@ -66,7 +69,7 @@ class Record:
         write_activation(folder / "activation.vtu", setup.mesh, activation)
         tally = setup.stepper.tally
         summary = summarise(setup.mesh, activation, watchers.probes, solver_report(tally),
-                            [*setup.notes, *watchers.notes])
+                            [*setup.notes, *watchers.notes, *bound_notes(tally)])
         write_json(folder / "summary.json", summary)
         notes = list(summary["notes"])
         try:
@@ -95,7 +98,13 @@ def case_name(case: Case) -> str:
     return path.parent.name if path.name == "case.toml" else path.stem
 
 
-def solver_report(tally: Any) -> dict[str, Any]:
+def bound_notes(tally: Tally) -> list[str]:
+    """That states were held at the bounds which their model gives them."""
+    steps = tally.bounded_steps
+    return [f"in {steps:,} steps a state was held at its bound (.lb, .ub of the model)"] if steps else []
+
+
+def solver_report(tally: Tally) -> dict[str, Any]:
     """Iterations of the linear solver: in all, at most, and on average per solve."""
     counted = asdict(tally)
     mean = tally.iterations / tally.solves if tally.solves else 0.0

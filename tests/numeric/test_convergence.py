@@ -171,7 +171,34 @@ def test_conjugate_gradients_agree_with_a_direct_solver(backend):
     assert 0 < step.iterations < 100 and step.residual <= 1e-12
 
 
-def test_results_do_not_depend_on_the_number_of_threads(tmp_path):
-    one, _ = solve(tmp_path, open_backend("cpu", threads=1), 3, 12, 0.05)
-    four, _ = solve(tmp_path, open_backend("cpu", threads=4), 3, 12, 0.05)
+@pytest.mark.parametrize("diffusion, mass", [("crank_nicolson", 0.3), ("explicit", "lumped")])
+def test_results_do_not_depend_on_the_number_of_threads(tmp_path, diffusion, mass):
+    """On a mesh large enough that the solver takes all four threads (runtime.c: one per 8192 nodes)."""
+    dt = 1e-4 if diffusion == "explicit" else 0.05
+    one, four = (solve(tmp_path, open_backend("cpu", threads=threads), 3, 33, dt, diffusion=diffusion, mass=mass,
+                       end=10 * dt)[0] for threads in (1, 4))
+    assert one.shape[1] > 3 * 8192
     assert np.array_equal(one, four)      # sums run over fixed blocks, so not even rounding differs
+
+
+def test_a_solver_that_needs_its_last_iteration_has_converged(backend):
+    from upstroke.step.diffusion import make_diffusion
+
+    mesh = meshes(2, 20)
+    operator = assemble(mesh, np.broadcast_to(D * np.eye(3), (mesh.n_cells, 3, 3)))
+
+    class Bare:
+        V = np.zeros(mesh.n_points)
+
+    def step(most):
+        Bare.V[:] = np.random.default_rng(1).normal(-80, 20, mesh.n_points)
+        solve = make_diffusion("crank_nicolson", operator, Bare, 0.05, Solver(max_iterations=most), backend)
+        solve.step()
+        return solve
+
+    needed = step(500).iterations
+    assert step(needed).converged and not step(needed - 1).converged
+    Bare.V[3] = np.nan
+    broken = make_diffusion("crank_nicolson", operator, Bare, 0.05, Solver(), backend)
+    broken.step()
+    assert not broken.converged

@@ -148,11 +148,17 @@ def test_explicit_beyond_its_limit_is_refused_with_its_place():
         "limit of this mesh is 0.3286 ms\n  -> take a smaller dt, or diffusion = \"crank_nicolson\"")
 
 
-def test_what_leaves_the_finite_numbers_is_caught(tmp_path):
-    case = upstroke.load_case(CABLE, overrides=['stimulus.0.current="1e300 uA/cm^2"'])
+@pytest.mark.parametrize("diffusion, message", [
+    ("crank_nicolson", "t = 0.05 ms: node 0: V left the finite numbers"),            # seen by the solver
+    ("explicit", "t = 0.1 ms: node 0: V, Iion left the finite numbers"),             # seen by the kernel
+])
+def test_what_leaves_the_finite_numbers_is_caught(tmp_path, diffusion, message):
+    case = upstroke.load_case(CABLE, overrides=['stimulus.0.current="1e300 uA/cm^2"', 'tissue.mass="lumped"',
+                                                f'time.diffusion="{diffusion}"'])
     with pytest.raises(DivergenceError) as error:
         upstroke.run(case, tmp_path / "out")
-    assert str(error.value).startswith("t = 0.1 ms: node 0: V, Iion left the finite numbers")
+    assert str(error.value) == message + ("\n  -> take a smaller dt or more reaction_steps, and check the stimulus "
+                                          "strength and the parameters")
     assert error.value.exit_code == 1
     manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
     assert manifest["status"] == "failed" and manifest["error"] == str(error.value)
@@ -195,6 +201,16 @@ def test_what_a_user_should_know_is_said():
         '(membrane.method = "rk2" is of order 2)')
     second = upstroke.load_case(CABLE, overrides=['time.splitting="strang"', "membrane.method=rk2"])
     assert upstroke.prepare(second).notes == ()
+
+
+def test_states_held_at_their_bounds_are_said(tmp_path):
+    (tmp_path / "bounded.model").write_text("V; .external(Vm);\nIion; .external();\nV_init = -80;\nx_init = 0;\n"
+                                            "diff_x = 1;\nx; .ub(0.5);\nIion = 0.1*(V + 80) + 0*x;\n")
+    case = upstroke.load_case(CABLE, overrides=[f'membrane.model="{tmp_path / "bounded.model"}"', 'time.end="5 ms"',
+                                                'watch.probes.variables=["V"]', 'watch.snapshots.variables=["x"]'])
+    result = upstroke.run(case, tmp_path / "out")
+    assert result.state.variable("x").max() == 0.5
+    assert "in 90 steps a state was held at its bound (.lb, .ub of the model)" in result.notes
 
 
 def test_overrides_are_never_ignored(result):

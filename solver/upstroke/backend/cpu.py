@@ -22,6 +22,7 @@ from upstroke.errors import BackendError
 
 ALIGNMENT = 64   # bytes: a cache line and an AVX-512 register
 BLOCK, LANES = 512, 8      # ROWS and LANES of runtime.c
+ROUNDING = 1e-12       # of a comparison that C has made with a product where Python makes it with a quotient
 NEGLIGIBLE = 1e-14   # of the largest coupling: what rounding leaves where a coupling is zero
 REAL = {"fp64": "double", "fp32": "float"}
 
@@ -197,6 +198,7 @@ class ExplicitDiffusion(_Diffusion):
     """Forward Euler with lumped mass."""
 
     iterations = 0
+    converged = True
 
     def __init__(self, backend: CpuBackend, K: Any, lumped_mass: NDArray[np.float64], V: NDArray[Any],
                  dt: float) -> None:
@@ -245,6 +247,11 @@ class ImplicitDiffusion(_Diffusion):
     @property
     def residual(self) -> float:
         return float(np.sqrt(self._args.residual))
+
+    @property
+    def converged(self) -> bool:
+        """The residual, squared as in runtime.c, is within the tolerance; one that is not a number is not."""
+        return bool(self._args.residual <= self._args.tolerance ** 2 * (1.0 + ROUNDING))
 
     def step(self) -> None:
         *past, x = self._increments

@@ -177,7 +177,7 @@ typedef struct {
     double *partial;              /* (2 * blocks) */
     real *V;                      /* (n) mV */
     long iterations;              /* out */
-    double residual;              /* out, mV */
+    double residual;              /* out, mV^2 */
     team *t;
 } diffusion;
 

@@ -32,10 +32,13 @@ SCHEMES = {
 
 
 class Diffusion(Protocol):
-    """One diffusion step; ``iterations`` of the linear solver in the last one."""
+    """One diffusion step; ``iterations`` of the linear solver in the last one, and whether it reached its tolerance."""
 
     @property
     def iterations(self) -> int: ...
+
+    @property
+    def converged(self) -> bool: ...
 
     def step(self) -> None: ...
 
@@ -44,6 +47,7 @@ class NoDiffusion:
     """Nodes without neighbours, or tissue that does not conduct."""
 
     iterations = 0
+    converged = True
 
     def step(self) -> None:
         pass

@@ -102,7 +102,7 @@ class Stepper:
         if isinstance(solve, NoDiffusion):
             return
         self.tally.count(solve.iterations)
-        if solve.iterations >= self.solver.max_iterations:
+        if not solve.converged:
             raise self._divergence(n) if self.state.first_broken() else DivergenceError(
                 f"t = {n * self.time.dt:g} ms", f"the diffusion solver did not converge in {solve.iterations} "
                 "iterations", "raise solver.max_iterations or solver.tolerance, or take a smaller dt")

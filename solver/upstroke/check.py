@@ -72,7 +72,7 @@ def _limits(setup: Setup) -> list[str]:
 
 def _estimates(setup: Setup) -> list[str]:
     operator, mesh = setup.operator, setup.mesh
-    matrix = operator.stiffness.data.nbytes + operator.stiffness.indices.nbytes       # K; M, A and A's slices are as large
+    matrix = operator.stiffness.data.nbytes + operator.stiffness.indices.nbytes       # K; M, A and its slices likewise
     cells = mesh.cells.nbytes + (9 + 3) * 8 * mesh.n_cells                            # with diffusivity and fibre
     nodes = mesh.points.nbytes + setup.state.nbytes + 10 * 8 * operator.n             # with the solver's vectors
     memory = PROGRAM + nodes + cells + 4 * matrix

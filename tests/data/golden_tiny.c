@@ -2,8 +2,9 @@ typedef struct {
     real *V; real *S; double *W;      /* mV; S[k*stride + node]: states not in W, in order; W likewise */
     real *Iion;                       /* out, uA/cm^2, of the last step, at its start */
     const real *Istim;                /* uA/cm^2 per node, depolarising positive */
-    const real *P; const real *N;     /* parameters: uniform P[k], per node N[k*stride + node] */
+    const real *P; const real *N;     /* parameters: uniform P[k] (C only), per node N[k*stride + node] */
     long stride; double t, dt; long steps; double C_m;   /* ms, ms, steps of size dt, uF/cm^2 */
+    double step_dt;                   /* ms: CUDA starts at t + clock->step step_dt; C starts at t and does not look */
 } upstroke_args;
 
 enum { UP_S = 2, UP_W = 0, UP_N = 1 };   /* rows */
@@ -16,7 +17,7 @@ static long up_advance(long up_begin, long up_end, const upstroke_args *up_a)
     const real *restrict up_Istim = up_a->Istim, *restrict up_P = up_a->P, *restrict up_N = up_a->N;
     const long up_stride = up_a->stride;
     const real v_dt = (real)up_a->dt, up_Cm = (real)up_a->C_m;
-    (void)up_S; (void)up_W; (void)up_Iion; (void)up_P; (void)up_N; (void)up_stride; (void)v_dt;
+    (void)up_V; (void)up_S; (void)up_W; (void)up_Iion; (void)up_P; (void)up_N; (void)up_stride; (void)v_dt;
     const real v_g = up_P[0];   /* mS/cm^2 */
     up_bits up_bad = 0, up_clamped = 0;
     for (long up_k = 0; up_k < up_a->steps; up_k++) {
@@ -109,7 +110,7 @@ UP_EXPORT void upstroke_rates(long begin, long end, const upstroke_args *up_a, r
     const real *restrict up_Istim = up_a->Istim, *restrict up_P = up_a->P, *restrict up_N = up_a->N;
     const long up_stride = up_a->stride;
     const real v_dt = (real)up_a->dt, up_Cm = (real)up_a->C_m;
-    (void)up_S; (void)up_W; (void)up_Iion; (void)up_P; (void)up_N; (void)up_stride; (void)v_dt;
+    (void)up_V; (void)up_S; (void)up_W; (void)up_Iion; (void)up_P; (void)up_N; (void)up_stride; (void)v_dt;
     const real v_g = up_P[0];   /* mS/cm^2 */
     const real v_t = (real)up_a->t;
     (void)v_t; (void)up_dS; (void)up_dW;
@@ -129,3 +130,36 @@ UP_EXPORT void upstroke_rates(long begin, long end, const upstroke_args *up_a, r
         up_dS[1 * up_stride + up_i] = 0.01 * (v_m - v_c);
     }
 }
+
+#ifdef UP_COUPLED
+typedef struct { upstroke_args a; const up_couplings *couplings; real *V_next; } upstroke_coupled_args;
+
+/* With diffusion, both from the state at the step's start: V_next = V after the reaction + up_coupling (mV), of which
+ * each of several steps adds its share. V is only read. Block by block: what one part has read is in cache for the
+ * next. What stands in front of this source defines up_couplings and up_coupling. */
+UP_EXPORT long upstroke_advance_coupled(long begin, long end, const upstroke_coupled_args *c)
+{
+    const real *restrict V = c->a.V;
+    real *restrict V_next = c->V_next, share[UP_BLOCK];
+    upstroke_args a = c->a;
+    up_bits bad = 0;
+    long status = 0;
+    a.V = V_next, a.steps = 1;
+    for (long first = begin; first < end; first += UP_BLOCK) {
+        const long last = end - first < UP_BLOCK ? end : first + UP_BLOCK;
+        for (long i = first; i < last; i++) {
+            share[i - first] = up_coupling(c->couplings, i, V) / (real)c->a.steps;
+            V_next[i] = V[i];
+        }
+        for (long k = 0; k < c->a.steps; k++) {
+            a.t = up_time(c->a.t, k, a.dt);
+            status |= upstroke_advance(first, last, &a);
+            for (long i = first; i < last; i++) {
+                V_next[i] = V_next[i] + share[i - first];
+                bad |= up_nonfinite(V_next[i]);
+            }
+        }
+    }
+    return status | (bad ? 1 : 0);
+}
+#endif

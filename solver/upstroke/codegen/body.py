@@ -25,7 +25,7 @@ class Text:
     constants: tuple[str, ...]   # once per call: parameters that no node changes
     load: tuple[str, ...]        # once per node: what memory holds, and what depends on parameters alone
     step: tuple[str, ...]        # once per step
-    store: tuple[str, ...]       # once per node
+    store: tuple[str, ...]       # once per node: all but V, whose place the frame knows
 
 
 @dataclass(frozen=True)
@@ -108,7 +108,7 @@ class Body:
             constants=self._parameters(roots, nodal=False),
             load=(*self._parameters(roots, nodal=True), *self._load(names), *self._define_constants(roots)),
             step=(*step, *self._commit()),
-            store=("up_V[up_i] = v_V;", *self._store(names), "up_Iion[up_i] = up_I;"),
+            store=(*self._store(names), "up_Iion[up_i] = up_I;"),
         )
 
     def rates(self) -> Text:

@@ -18,18 +18,26 @@ typedef struct {
     real *V; real *S; double *W;      /* mV; S[k*stride + node]: states not in W, in order; W likewise */
     real *Iion;                       /* out, uA/cm^2, of the last step, at its start */
     const real *Istim;                /* uA/cm^2 per node, depolarising positive */
-    const real *P; const real *N;     /* parameters: uniform P[k], per node N[k*stride + node] */
+    const real *P; const real *N;     /* parameters: uniform P[k] (C only), per node N[k*stride + node] */
     long stride; double t, dt; long steps; double C_m;   /* ms, ms, steps of size dt, uF/cm^2 */
+    double step_dt;                   /* ms: CUDA starts at t + clock->step step_dt; C starts at t and does not look */
 } upstroke_args;
+"""
+
+_CLOCK = """\
+#ifndef UPSTROKE_CLOCK
+#define UPSTROKE_CLOCK
+typedef struct { long step; int halted; int status; } upstroke_clock;   /* in device memory; kernels OR into status */
+#endif
 """
 
 _OPEN = """\
 real *{restrict} up_V = up_a->V, *{restrict} up_S = up_a->S, *{restrict} up_Iion = up_a->Iion;
 double *{restrict} up_W = up_a->W;
-const real *{restrict} up_Istim = up_a->Istim, *{restrict} up_P = up_a->P, *{restrict} up_N = up_a->N;
+const real *{restrict} up_Istim = up_a->Istim, *{restrict} up_P = {uniform}, *{restrict} up_N = up_a->N;
 const long up_stride = up_a->stride;
 const real v_dt = (real)up_a->dt, up_Cm = (real)up_a->C_m;
-(void)up_S; (void)up_W; (void)up_Iion; (void)up_P; (void)up_N; (void)up_stride; (void)v_dt;
+(void)up_V; (void)up_S; (void)up_W; (void)up_Iion; (void)up_P; (void)up_N; (void)up_stride; (void)v_dt;
 """
 
 
@@ -44,7 +52,7 @@ def prologue(target: str, precision: str) -> str:
 
 def c_unit(title: str, precision: str, layout: Layout, advance: Text, rates: Text) -> str:
     """Vector loop over nodes inside the loop over steps; a rest of nodes is padded to a full vector."""
-    opening = _OPEN.format(restrict="restrict")
+    opening = _OPEN.format(restrict="restrict", uniform="up_a->P")
     return f"""\
 {title}
 {prologue("c", precision)}
@@ -61,7 +69,7 @@ static long up_advance(long up_begin, long up_end, const upstroke_args *up_a)
         (void)v_t;
         UP_VECTORISE
         for (long up_i = up_begin; up_i < up_end; up_i++) {{
-{_lines((*advance.load, *advance.step, *advance.store), 12)}
+{_lines((*advance.load, *advance.step, "up_V[up_i] = v_V;", *advance.store), 12)}
         }}
     }}
     return (up_bad ? 1 : 0) | (up_clamped ? 2 : 0);
@@ -116,43 +124,115 @@ UP_EXPORT void upstroke_rates(long begin, long end, const upstroke_args *up_a, r
 {_lines((*rates.load, *rates.step), 8)}
     }}
 }}
+
+#ifdef UP_COUPLED
+{_C_COUPLED}#endif
 """
 
 
 def cuda_unit(title: str, precision: str, layout: Layout, advance: Text, rates: Text) -> str:
     """One thread per node; the loop over steps keeps the state in registers."""
-    opening = _OPEN.format(restrict="__restrict__")
+    opening = _OPEN.format(restrict="__restrict__", uniform="up_uniform")
+    count = len(layout.uniform)
+    parameter, value = ("upstroke_uniform up_p, ", "up_p.value") if count else ("", "nullptr")
+    uniform = f"typedef struct {{ real value[{count}]; }} upstroke_uniform;   /* by value: the constant bank */\n"
     node = """\
-const long up_i = (long)blockIdx.x * blockDim.x + threadIdx.x;
-if (up_i >= up_n) return;
-const upstroke_args *up_a = &up_args;
+    const long up_i = (long)blockIdx.x * blockDim.x + threadIdx.x;
+    if (up_i >= up_n) return;
 """
     return f"""\
 {title}
 {prologue("cuda", precision)}
-{_ARGS}
-extern "C" __global__ void upstroke_advance(upstroke_args up_args, long up_n, int *up_status)
+{_ARGS}{uniform if count else ""}
+{_CLOCK}
+/* All steps of one node, its state in registers. Each adds its share of the increment (mV), where there is one. */
+UP_INLINE void up_advance(const upstroke_args *up_a, const real *up_uniform, long up_i, upstroke_clock *up_clock,
+                          bool up_coupled, real up_increment, real *up_V_next)
 {{
-{_block(node + opening, advance.constants)}
+{_block(opening, advance.constants)}
+    const double up_start = up_time(up_a->t, up_clock->step, up_a->step_dt);
+    const real up_share = up_increment / (real)up_a->steps;
     up_bits up_bad = 0, up_clamped = 0;
 {_lines(advance.load, 4)}
     for (long up_k = 0; up_k < up_a->steps; up_k++) {{
-        const real v_t = (real)up_time(up_a->t, up_k, up_a->dt);
+        const real v_t = (real)up_time(up_start, up_k, up_a->dt);
         (void)v_t;
 {_lines(advance.step, 8)}
+        if (up_coupled) {{
+            v_V = v_V + up_share;
+            up_bad |= up_nonfinite(v_V);
+        }}
     }}
     if (up_a->steps < 1) return;
+    up_V_next[up_i] = v_V;
 {_lines(advance.store, 4)}
-    if (up_bad | up_clamped) atomicOr(up_status, (up_bad ? 1 : 0) | (up_clamped ? 2 : 0));
+    const int up_found = (up_bad ? 1 : 0) | (up_clamped ? 2 : 0);
+    if (up_found & ~up_clock->status) atomicOr(&up_clock->status, up_found);   /* news only: bounds hold for long */
 }}
 
-extern "C" __global__ void upstroke_rates(upstroke_args up_args, long up_n, real *up_dV, real *up_dS, double *up_dW)
+extern "C" __global__ void __launch_bounds__(128)
+upstroke_advance(upstroke_args up_a, {parameter}long up_n, upstroke_clock *up_clock)
 {{
-{_block(node + opening, rates.constants)}
+    if (up_clock->halted) return;
+{node}    up_advance(&up_a, {value}, up_i, up_clock, false, 0, up_a.V);
+}}
+
+extern "C" __global__ void __launch_bounds__(128)
+upstroke_rates(upstroke_args up_args, {parameter}long up_n, real *up_dV, real *up_dS, double *up_dW)
+{{
+{node}    const upstroke_args *up_a = &up_args;
+    const real *up_uniform = {value};
+{_block(opening, rates.constants)}
     const real v_t = (real)up_a->t;
     (void)v_t; (void)up_dS; (void)up_dW;
 {_lines((*rates.load, *rates.step), 4)}
 }}
+
+#ifdef UP_COUPLED
+/* With diffusion, both from the state at the step's start: V_next = V after the reaction + up_coupling (mV). V is only
+ * read. What stands in front of this source defines up_couplings and up_coupling. */
+extern "C" __global__ void __launch_bounds__(128)
+upstroke_advance_coupled(upstroke_args up_a, {parameter}up_couplings up_c, real *up_V_next, long up_n,
+                         upstroke_clock *up_clock)
+{{
+    if (up_clock->halted) return;
+{node}    up_advance(&up_a, {value}, up_i, up_clock, true, up_coupling(&up_c, up_i, up_a.V), up_V_next);
+}}
+#endif
+"""
+
+
+_C_COUPLED = """\
+typedef struct { upstroke_args a; const up_couplings *couplings; real *V_next; } upstroke_coupled_args;
+
+/* With diffusion, both from the state at the step's start: V_next = V after the reaction + up_coupling (mV), of which
+ * each of several steps adds its share. V is only read. Block by block: what one part has read is in cache for the
+ * next. What stands in front of this source defines up_couplings and up_coupling. */
+UP_EXPORT long upstroke_advance_coupled(long begin, long end, const upstroke_coupled_args *c)
+{
+    const real *restrict V = c->a.V;
+    real *restrict V_next = c->V_next, share[UP_BLOCK];
+    upstroke_args a = c->a;
+    up_bits bad = 0;
+    long status = 0;
+    a.V = V_next, a.steps = 1;
+    for (long first = begin; first < end; first += UP_BLOCK) {
+        const long last = end - first < UP_BLOCK ? end : first + UP_BLOCK;
+        for (long i = first; i < last; i++) {
+            share[i - first] = up_coupling(c->couplings, i, V) / (real)c->a.steps;
+            V_next[i] = V[i];
+        }
+        for (long k = 0; k < c->a.steps; k++) {
+            a.t = up_time(c->a.t, k, a.dt);
+            status |= upstroke_advance(first, last, &a);
+            for (long i = first; i < last; i++) {
+                V_next[i] = V_next[i] + share[i - first];
+                bad |= up_nonfinite(V_next[i]);
+            }
+        }
+    }
+    return status | (bad ? 1 : 0);
+}
 """
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
 from pathlib import Path
 from time import perf_counter
 from typing import Any
 
+from upstroke.backend import Clock
 from upstroke.case import Case, resolved
 from upstroke.errors import UpstrokeError
 from upstroke.observe import ActivationMap, Watchers
@@ -20,7 +20,6 @@ from upstroke.output.render import draw_activation
 from upstroke.output.summary import summarise
 from upstroke.result import Result
 from upstroke.setup import Setup
-from upstroke.step import Tally
 
 
 class Record:
@@ -67,17 +66,16 @@ class Record:
         start = perf_counter()
         activation = watchers.activation.map()
         write_activation(folder / "activation.vtu", setup.mesh, activation)
-        tally = setup.stepper.tally
-        summary = summarise(setup.mesh, activation, watchers.probes, solver_report(tally),
-                            [*setup.notes, *watchers.notes, *bound_notes(tally)])
+        clock = setup.stepper.clock
+        summary = summarise(setup.mesh, activation, watchers.probes, solver_report(clock),
+                            [*setup.notes, *watchers.notes, *bound_notes(clock)])
         write_json(folder / "summary.json", summary)
         notes = list(summary["notes"])
         try:
             if status == "done" and setup.case.output.picture:
                 notes += self._draw(activation)
         finally:
-            timings = setup.seconds | {"steps": steps_s, "reaction": tally.reaction_s, "diffusion": tally.diffusion_s,
-                                       "output": perf_counter() - start}
+            timings = setup.seconds | {"steps": steps_s} | setup.stepper.seconds | {"output": perf_counter() - start}
             files = sorted(p.name for p in folder.iterdir())
             write_json(folder / "manifest.json",
                        finish_manifest(self._manifest, status, timings, files, notes, error))
@@ -98,15 +96,14 @@ def case_name(case: Case) -> str:
     return path.parent.name if path.name == "case.toml" else path.stem
 
 
-def bound_notes(tally: Tally) -> list[str]:
+def bound_notes(clock: Clock) -> list[str]:
     """That states were held at the bounds which their model gives them."""
-    steps = tally.bounded_steps
+    steps = clock.bounded_steps
     return [f"in {steps:,} steps a state was held at its bound (.lb, .ub of the model)"] if steps else []
 
 
-def solver_report(tally: Tally) -> dict[str, Any]:
+def solver_report(clock: Clock) -> dict[str, Any]:
     """Iterations of the linear solver: in all, at most, and on average per solve."""
-    counted = asdict(tally)
-    mean = tally.iterations / tally.solves if tally.solves else 0.0
-    return {name: counted[name] for name in ("solves", "iterations", "most_iterations", "bounded_steps")} | {
-        "mean_iterations": mean}
+    return {"solves": clock.solves, "iterations": clock.iterations, "most_iterations": clock.most_iterations,
+            "bounded_steps": clock.bounded_steps,
+            "mean_iterations": clock.iterations / clock.solves if clock.solves else 0.0}

@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 
+from upstroke.backend.cpu import Inputs
 from upstroke.case.schema import Box, CableMesh, Sphere, Stimulus
 from upstroke.errors import CaseError, MeshError
 from upstroke.mesh import build_mesh
@@ -18,13 +19,19 @@ def train(**keys):
     return Train(**(defaults | keys))
 
 
+def currents(trains, dt, steps, n=4):
+    """(steps, n): what each node receives in each step."""
+    table = Stimuli(tuple(trains), dt).table(steps)
+    current, seen = np.zeros(n), []
+    stage = Inputs(current, table.nodes, table.offsets, table.trains, table.steps, table.values)
+    for step in range(steps):
+        stage.run(step)
+        seen.append(current.copy())
+    return np.array(seen)
+
+
 def charge(stimulus, dt, steps):
-    current, total = np.zeros(4), np.zeros(4)
-    stimuli = Stimuli([stimulus], dt)
-    for n in range(steps):
-        stimuli.apply(n, current)
-        total += current * dt
-    return total
+    return currents([stimulus], dt, steps).sum(axis=0) * dt
 
 
 @pytest.mark.parametrize("dt", [0.5, 0.1, 0.3, 0.7, 0.05, 0.01])
@@ -47,14 +54,28 @@ def test_a_late_pulse_of_a_long_train():
 
 
 def test_trains_add_up_and_end():
-    current = np.zeros(4)
-    stimuli = Stimuli([train(nodes=np.array([0, 1])), train(nodes=np.array([1, 2]), start=2.0, duration=5.0)], 1.0)
-    seen = []
-    for n in range(8):
-        stimuli.apply(n, current)
-        seen.append(current.tolist())
+    seen = currents([train(nodes=np.array([0, 1])), train(nodes=np.array([2, 1, 2]), start=2.0, duration=5.0)],
+                    1.0, 8).tolist()
     assert seen[1] == [10, 10, 0, 0] and seen[2] == [10, 20, 10, 0] and seen[3] == [0, 10, 10, 0]
     assert seen[7] == [0, 0, 0, 0]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_table_holds_every_change(seed):
+    random = np.random.default_rng(seed)
+    trains = [train(nodes=random.integers(0, 6, 4), current=random.normal(), start=random.uniform(0, 9),
+                    duration=random.choice([0.03, 0.1, 1.7]), period=random.choice([2.0, 3.3]),
+                    count=int(random.integers(1, 9))) for _ in range(4)]
+    expected = np.zeros((200, 6))
+    for t in trains:
+        for n in range(200):
+            expected[n, np.unique(t.nodes)] += t.current * t.share(n, 0.1)
+    np.testing.assert_allclose(currents(trains, 0.1, 200, 6), expected, atol=1e-12)
+
+
+def test_a_table_of_nothing():
+    assert not currents([], 0.1, 3).any()
+    assert not currents([train(start=100.0)], 0.1, 3).any()
 
 
 def test_places_and_strengths():

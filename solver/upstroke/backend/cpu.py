@@ -9,14 +9,17 @@ from __future__ import annotations
 import ctypes
 import os
 import weakref
-from collections.abc import Mapping
+from bisect import bisect_right
+from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib import resources
+from time import perf_counter
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from upstroke.backend.clock import HALTING, Clock, Stage
 from upstroke.backend.compiler import compile_c, find_compiler
 from upstroke.errors import BackendError
 
@@ -24,7 +27,7 @@ ALIGNMENT = 64   # bytes: a cache line and an AVX-512 register
 BLOCK, LANES = 512, 8      # ROWS and LANES of runtime.c
 ROUNDING = 1e-12       # of a comparison that C has made with a product where Python makes it with a quotient
 NEGLIGIBLE = 1e-14   # of the largest coupling: what rounding leaves where a coupling is zero
-REAL = {"fp64": "double", "fp32": "float"}
+REAL = {"fp64": "double", "fp32": "float", "mixed": "float"}     # of V, and of all states but those kept in fp64
 
 
 @cache
@@ -59,6 +62,7 @@ class KernelArgs(ctypes.Structure):
         ("V", ctypes.c_void_p), ("S", ctypes.c_void_p), ("W", ctypes.c_void_p), ("Iion", ctypes.c_void_p),
         ("Istim", ctypes.c_void_p), ("P", ctypes.c_void_p), ("N", ctypes.c_void_p), ("stride", ctypes.c_long),
         ("t", ctypes.c_double), ("dt", ctypes.c_double), ("steps", ctypes.c_long), ("C_m", ctypes.c_double),
+        ("step_dt", ctypes.c_double),
     ]
 
 
@@ -68,7 +72,7 @@ class CpuBackend:
     Parameters
     ----------
     threads : number of threads; 0 takes all cores this process may use
-    precision : "fp64" or "fp32", the type of V and of the membrane's states
+    precision : "fp64", "fp32" or "mixed": the type of V and of the membrane's states
 
     Raises
     ------
@@ -77,11 +81,13 @@ class CpuBackend:
 
     name = "cpu"
     target: Literal["c"] = "c"       # what code generation has to emit
+    lag = 0                          # steps by which the host's view may be behind
 
     def __init__(self, threads: int = 0, precision: str = "fp64") -> None:
         self.precision = precision
         self.dtype: np.dtype[Any] = np.dtype(np.float64 if precision == "fp64" else np.float32)
         text = resources.files(__package__).joinpath("runtime.c").read_text()
+        self.clock = Clock()
         self._runtime = _load(f"typedef {REAL[precision]} real;\n{text}")
         for function in ("team_open", "team_size", "team_close", "for_range", "diffuse_cg", "diffuse_explicit"):
             if not hasattr(self._runtime, function):
@@ -106,6 +112,10 @@ class CpuBackend:
         start = -buffer.ctypes.data % ALIGNMENT
         return buffer[start:start + size].view(dtype).reshape(shape)
 
+    def pointer(self, array: NDArray[Any]) -> int:
+        """The address of an array, for the arguments of kernels."""
+        return array.ctypes.data
+
     def stride(self, n: int) -> int:
         """Length of a row of a structure-of-arrays block of ``n`` nodes.
 
@@ -115,23 +125,54 @@ class CpuBackend:
         lines = -(-n // per_line)
         return (lines + 1 - lines % 2) * per_line
 
+    def array(self, host: NDArray[Any], dtype: DTypeLike | None = None) -> NDArray[Any]:
+        """A copy of a host array, in this backend's memory."""
+        copy = self.zeros(*host.shape, dtype=dtype or host.dtype)
+        copy[...] = host
+        return copy
+
     def to_host(self, array: NDArray[Any]) -> NDArray[Any]:
         """The array in host memory; on the CPU, itself."""
         return array
 
+    def fetch(self, arrays: Mapping[str, NDArray[Any]]) -> HostFetch:
+        """The arrays as they are after all steps so far; on the CPU, themselves."""
+        return HostFetch(arrays, self.clock.step)
+
     # ----------------------------------------------------------------------------------- compiled code
-    def library(self, source: str) -> ctypes.CDLL:
-        """Compile C source (cached on disk and in this process) and load it."""
-        return _load(source)
+    def kernel(self, source: str, name: str, args: ctypes.Structure, n: int, *, dt: float, label: str) -> NodeKernel:
+        """The function ``long name(long begin, long end, const args *)`` of a C source, over the nodes [0, n).
 
-    def for_range(self, function: Any, args: ctypes.Structure, n: int) -> int:
-        """Run ``long f(long begin, long end, const void *args)`` over [0, n) on all threads; OR of the results."""
-        pointer = ctypes.cast(function, ctypes.c_void_p)
-        return self._runtime.for_range(self._team, pointer, ctypes.byref(args), ctypes.c_long(n))
+        ``args`` has the field ``t``, which is n dt in step n. Compiled code is cached on disk and in this process.
+        """
+        return NodeKernel(self, getattr(_load(source), name), args, n, dt, label)
 
-    def membrane(self, source: str, arrays: Mapping[str, NDArray[Any]], C_m: float, steps: int) -> Membrane:
-        """The kernel of a generated source, bound to the arrays that its arguments name (V, S, W, Iion, Istim)."""
-        return Membrane(self, source, arrays, C_m, steps)
+    def membrane(self, source: str, arrays: Mapping[str, NDArray[Any]], C_m: float, dt: float, *, steps: int = 1,
+                 part: float = 1.0, uniform: Sequence[float] = ()) -> NodeKernel:
+        """The stage "reaction": a generated kernel on the arrays that its arguments name (V, S, W, Iion, Istim, N).
+
+        It takes ``steps`` steps in each step, which together are ``part`` of ``dt`` (ms). ``uniform`` are the values of the
+        kernel's uniform parameters.
+        """
+        pointers = {name: self.pointer(array) for name, array in arrays.items()}
+        values = np.array(uniform, self.dtype)
+        args = KernelArgs(stride=arrays["S"].shape[1], steps=steps, dt=part * dt / steps, C_m=C_m,
+                          P=values.ctypes.data, **pointers)
+        stage = self.kernel(source, "upstroke_advance", args, len(arrays["V"]), dt=dt, label="reaction")
+        stage.keep = (values, dict(arrays))
+        return stage
+
+    def inputs(self, out: NDArray[Any], nodes: NDArray[np.int64], offsets: NDArray[np.int64], trains: NDArray[np.int32],
+               steps: NDArray[np.int64], values: NDArray[np.float64]) -> Inputs:
+        """The stage "stimulus": out[nodes[i]] = sum of values[e, trains[j]], offsets[i] <= j < offsets[i + 1].
+
+        e is the last event with steps[e] <= n; before the first, nothing is written.
+        """
+        return Inputs(out, nodes, offsets, trains, steps, values)
+
+    def loop(self, stages: Sequence[Stage]) -> Loop:
+        """Steps made of these stages, from step 0 on."""
+        return Loop(self, stages)
 
     # --------------------------------------------------------------------------------------- diffusion
     def implicit_diffusion(self, A: Any, K: Any, V: NDArray[Any], dt: float, tolerance: float,
@@ -145,20 +186,74 @@ class CpuBackend:
         return ExplicitDiffusion(self, K, lumped_mass, V, dt)
 
 
-class Membrane:
-    """A generated kernel on its arrays: ``steps`` steps a call."""
+class NodeKernel:
+    """A compiled function over nodes, bound to its arguments."""
 
-    def __init__(self, backend: CpuBackend, source: str, arrays: Mapping[str, NDArray[Any]], C_m: float,
-                 steps: int) -> None:
-        self._backend, self._arrays = backend, dict(arrays)
-        self._advance = backend.library(source).upstroke_advance
-        self.args = KernelArgs(stride=arrays["S"].shape[1], steps=steps, C_m=C_m,
-                               **{name: array.ctypes.data for name, array in arrays.items()})
+    def __init__(self, backend: CpuBackend, function: Any, args: ctypes.Structure, n: int, dt: float, name: str) -> None:
+        self.name, self.args, self.keep = name, args, ()
+        self._backend, self._n, self._dt = backend, ctypes.c_long(n), dt
+        self._function = ctypes.cast(function, ctypes.c_void_p)
+        self._pointer = ctypes.byref(args)
 
-    def advance(self, t: float, dt: float) -> int:
-        """All nodes from t (ms) by steps of dt / steps; the OR of the kernel's status bits."""
-        self.args.t, self.args.dt = t, dt / self.args.steps
-        return self._backend.for_range(self._advance, self.args, len(self._arrays["V"]))
+    keep: Any     # what the arguments point to
+
+    def run(self, n: int) -> None:
+        """Blocks of nodes by whichever thread is free."""
+        backend = self._backend
+        self.args.t = n * self._dt
+        backend.clock.status |= backend._runtime.for_range(backend._team, self._function, self._pointer, self._n)
+
+
+class Inputs:
+    """Piecewise constant inputs of some nodes; touches them only where something changes."""
+
+    name = "stimulus"
+
+    def __init__(self, out: NDArray[Any], nodes: NDArray[np.int64], offsets: NDArray[np.int64],
+                 trains: NDArray[np.int32], steps: NDArray[np.int64], values: NDArray[np.float64]) -> None:
+        self._out, self._nodes, self._offsets, self._trains = out, nodes, offsets[:-1], trains
+        self._steps, self._values, self._event = steps, values, -1
+
+    def run(self, n: int) -> None:
+        event = bisect_right(self._steps, n) - 1
+        if event != self._event:
+            self._out[self._nodes] = np.add.reduceat(self._values[event, self._trains], self._offsets)
+            self._event = event
+
+
+class Loop:
+    """Steps, one after the other; ``seconds`` by the stages' names."""
+
+    def __init__(self, backend: CpuBackend, stages: Sequence[Stage]) -> None:
+        self.clock = backend.clock = Clock()
+        self._stages = tuple(stages)
+        self.seconds = {stage.name: 0.0 for stage in stages}
+
+    def run(self, n: int) -> None:
+        """Step n; one that breaks halts the clock and goes no further."""
+        for stage in self._stages:
+            start = perf_counter()
+            stage.run(n)
+            self.seconds[stage.name] += perf_counter() - start
+            if self.clock.status & HALTING:
+                break
+        self.clock.tick()
+
+    def sync(self) -> None:
+        """Nothing is under way."""
+
+
+class HostFetch:
+    """Arrays that are in host memory already."""
+
+    def __init__(self, arrays: Mapping[str, NDArray[Any]], step: int) -> None:
+        self._arrays, self.step = dict(arrays), step
+
+    def ready(self) -> bool:
+        return True
+
+    def get(self) -> dict[str, NDArray[Any]]:
+        return self._arrays
 
 
 class _Diffusion:
@@ -197,8 +292,7 @@ class _Diffusion:
 class ExplicitDiffusion(_Diffusion):
     """Forward Euler with lumped mass."""
 
-    iterations = 0
-    converged = True
+    name = "diffusion"
 
     def __init__(self, backend: CpuBackend, K: Any, lumped_mass: NDArray[np.float64], V: NDArray[Any],
                  dt: float) -> None:
@@ -206,17 +300,19 @@ class ExplicitDiffusion(_Diffusion):
         self._inverse = 1.0 / lumped_mass
         self._args.inverse_diagonal = self._inverse.ctypes.data
 
-    def step(self) -> None:
+    def run(self, n: int) -> None:
         self._backend._runtime.diffuse_explicit(ctypes.byref(self._args))
+        self._backend.clock.count(0, 0.0, True)
 
 
 class ImplicitDiffusion(_Diffusion):
     """Conjugate gradients with a Jacobi preconditioner.
 
     The guess is extrapolated from the increments of the last three steps, which follows a travelling wave and saves
-    about half of the iterations. ``iterations`` and ``residual`` (mV) tell of the last step.
+    about half of the iterations.
     """
 
+    name = "diffusion"
     WEIGHTS = ((0.0, 0.0, 0.0), (1.0, 0.0, 0.0), (2.0, -1.0, 0.0), (3.0, -3.0, 1.0))   # by steps known
 
     def __init__(self, backend: CpuBackend, A: Any, K: Any, V: NDArray[Any], dt: float, tolerance: float,
@@ -240,20 +336,7 @@ class ImplicitDiffusion(_Diffusion):
         self._args.tolerance = tolerance
         self._args.max_iterations = max_iterations
 
-    @property
-    def iterations(self) -> int:
-        return self._args.iterations
-
-    @property
-    def residual(self) -> float:
-        return float(np.sqrt(self._args.residual))
-
-    @property
-    def converged(self) -> bool:
-        """The residual, squared as in runtime.c, is within the tolerance; one that is not a number is not."""
-        return bool(self._args.residual <= self._args.tolerance ** 2 * (1.0 + ROUNDING))
-
-    def step(self) -> None:
+    def run(self, n: int) -> None:
         *past, x = self._increments
         for k, increment in enumerate(past):
             self._args.past[k] = increment.ctypes.data
@@ -262,6 +345,9 @@ class ImplicitDiffusion(_Diffusion):
         self._backend._runtime.diffuse_cg(ctypes.byref(self._args))
         self._increments = [x, *past]
         self._steps += 1
+        args = self._args          # the residual is squared; one that is not a number has not converged
+        self._backend.clock.count(args.iterations, float(np.sqrt(args.residual)),
+                                  bool(args.residual <= args.tolerance ** 2 * (1.0 + ROUNDING)))
 
 
 @cache

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,66 +13,29 @@ from upstroke.case.schema import Stimulus
 from upstroke.errors import CaseError
 from upstroke.mesh.locate import nodes_in_box, nodes_in_sphere, nodes_of_region, nodes_of_set
 from upstroke.mesh.mesh import Mesh
-
-SNAP = 1e-9      # parts of a step: what is nearer to a step's edge than this lies on it
+from upstroke.protocol.table import InputTable, tabulate
+from upstroke.protocol.train import Train
 
 
 @dataclass(frozen=True)
-class Train:
-    """Pulses of ``current`` (uA/cm^2) into ``nodes``: [start + k period, start + k period + duration), k < count."""
-
-    name: str
-    nodes: NDArray[np.int64]
-    current: float
-    start: float
-    duration: float
-    period: float
-    count: int
-
-    def share(self, n: int, dt: float) -> float:
-        """The part of step n, [n dt, (n + 1) dt), during which a pulse is on: exact charge for any dt."""
-        total = 0.0
-        first = math.floor(((n * dt) - self.start - self.duration) / self.period) if math.isfinite(self.period) else 0
-        for k in range(max(first, 0), self.count):
-            on = (self.start + k * self.period if k else self.start) / dt - n
-            off = on + self.duration / dt
-            if on >= 1.0 - SNAP:
-                break
-            part = min(off, 1.0) - max(on, 0.0)
-            total += 0.0 if part < SNAP else 1.0 if part > 1.0 - SNAP else part
-        return total
-
-
-    def late(self, end: float) -> int:
-        """How many pulses would start at ``end`` (ms) or after it, and so never fire."""
-        if self.start >= end:
-            return self.count
-        in_time = math.ceil((end - self.start) / self.period - SNAP) if math.isfinite(self.period) else 1
-        return max(self.count - in_time, 0)
-
-
 class Stimuli:
-    """All trains of a run; keeps the current of every node up to date, step by step."""
+    """All trains of a run, which takes steps of ``dt`` (ms)."""
 
-    def __init__(self, trains: Sequence[Train], dt: float) -> None:
-        self.trains, self._dt = tuple(trains), dt
-        self._shares = [0.0] * len(trains)
+    trains: tuple[Train, ...]
+    dt: float
 
     def notes(self, end: float) -> list[str]:
         """What the user should know of trains that outlast a run of ``end`` ms."""
         return [f"stimulus {train.name!r}: {late} of {train.count} pulses start when the run is over"
                 for train in self.trains if (late := train.late(end))]
 
-    def apply(self, n: int, current: NDArray[Any]) -> None:
-        """Set ``current`` (nodes,), uA/cm^2, to the mean of step n; touches it only where something changes."""
-        shares = [train.share(n, self._dt) for train in self.trains]
-        if shares == self._shares:
-            return
-        for train in self.trains:
-            current[train.nodes] = 0.0
-        for train, share in zip(self.trains, shares, strict=True):
-            current[train.nodes] += share * train.current
-        self._shares = shares
+    def renumbered(self, rank: NDArray[np.int64]) -> Stimuli:
+        """The same trains with their nodes in another numbering; ``rank`` (n,) is the new number of each node."""
+        return replace(self, trains=tuple(replace(train, nodes=np.sort(rank[train.nodes])) for train in self.trains))
+
+    def table(self, n_steps: int) -> InputTable:
+        """What each node receives in each of ``n_steps`` steps."""
+        return tabulate(self.trains, self.dt, n_steps)
 
 
 def schedule(stimuli: Sequence[Stimulus], mesh: Mesh, surface_to_volume: float, dt: float) -> Stimuli:
@@ -96,7 +58,7 @@ def schedule(stimuli: Sequence[Stimulus], mesh: Mesh, surface_to_volume: float, 
         current = s.current if s.current is not None else (s.volume_current or 0.0) / surface_to_volume
         trains.append(Train(s.name or f"stimulus {k + 1}", nodes, current, s.start, s.duration,
                             s.period if s.period is not None else math.inf, s.count))
-    return Stimuli(trains, dt)
+    return Stimuli(tuple(trains), dt)
 
 
 def _nodes(s: Stimulus, mesh: Mesh, where: str) -> NDArray[np.int64]:

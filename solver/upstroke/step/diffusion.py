@@ -7,9 +7,8 @@ have its order measured by the tests.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
 
-from upstroke.backend import Backend
+from upstroke.backend import Backend, Stage
 from upstroke.case.schema import Solver
 from upstroke.errors import CaseError
 from upstroke.space.operator import Operator
@@ -31,38 +30,16 @@ SCHEMES = {
 }
 
 
-class Diffusion(Protocol):
-    """One diffusion step; ``iterations`` of the linear solver in the last one, and whether it reached its tolerance."""
-
-    @property
-    def iterations(self) -> int: ...
-
-    @property
-    def converged(self) -> bool: ...
-
-    def step(self) -> None: ...
-
-
-class NoDiffusion:
-    """Nodes without neighbours, or tissue that does not conduct."""
-
-    iterations = 0
-    converged = True
-
-    def step(self) -> None:
-        pass
-
-
 def make_diffusion(scheme: str, operator: Operator, state: State, dt: float, solver: Solver,
-                   backend: Backend) -> Diffusion:
-    """The diffusion step of length ``dt`` (ms) on ``state.V``.
+                   backend: Backend) -> list[Stage]:
+    """The stages that take a diffusion step of length ``dt`` (ms) on ``state.V``; none where nothing conducts.
 
     Raises
     ------
     CaseError where an explicit step is longer than 2 / lambda_max
     """
     if not operator.stiffness.data.any():
-        return NoDiffusion()
+        return []
     theta = SCHEMES[scheme].theta
     if theta == 0.0:
         limit = operator.explicit_limit
@@ -70,6 +47,6 @@ def make_diffusion(scheme: str, operator: Operator, state: State, dt: float, sol
             raise CaseError("time.dt", f"a diffusion step of {dt:g} ms is unstable with diffusion = \"explicit\": the "
                             f"limit of this mesh is {limit:.4g} ms", "take a smaller dt, or diffusion = "
                             "\"crank_nicolson\"")
-        return backend.explicit_diffusion(operator.stiffness, operator.lumped_mass, state.V, dt)
-    return backend.implicit_diffusion(operator.implicit_matrix(theta * dt), operator.stiffness, state.V, dt,
-                                      solver.tolerance, solver.max_iterations)
+        return [backend.explicit_diffusion(operator.stiffness, operator.lumped_mass, state.V, dt)]
+    return [backend.implicit_diffusion(operator.implicit_matrix(theta * dt), operator.stiffness, state.V, dt,
+                                       solver.tolerance, solver.max_iterations)]

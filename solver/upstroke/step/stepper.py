@@ -1,118 +1,98 @@
-"""The time loop: stimuli, then the stages of the splitting, step by step; t = n dt."""
+"""The time loop: stimuli, then the stages of the splitting, then what looks on, step by step; t = n dt."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from time import perf_counter
+from collections.abc import Iterator, Mapping, Sequence
 
-from upstroke.backend import Backend
+from upstroke.backend import NOT_CONVERGED, Backend, Clock, Stage
 from upstroke.case.schema import Solver, TimeTable
-from upstroke.codegen import Kernel
 from upstroke.errors import DivergenceError
 from upstroke.ionic.methods import METHODS
 from upstroke.protocol import Stimuli
 from upstroke.space.operator import Operator
-from upstroke.step.diffusion import NoDiffusion, make_diffusion
+from upstroke.step.diffusion import make_diffusion
 from upstroke.step.splitting import SPLITTINGS
 from upstroke.step.state import State
 
-NOT_FINITE, BOUNDED = 1, 2      # status bits of the generated kernels
 
-
-@dataclass
-class Tally:
-    """What the steps cost: seconds by phase, and iterations of the linear solver."""
-
-    reaction_s: float = 0.0
-    diffusion_s: float = 0.0
-    solves: int = 0
-    iterations: int = 0
-    most_iterations: int = 0
-    bounded_steps: int = 0
-
-    def count(self, iterations: int) -> None:
-        self.solves += 1
-        self.iterations += iterations
-        self.most_iterations = max(self.most_iterations, iterations)
-
-
-@dataclass
 class Stepper:
-    """Advances ``state`` by whole steps of ``dt``."""
+    """Advances ``state`` by whole steps of ``time.dt``.
 
-    operator: Operator
-    kernel: Kernel
-    state: State
-    time: TimeTable
-    solver: Solver
-    C_m: float
-    stimuli: Stimuli
-    backend: Backend
-    tally: Tally = field(default_factory=Tally)
+    Attributes
+    ----------
+    n_steps : steps of the whole run
+    clock : how far it came, and what the linear solver took
+    seconds : by stage ("stimulus", "reaction", "diffusion", ...); empty where a device runs on its own
+    """
 
-    def __post_init__(self) -> None:
-        self.n_steps = round(self.time.end / self.time.dt)
-        self._membrane = self.backend.membrane(self.kernel.source, self.state.arrays, self.C_m,
-                                               self.time.reaction_steps)
-        self._stages = SPLITTINGS[self.time.splitting].stages
-        parts = {part for what, part in self._stages if what == "diffusion"}
-        self._diffusion = {part: make_diffusion(self.time.diffusion, self.operator, self.state, part * self.time.dt,
-                                                self.solver, self.backend) for part in parts}
+    def __init__(self, operator: Operator, state: State, time: TimeTable, solver: Solver, C_m: float, stimuli: Stimuli,
+                 backend: Backend) -> None:
+        self.state, self.stimuli = state, stimuli
+        self.n_steps = round(time.end / time.dt)
+        self.clock, self.seconds = Clock(), dict[str, float]()
+        self._time, self._backend = time, backend
+        reaction = [backend.membrane(group.kernel.source, group.arrays, C_m, time.dt, steps=time.reaction_steps)
+                    for group in state.groups]
+        splitting = SPLITTINGS[time.splitting].stages
+        diffusion = {part: make_diffusion(time.diffusion, operator, state, part * time.dt, solver, backend)
+                     for what, part in splitting if what == "diffusion"}
+        table = stimuli.table(self.n_steps)
+        self._stages: list[Stage] = []
+        if len(table.nodes):
+            self._stages.append(backend.inputs(state.Istim, table.nodes, table.offsets, table.trains, table.steps,
+                                               table.values))
+        for what, part in splitting:
+            self._stages += reaction if what == "reaction" else diffusion[part]
 
     def notes(self, methods: Mapping[str, str]) -> list[str]:
         """What the user should know: pulses that never fire, and an order that the membrane's methods do not reach.
 
         ``methods`` names the integration method of V and of every state.
         """
-        wanted = SPLITTINGS[self.time.splitting].order
+        splitting = self._time.splitting
+        wanted = SPLITTINGS[splitting].order
         low = [name for name, method in methods.items() if method in METHODS and METHODS[method].order < wanted]
-        notes = self.stimuli.notes(self.time.end)
+        notes = self.stimuli.notes(self._time.end)
         if low:
             names = ", ".join(low[:4]) + (" and more" if len(low) > 4 else "")
-            notes.append(f"splitting {self.time.splitting!r} is of order {wanted}, but the run is of order 1: {names} "
+            notes.append(f"splitting {splitting!r} is of order {wanted}, but the run is of order 1: {names} "
                          'are integrated by methods of order 1 (membrane.method = "rk2" is of order 2)')
         return notes
 
-    def steps(self) -> Iterator[int]:
-        """Yield n = 0 before the first step and then after every step."""
+    def steps(self, also: Sequence[Stage] = ()) -> Iterator[int]:
+        """Yield n = 0 before the first step and then after every step.
+
+        ``also`` are stages of every step, after those of the splitting. A device may be behind what this yields, by at
+        most ``backend.lag`` steps; nothing is when it has come to its end.
+
+        Raises
+        ------
+        DivergenceError : a value left the finite numbers, or the linear solver did not converge
+        """
+        loop = self._backend.loop((*self._stages, *also))
+        self.clock, self.seconds = loop.clock, loop.seconds
         yield 0
         for n in range(self.n_steps):
-            self.stimuli.apply(n, self.state.Istim)
-            for what, part in self._stages:
-                if what == "reaction":
-                    self._react(n, part)
-                else:
-                    self._diffuse(n, part)
+            loop.run(n)
+            if self.clock.halted:
+                raise self._divergence()
             yield n + 1
+        loop.sync()
+        if self.clock.halted:
+            raise self._divergence()
 
-    def _react(self, n: int, part: float) -> None:
-        start = perf_counter()
-        status = self._membrane.advance(n * self.time.dt, part * self.time.dt)
-        self.tally.reaction_s += perf_counter() - start
-        if status & NOT_FINITE:
-            raise self._divergence(n)
-        self.tally.bounded_steps += bool(status & BOUNDED)
-
-    def _diffuse(self, n: int, part: float) -> None:
-        solve = self._diffusion[part]
-        start = perf_counter()
-        solve.step()
-        self.tally.diffusion_s += perf_counter() - start
-        if isinstance(solve, NoDiffusion):
-            return
-        self.tally.count(solve.iterations)
-        if not solve.converged:
-            raise self._divergence(n) if self.state.first_broken() else DivergenceError(
-                f"t = {n * self.time.dt:g} ms", f"the diffusion solver did not converge in {solve.iterations} "
-                "iterations", "raise solver.max_iterations or solver.tolerance, or take a smaller dt")
-
-    def _divergence(self, n: int) -> DivergenceError:
+    def _divergence(self) -> DivergenceError:
+        """Why the clock stands."""
+        n, dt = self.clock.step, self._time.dt
         broken = self.state.first_broken()
+        if broken is None and self.clock.status & NOT_CONVERGED:
+            return DivergenceError(
+                f"t = {n * dt:g} ms", f"the diffusion solver did not converge in {self.clock.last_iterations} "
+                "iterations", "raise solver.max_iterations or solver.tolerance, or take a smaller dt")
         what = "V left the finite numbers"
         if broken:
             node, names = broken
             what = f"node {node}: {', '.join(names)} left the finite numbers"
-        return DivergenceError(f"t = {(n + 1) * self.time.dt:g} ms", what,
+        return DivergenceError(f"t = {(n + 1) * dt:g} ms", what,
                                "take a smaller dt or more reaction_steps, and check the stimulus strength and the "
                                "parameters")

@@ -1,0 +1,59 @@
+"""A run's stimuli as a table of events, which a device can look up without the host."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from upstroke.protocol.train import Train
+
+
+@dataclass(frozen=True, eq=False)
+class InputTable:
+    """Currents of some nodes, constant from event to event.
+
+    Attributes
+    ----------
+    nodes : (m,) the nodes that any train reaches
+    offsets, trains : node i is reached by ``trains[offsets[i]:offsets[i + 1]]``
+    steps : (events,) the first step of each event, ascending; before the first, all currents are zero
+    values : (events, trains) uA/cm^2, the mean current of each train over every step of the event
+    """
+
+    nodes: NDArray[np.int64]
+    offsets: NDArray[np.int64]
+    trains: NDArray[np.int32]
+    steps: NDArray[np.int64]
+    values: NDArray[np.float64]
+
+
+def tabulate(trains: Sequence[Train], dt: float, n_steps: int) -> InputTable:
+    """The table of ``n_steps`` steps of ``dt`` (ms)."""
+    reached = np.concatenate([np.unique(train.nodes) for train in trains] or [np.zeros(0, np.int64)])
+    owner = np.repeat(np.arange(len(trains), dtype=np.int32), [len(np.unique(train.nodes)) for train in trains])
+    by_node = np.argsort(reached, kind="stable")
+    nodes, first = np.unique(reached[by_node], return_index=True)
+    steps = np.array(sorted(_edges(trains, dt, n_steps)), np.int64)
+    values = np.array([[train.current * train.share(int(n), dt) for train in trains] for n in steps])
+    values = values.reshape(len(steps), len(trains))
+    before = np.vstack([np.zeros((1, len(trains))), values[:-1]])
+    changed = (values != before).any(axis=1)
+    return InputTable(nodes, np.append(first, len(reached)).astype(np.int64), owner[by_node], steps[changed],
+                      values[changed])
+
+
+def _edges(trains: Sequence[Train], dt: float, n_steps: int) -> set[int]:
+    """The steps at whose start the current of some train may change: those next to the edges of its pulses."""
+    steps = set()
+    for train in trains:
+        in_time = train.count - train.late(n_steps * dt)
+        for k in range(in_time):
+            on = train.start + k * train.period if k else train.start
+            for edge in (on, on + train.duration):
+                near = math.floor(edge / dt)
+                steps.update(range(near - 1, near + 3))
+    return {n for n in steps if 0 <= n < n_steps}

@@ -33,15 +33,14 @@ def contestant(name: str, precision: Literal["fp64", "fp32"], scalar: bool) -> C
     model = load_model(name)
     kernel = generate(model, "c", precision)
     library = ctypes.CDLL(str(compile_c(kernel.source, extra_flags=SCALAR_LIBM if scalar else ())))
-    state = State(kernel, initial_state(model), CELLS, backend)
-    rest = float(state.V[0])
+    group, = State([(kernel, initial_state(model), CELLS)], backend).groups
+    rest = float(group.arrays["V"][0])
     V = np.linspace(rest, rest + 110.0, CELLS)
-    arguments = backend.membrane(kernel.source, state.arrays, 1.0, STEPS).args
-    arguments.t, arguments.dt = 0.0, DT
-    S = state.S.copy()
+    arguments = backend.membrane(kernel.source, group.arrays, 1.0, STEPS * DT, steps=STEPS).args
+    S = group.arrays["S"].copy()
 
     def advance() -> None:
-        state.V[:], state.S[:] = V, S
+        group.arrays["V"][:], group.arrays["S"][:] = V, S
         library.upstroke_advance(ctypes.c_long(0), ctypes.c_long(CELLS), ctypes.byref(arguments))
 
     return advance

@@ -7,8 +7,6 @@ from time import perf_counter
 import numpy as np
 
 from upstroke.case import Case, to_toml
-from upstroke.codegen import generate
-from upstroke.ionic import initial_state
 from upstroke.observe.probes import far_note, place_probes
 from upstroke.run import prepare
 from upstroke.setup import Setup
@@ -17,6 +15,7 @@ from upstroke.step import State
 
 TRIAL_NODES = 4096        # nodes of the trial that the time estimate is scaled from
 TRIAL_SECONDS = 0.3
+AT_ONCE = 8               # steps of the trial between looks at the time
 STEP_SECONDS = 1e-4       # what a step costs however few its nodes
 COARSE_LUMPED, COARSE = 0.2, 1.5   # ms: h^2/D above which fronts are slow (docs/architecture.md has the measurement)
 PROGRAM = 170 * 2 ** 20   # bytes of Python and its packages
@@ -46,8 +45,18 @@ def _sizes(setup: Setup) -> list[str]:
     trains = [f"stimulus {t.name!r}: {len(t.nodes):,} nodes, {t.current:g} uA/cm^2" for t in stepper.stimuli.trains]
     return [f"mesh: {mesh.n_points:,} nodes, {mesh.n_cells:,} {kind}, "
             + " x ".join(f"{x:g}" for x in high - low) + " mm",
-            f"membrane: {setup.model.name}, {len(setup.kernel.states) + 1} states a node",
+            *_membranes(setup),
             f"steps: {stepper.n_steps:,} of {setup.case.time.dt:g} ms", *trains]
+
+
+def _membranes(setup: Setup) -> list[str]:
+    """A line for each membrane, with its nodes where there are several."""
+    lines = [f"{m.model.name}, {len(m.kernel.states) + 1} states a node" for m in setup.membranes]
+    if len(lines) == 1:
+        return [f"membrane: {lines[0]}"]
+    groups = setup.state.groups
+    return [f"membrane.{k}: {line}, {g.end - g.begin:,} nodes" for k, (line, g) in enumerate(zip(lines, groups,
+                                                                                                strict=True))]
 
 
 def _limits(setup: Setup) -> list[str]:
@@ -76,7 +85,7 @@ def _estimates(setup: Setup) -> list[str]:
     cells = mesh.cells.nbytes + (9 + 3) * 8 * mesh.n_cells                            # with diffusivity and fibre
     nodes = mesh.points.nbytes + setup.state.nbytes + 10 * 8 * operator.n             # with the solver's vectors
     memory = PROGRAM + nodes + cells + 4 * matrix
-    seconds = (STEP_SECONDS + _seconds_a_node_step(setup) * operator.n) * setup.stepper.n_steps
+    seconds = (STEP_SECONDS + 2.0 * _reaction_seconds(setup)) * setup.stepper.n_steps
     hours, rest = divmod(round(seconds), 3600)
     clock = f"{seconds:.1f} s" if seconds < 100 else f"{hours} h {rest // 60} min {rest % 60} s"
     return [f"memory: about {memory / 2 ** 20:,.0f} MiB",
@@ -84,16 +93,19 @@ def _estimates(setup: Setup) -> list[str]:
             "machine, doubled for the diffusion)"]
 
 
-def _seconds_a_node_step(setup: Setup) -> float:
-    """Wall seconds of one node for one step, from a trial on a few nodes at rest."""
-    case = setup.case
-    kernel = generate(setup.model, setup.backend.target, case.backend.precision)
-    state = State(kernel, initial_state(setup.model, case.membrane.initial), TRIAL_NODES, setup.backend)
-    membrane = setup.backend.membrane(kernel.source, state.arrays, case.tissue.capacitance, case.time.reaction_steps)
-    start, rounds = perf_counter(), 0
-    while (elapsed := perf_counter() - start) < TRIAL_SECONDS:
-        membrane.advance(0.0, case.time.dt)
-        rounds += 1
-    return 2.0 * elapsed / (rounds * TRIAL_NODES)
-
-
+def _reaction_seconds(setup: Setup) -> float:
+    """Wall seconds of one reaction step of all nodes, from a trial of each membrane on a few nodes at rest."""
+    backend, time = setup.backend, setup.case.time
+    seconds = 0.0
+    for membrane, group in zip(setup.membranes, setup.state.groups, strict=True):
+        trial, = State([(membrane.kernel, membrane.initial, TRIAL_NODES)], backend).groups
+        loop = backend.loop([backend.membrane(trial.kernel.source, trial.arrays, setup.case.tissue.capacitance, time.dt,
+                                              steps=time.reaction_steps)])
+        start, rounds = perf_counter(), 0
+        while (elapsed := perf_counter() - start) < TRIAL_SECONDS / len(setup.membranes):
+            for n in range(rounds, rounds + AT_ONCE):
+                loop.run(n)
+            loop.sync()
+            rounds += AT_ONCE
+        seconds += elapsed / (rounds * TRIAL_NODES) * (group.end - group.begin)
+    return seconds

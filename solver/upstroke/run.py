@@ -10,17 +10,16 @@ from typing import Any
 
 from upstroke.backend import open_backend
 from upstroke.case import Case, load_case, located
-from upstroke.codegen import generate
 from upstroke.errors import CaseError
-from upstroke.ionic import initial_state, load_model, rates
 from upstroke.mesh import build_mesh
+from upstroke.mesh.order import membrane_of_nodes, solve_order
 from upstroke.observe import check_watch, open_watchers
 from upstroke.output.vtkhdf import VtkHdfSeries
 from upstroke.progress import progress
 from upstroke.protocol import schedule
 from upstroke.record import Record
 from upstroke.result import Result
-from upstroke.setup import Setup
+from upstroke.setup import Setup, lowest_methods, make_membranes
 from upstroke.space import discretise
 from upstroke.step import State, Stepper
 
@@ -31,25 +30,24 @@ def prepare(case: Case) -> Setup:
         clock = _Clock()
         backend = open_backend(case.backend.device, case.backend.threads, case.backend.precision)   # who computes
         clock("backend")
-        membrane = case.membrane                                            # what each node does
-        with located(case, "membrane"):
-            model = load_model(membrane.model, membrane.flags, membrane.parameters, membrane.method)
-            initial = initial_state(model, membrane.initial)
-        initial["Iion"] = float(rates(model, initial["V"], initial)[0])
-        kernel = generate(model, backend.target, case.backend.precision)
+        membranes = make_membranes(case, backend)                           # what each node does
         clock("model")
         mesh = build_mesh(case.mesh)                                        # where
         clock("mesh")
         operator = discretise(mesh, case.tissue)                            # how neighbours couple
         clock("operator")
-        state = State(kernel, initial, mesh.n_points, backend)
+        owner = membrane_of_nodes(mesh, [table.regions for table in case.membrane])
+        order = solve_order(owner, operator.stiffness, keep=case.mesh.kind != "file")
+        operator = operator.permuted(order)
+        clock("order")
+        state = State([(m.kernel, m.initial, int((owner == k).sum())) for k, m in enumerate(membranes)], backend, order)
         stimuli = schedule(case.stimulus, mesh, case.tissue.surface_to_volume, case.time.dt)   # what is done to it
-        stepper = Stepper(operator, kernel, state, case.time, case.solver, case.tissue.capacitance, stimuli, backend)
+        stepper = Stepper(operator, state, case.time, case.solver, case.tissue.capacitance,
+                          stimuli.renumbered(state.rank), backend)
         clock("compile")
         check_watch(case.watch, mesh, state.names, case.time.dt)            # what we look at
-    methods = {"V": model.v_method} | {state.name: state.method for state in model.states}
-    notes = (*mesh.notes, *stepper.notes(methods))
-    return Setup(case, backend, mesh, operator, model, kernel, state, stepper, notes, clock.seconds)
+    notes = (*mesh.notes, *stepper.notes(lowest_methods(membranes)))
+    return Setup(case, backend, mesh, operator, membranes, state, stepper, notes, clock.seconds)
 
 
 def run(case: Case | str | Path | dict[str, Any], out: str | Path | None = None, *, overrides: tuple[str, ...] = (),
@@ -77,7 +75,7 @@ def run(case: Case | str | Path | dict[str, Any], out: str | Path | None = None,
     watchers = open_watchers(case.watch, setup.mesh, setup.state, setup.backend, dt, record.directory,
                              steps=stepper.n_steps, series=VtkHdfSeries)
     with record.closing(watchers):                                          # also on Ctrl-C and on errors
-        for n in progress(stepper.steps(), stepper.n_steps, dt, setup.mesh.n_points, show_progress):
+        for n in progress(stepper.steps(watchers.stages), stepper.n_steps, dt, setup.mesh.n_points, show_progress):
             watchers.see(n, n * dt)
     return record.result()
 

@@ -54,11 +54,11 @@ def solve(tmp_path, backend, dim, cells, dt, *, splitting="strang", diffusion="c
     path.write_text(MODEL.format(growth=D * dim * np.pi ** 2))
     model = load_model(path, methods=method)
     kernel = generate(model, "c", "fp64")
-    state = State(kernel, initial_state(model), mesh.n_points, backend)
+    state = State([(kernel, initial_state(model), mesh.n_points)], backend)
     phi = np.prod(np.cos(np.pi * mesh.points[:, :dim]), axis=1)
     state.V[:] = phi
     time = TimeTable(end=end, dt=dt, splitting=splitting, diffusion=diffusion)
-    stepper = Stepper(operator, kernel, state, time, Solver(tolerance=1e-13), 1.0, Stimuli([], dt), backend)
+    stepper = Stepper(operator, state, time, Solver(tolerance=1e-13), 1.0, Stimuli((), dt), backend)
     for _ in stepper.steps():
         pass
     return np.array([state.V, state.variable("s")]), np.array([phi * np.cos(end), phi * np.sin(end)])

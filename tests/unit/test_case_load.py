@@ -58,7 +58,7 @@ def test_quantities_arrive_in_internal_units(base: Path) -> None:
     assert case.mesh.dx == 0.05
     assert case.tissue.surface_to_volume == 1400.0
     assert case.tissue.conductivity[0].intracellular == (1.7, 0.19)
-    assert case.membrane.parameters == {"GNa": "-62%", "GK1": 1.0}
+    assert case.membrane[0].parameters == {"GNa": "-62%", "GK1": 1.0}
     assert case.stimulus[0].box == Box(min=(0.0,), max=(0.15,))
     assert case.stimulus[1].volume_current == 50000.0
     assert case.stimulus[1].period == 300.0
@@ -77,7 +77,7 @@ def test_dictionaries_may_hold_tuples_none_and_numpy(base: Path) -> None:
     case = load_case(tables)
     assert isinstance(case.mesh, SlabMesh)
     assert case.mesh.fibre == (0.0, 1.0, 0.0)
-    assert case.membrane.initial == {"V": -80.0}
+    assert case.membrane[0].initial == {"V": -80.0}
     assert case.time.reaction_steps == 2
 
 
@@ -100,7 +100,7 @@ def test_tables_merge_and_arrays_are_replaced(base: Path) -> None:
                                  '[[stimulus]]\nnodes = "apex"\ncurrent = "1 uA/cm^2"\nduration = "1 ms"\n')
     case = load_case(base, "over.toml", {"title": "third"})
     assert (case.time.end, case.time.dt) == (40.0, 0.02)
-    assert case.membrane.parameters == {"GNa": 2.0, "GK1": 1.0}
+    assert case.membrane[0].parameters == {"GNa": 2.0, "GK1": 1.0}
     assert [s.nodes for s in case.stimulus] == ["apex"]
     assert case.title == "third"
 
@@ -145,7 +145,7 @@ def test_files_are_relative_to_the_file_that_names_them(base: Path, tmp_path: Pa
                                       'node_sets = { apex = "../hearts/apex.vtx" }\n[membrane]\nmodel = "my.model"\n')
     case = load_case(base, "hearts/mesh.toml")
     assert case.mesh == FileMesh(file=folder / "heart.vtu", unit="um", node_sets={"apex": folder / "apex.vtx"})
-    assert case.membrane.model == str(folder / "my.model")
+    assert case.membrane[0].model == str(folder / "my.model")
     again = load_case(case_tables := resolved(case), overrides=["mesh.file=hearts/heart.vtu"])
     assert again == case == load_case(case_tables)
 

@@ -15,6 +15,7 @@ from upstroke.case.schema import (
     Case,
     ConductivityTable,
     FileMesh,
+    Membrane,
     Probes,
     SheetMesh,
     SlabMesh,
@@ -92,15 +93,25 @@ def one_way_to_give_conductivity(mono: Any, intra: Any, extra: Any) -> Iterator[
 
 @rule(Tissue, "conductivity")
 def regions_have_one_conductivity(tables: Sequence[ConductivityTable]) -> Iterator[Mistake]:
+    yield from regions_once("conductivity", [table.regions for table in tables])
+
+
+@rule(Case, "membrane")
+def regions_have_one_membrane(tables: Sequence[Membrane]) -> Iterator[Mistake]:
+    yield from regions_once("membrane", [table.regions for table in tables])
+
+
+def regions_once(name: str, tables: Sequence[tuple[int | str, ...] | None]) -> Iterator[Mistake]:
+    """No region in two tables of the array ``name``, and at most one table without regions."""
     first: dict[int | str | None, int] = {}
-    for number, table in enumerate(tables):
-        for region in table.regions or (None,):
-            if first.setdefault(region, number) != number or (table.regions or ()).count(region) > 1:
+    for number, regions in enumerate(tables):
+        for region in regions or (None,):
+            if first.setdefault(region, number) != number or (regions or ()).count(region) > 1:
                 if region is None:
-                    yield Mistake(("conductivity", number), "a second table without regions",
+                    yield Mistake((name, number), "a second table without regions",
                                   "only one table may stand for all the others; add regions to this one")
                 else:
-                    yield Mistake(("conductivity", number, "regions"), f"names region {region!r} a second time",
+                    yield Mistake((name, number, "regions"), f"names region {region!r} a second time",
                                   "name each region once")
                     break
 

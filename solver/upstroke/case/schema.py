@@ -165,7 +165,11 @@ class Tissue:
 # -------------------------------------------------------------------------------------------- [membrane]
 @dataclass(frozen=True, kw_only=True)
 class Membrane:
-    """What each node does: an ionic model, its parameters and its initial state."""
+    """What each node does: an ionic model, its parameters and its initial state.
+
+    With several tables, a node has the membrane that owns most of the volume of the cells around it; a tie goes to the
+    earlier table.
+    """
 
     model: Annotated[str, FileIfSuffix(".model")] = key(
         "a shipped model's name, or the path of a .model file", example='"tenTusscherPanfilov"')
@@ -177,6 +181,8 @@ class Membrane:
                                     example="{ V = -85.23, m = 0.00172 }")
     method: str | dict[str, str] = key("integration method: one for all states, or by state name; default: "
                                        "the model's own", factory=dict, example='"rk2"')
+    regions: Regions | None = key("tags or names of the regions meant; default: all that no other table names", None,
+                                  example='["endo"]')
 
 
 # ------------------------------------------------------------------------------------------------ [time]
@@ -282,8 +288,9 @@ class Watch:
 class Backend:
     """Who computes, and with which numbers."""
 
-    device: Literal["auto", "cpu"] = key("the device; 'auto' takes the best there is", "auto")
-    precision: Literal["fp64", "fp32"] = key("numbers of the membrane kernel", "fp64")
+    device: Literal["auto", "cpu", "cuda"] = key("the device; 'auto' takes the best there is", "auto")
+    precision: Literal["fp64", "fp32", "mixed"] = key(
+        "numbers of the membrane kernel; 'mixed': all in fp32 but the states that accumulate small changes", "fp64")
     threads: int = key("CPU threads; 0 takes all cores this process may use", 0, must=">= 0")
 
 
@@ -300,7 +307,7 @@ class Case:
 
     mesh: CableMesh | SheetMesh | SlabMesh | FileMesh = key("where")
     tissue: Tissue = key("how neighbours couple")
-    membrane: Membrane = key("what each point does")
+    membrane: Annotated[tuple[Membrane, ...], Count(1)] = key("what each point does, one table per group of regions")
     time: TimeTable = key("how long")
     stimulus: tuple[Stimulus, ...] = key("what is done to it", ())
     solver: Solver = key("the linear solver", factory=Solver)

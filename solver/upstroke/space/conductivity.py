@@ -7,8 +7,8 @@ from numpy.typing import NDArray
 
 from upstroke.case.schema import ConductivityTable, Tissue
 from upstroke.errors import CaseError
-from upstroke.mesh.locate import cells_of_regions
 from upstroke.mesh.mesh import Mesh
+from upstroke.mesh.order import table_of_cells
 
 
 def axis_values(table: ConductivityTable) -> tuple[float, ...]:
@@ -31,16 +31,9 @@ def diffusivity(tissue: Tissue, mesh: Mesh) -> NDArray[np.float64]:
     """
     scale = 1.0 / (tissue.surface_to_volume * tissue.capacitance)
     D = np.zeros((mesh.n_cells, 3, 3))
-    covered = np.zeros(mesh.n_cells, bool)
-    for k, table in sorted(enumerate(tissue.conductivity), key=lambda item: item[1].regions is None):
-        where = f"tissue.conductivity.{k}.regions"
-        cells = ~covered if table.regions is None else cells_of_regions(mesh, table.regions, where)
-        D[cells] = scale * _tensor(axis_values(table), mesh, cells)
-        covered |= cells
-    if not covered.all():
-        missing = np.unique(mesh.region[~covered]).tolist()
-        raise CaseError("tissue.conductivity", f"regions {missing} have no conductivity ({(~covered).sum()} cells)",
-                        "add a [[tissue.conductivity]] table for them, or one without 'regions' for all others")
+    owner = table_of_cells(mesh, [t.regions for t in tissue.conductivity], "tissue.conductivity", "conductivity")
+    for k, table in enumerate(tissue.conductivity):
+        D[owner == k] = scale * _tensor(axis_values(table), mesh, owner == k)
     return D
 
 

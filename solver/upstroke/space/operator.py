@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -36,6 +36,19 @@ class Operator:
         A = self.stiffness.copy()
         A.data = self.mass.data + theta_dt * self.stiffness.data
         return A
+
+    def permuted(self, order: NDArray[np.int64]) -> Operator:
+        """The operator with its nodes in another order; ``order`` (n,) tells which node comes at each place."""
+        if np.array_equal(order, np.arange(self.n)):
+            return self
+        K = self.stiffness
+        entry = sparse.csr_array((np.arange(K.nnz), K.indices, K.indptr), shape=K.shape)[order][:, order]
+        entry.sort_indices()
+
+        def permute(matrix: sparse.csr_array) -> sparse.csr_array:
+            return sparse.csr_array((matrix.data[entry.data], entry.indices, entry.indptr), shape=K.shape)
+
+        return replace(self, mass=permute(self.mass), stiffness=permute(K), lumped_mass=self.lumped_mass[order])
 
     @cached_property
     def largest_eigenvalue(self) -> float:

@@ -1,71 +1,126 @@
-"""What changes: V and the membrane's states at every node, in device arrays."""
+"""What changes: V and the membranes' states at every node, in device arrays."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from upstroke.backend import Backend
 from upstroke.codegen import Kernel
 from upstroke.errors import ModelError, did_you_mean
 
+#: (begin, end, array): the values of places begin to end in solve order; the array is the device's or the host's.
+Piece = tuple[int, int, Any]
+
+
+@dataclass(frozen=True, eq=False)
+class Group:
+    """The nodes of one membrane: places ``begin`` to ``end`` in solve order, and what their kernel works on.
+
+    ``arrays`` by the names that kernels give them: V, Iion and Istim (end - begin,); S (states, stride) in the kernel's
+    precision, node i of state k is S[k, i]; W (wide states, stride) float64, the states that a mixed-precision kernel
+    keeps in fp64.
+    """
+
+    kernel: Kernel
+    begin: int
+    end: int
+    arrays: dict[str, Any]
+
 
 class State:
-    """V and the states of ``n`` nodes, as structures of arrays.
+    """V and the states of ``n`` nodes, as structures of arrays, group by group.
+
+    Parameters
+    ----------
+    membranes : of each group: its kernel, initial values by name (V, states, Iion where known), number of nodes
+    order : (n,) the mesh's number of the node at each place; by default the two are the same
 
     Attributes
     ----------
-    V : (n,) mV
-    S : (states, stride) the states in the kernel's precision; node i of state k is S[k, i]
-    W : (wide states, stride) float64, the states that a mixed-precision kernel keeps in fp64
+    V : (n,) mV, in solve order
     Iion : (n,) uA/cm^2, of the last reaction step, at its start
     Istim : (n,) uA/cm^2, what the reaction step applies
+    rank : (n,) the place of each node of the mesh: order[rank] = 0, 1, 2, ...
+    groups : one per membrane
     """
 
-    def __init__(self, kernel: Kernel, initial: Mapping[str, float], n: int, backend: Backend) -> None:
-        stride = backend.stride(n)
-        narrow = [s for s in kernel.states if s not in kernel.wide]
-        self.n, self.stride = n, stride
-        self.V, self.Iion, self.Istim = (backend.zeros(n) for _ in range(3))
-        self.S = backend.zeros(len(narrow), stride)
-        self.W = backend.zeros(len(kernel.wide), stride, dtype=np.float64)
-        self._arrays: dict[str, NDArray[Any]] = {"V": self.V, "Iion": self.Iion}
-        self._arrays |= {name: self.S[k, :n] for k, name in enumerate(narrow)}
-        self._arrays |= {name: self.W[k, :n] for k, name in enumerate(kernel.wide)}
-        for name, value in initial.items():
-            self._arrays[name][:] = value
-        self.S[:, n:] = self.S[:, :1]         # padding holds a valid state, so that it stays finite
-        self.W[:, n:] = self.W[:, :1]
+    def __init__(self, membranes: Sequence[tuple[Kernel, Mapping[str, float], int]], backend: Backend,
+                 order: ArrayLike | None = None) -> None:
+        self.n = sum(size for _, _, size in membranes)
+        self._backend = backend
+        self.order = np.arange(self.n) if order is None else np.asarray(order)
+        self.rank = np.empty_like(self.order)
+        self.rank[self.order] = np.arange(self.n)
+        self._in_mesh_order = bool((self.order == np.arange(self.n)).all())
+        self.V, self.Iion, self.Istim = (backend.zeros(self.n) for _ in range(3))
+        self._pieces: dict[str, list[Piece]] = {"V": [(0, self.n, self.V)], "Iion": [(0, self.n, self.Iion)]}
+        groups, begin = [], 0
+        for kernel, initial, size in membranes:
+            groups.append(self._group(kernel, initial, begin, begin + size))
+            begin += size
+        self.groups = tuple(groups)
+
+    def _group(self, kernel: Kernel, initial: Mapping[str, float], begin: int, end: int) -> Group:
+        """A group with its initial state."""
+        size, place = end - begin, slice(begin, end)
+        stride = self._backend.stride(size)
+        arrays = {"V": self.V[place], "Iion": self.Iion[place], "Istim": self.Istim[place],
+                  "S": self._backend.zeros(len(kernel.states) - len(kernel.wide), stride),
+                  "W": self._backend.zeros(len(kernel.wide), stride, dtype=np.float64)}
+        rows = {name: arrays["W"][k] for k, name in enumerate(kernel.wide)}
+        rows |= {name: arrays["S"][k] for k, name in enumerate(s for s in kernel.states if s not in kernel.wide)}
+        for name in kernel.states:
+            self._pieces.setdefault(name, []).append((begin, end, rows[name][:size]))
+        for name, value in initial.items():      # padding holds a valid state, so that it stays finite
+            (rows[name] if name in rows else arrays[name])[:] = value
+        return Group(kernel, begin, end, arrays)
 
     @property
     def names(self) -> tuple[str, ...]:
-        """V, Iion and the states."""
-        return tuple(self._arrays)
+        """V, Iion and the states of all membranes."""
+        return tuple(self._pieces)
+
+    def pieces(self, name: str) -> list[Piece]:
+        """The device arrays that hold V, Iion or a state: of the whole, or of each membrane that has it."""
+        if name not in self._pieces:
+            raise ModelError("", f"the membrane has no variable {name!r}", did_you_mean(name, self._pieces))
+        return self._pieces[name]
+
+    def arrange(self, pieces: Sequence[Piece]) -> NDArray[Any]:
+        """Host arrays of some places as one (n,), in the mesh's order; NaN at nodes whose membrane lacks the variable.
+
+        May be a view of the arrays: not to be written to.
+        """
+        if self._in_mesh_order and len(pieces) == 1 and len(pieces[0][2]) == self.n:
+            whole: NDArray[Any] = pieces[0][2]
+            return whole
+        values = np.full(self.n, np.nan, np.result_type(*(array for _, _, array in pieces)))
+        for begin, end, array in pieces:
+            values[self.order[begin:end]] = array
+        return values
 
     def variable(self, name: str) -> NDArray[Any]:
-        """The array (n,) of V, Iion or a state."""
-        if name not in self._arrays:
-            raise ModelError("", f"the membrane has no variable {name!r}", did_you_mean(name, self._arrays))
-        return self._arrays[name]
-
-    @property
-    def arrays(self) -> dict[str, NDArray[Any]]:
-        """The arrays by the names that kernels give them."""
-        return {"V": self.V, "S": self.S, "W": self.W, "Iion": self.Iion, "Istim": self.Istim}
+        """(n,) the values of V, Iion or a state on the host, in the mesh's order; see `arrange`."""
+        return self.arrange([(begin, end, self._backend.to_host(array)) for begin, end, array in self.pieces(name)])
 
     @property
     def nbytes(self) -> int:
-        return sum(array.nbytes for array in self.arrays.values())
+        states = sum(group.arrays[name].nbytes for group in self.groups for name in ("S", "W"))
+        return states + sum(array.nbytes for array in (self.V, self.Iion, self.Istim))
 
     def first_broken(self) -> tuple[int, list[str]] | None:
-        """The first node with a value that is not finite, and which of its variables are not."""
-        bad = ~np.isfinite(self.V)
-        for array in self._arrays.values():
-            bad |= ~np.isfinite(array)
-        if not bad.any():
+        """The first node of the mesh with a value that is not finite, and which of its variables are not."""
+        broken: dict[str, NDArray[np.int64]] = {}        # the mesh's numbers of the nodes where a variable is broken
+        for name in self.names:
+            broken[name] = np.concatenate([
+                self.order[begin:end][~np.isfinite(self._backend.to_host(array))]
+                for begin, end, array in self.pieces(name)])
+        nodes = np.concatenate(list(broken.values()))
+        if not len(nodes):
             return None
-        node = int(np.argmax(bad))
-        return node, [name for name, array in self._arrays.items() if not np.isfinite(array[node])]
+        return int(nodes.min()), [name for name, where in broken.items() if nodes.min() in where]

@@ -1,0 +1,110 @@
+"""What belongs to which table of the case: cells, then nodes; and the order in which nodes are solved for.
+
+The mesh, maps, probes and files count nodes as the mesh does. Only the operator, the stimuli and the arrays of a run are
+in solve order: the nodes of each membrane follow each other, so that neighbours in memory run the same kernel.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from upstroke.errors import CaseError
+from upstroke.mesh.check import signed_sizes
+from upstroke.mesh.locate import cells_of_regions
+from upstroke.mesh.mesh import Mesh
+
+TIE = 1e-9      # relative: volumes this near to each other are equal
+
+
+def table_of_cells(mesh: Mesh, regions: Sequence[tuple[int | str, ...] | None], where: str,
+                   what: str) -> NDArray[np.int64]:
+    """(m,) the number of the table that each cell belongs to.
+
+    Parameters
+    ----------
+    regions : of each table: tags or names; None for the table of all regions that no other names
+    where, what : the array of tables in the case, and what its tables give, for error messages
+
+    Raises
+    ------
+    MeshError for a region that the mesh lacks; CaseError for one that two tables name (one by its tag, one by its
+    name), and for regions that no table names
+    """
+    owner = np.full(mesh.n_cells, -1)
+    for k, names in sorted(enumerate(regions), key=lambda item: item[1] is None):
+        if names is None:
+            owner[owner < 0] = k
+            continue
+        cells = cells_of_regions(mesh, names, f"{where}.{k}.regions")
+        if (taken := cells & (owner >= 0)).any():
+            raise CaseError(f"{where}.{k}.regions", f"region {int(mesh.region[taken][0])} belongs to {where}."
+                            f"{owner[taken][0]} already", "name each region once, by its name or by its tag")
+        owner[cells] = k
+    if (owner < 0).any():
+        missing = np.unique(mesh.region[owner < 0]).tolist()
+        raise CaseError(where, f"regions {missing} have no {what} ({(owner < 0).sum()} cells)",
+                        f"add a [[{where}]] table for them, or one without 'regions' for all others")
+    return owner
+
+
+def membrane_of_nodes(mesh: Mesh, regions: Sequence[tuple[int | str, ...] | None]) -> NDArray[np.int64]:
+    """(n,) the number of the membrane table of each node: the one that owns most of the volume of the cells around it.
+
+    A tie goes to the earlier table.
+
+    Parameters
+    ----------
+    regions : of each table, as in `table_of_cells`
+
+    Raises
+    ------
+    as `table_of_cells`; CaseError for a table that owns no node
+    """
+    count = len(regions)
+    cells = table_of_cells(mesh, regions, "membrane", "membrane")
+    sizes = _sizes(mesh)
+    share = np.zeros((mesh.n_points, count))     # of each node's volume, by membrane
+    for corner in mesh.cells.T:                  # one after the other, to spare memory
+        share += np.bincount(corner.astype(np.int64) * count + cells, sizes, share.size).reshape(share.shape)
+    owner = np.argmax(share >= (1.0 - TIE) * share.max(axis=1, keepdims=True), axis=1)
+    for k in range(count):
+        if not (cells == k).any():
+            raise CaseError(f"membrane.{k}", "is for all regions that no other table names, and there are none",
+                            "remove this table")
+        if not (owner == k).any():
+            raise CaseError(f"membrane.{k}", "gets no node: at each node of its cells another membrane has the larger "
+                            "part of the volume around it", "make the mesh finer there, or remove this table")
+    return owner
+
+
+def solve_order(owner: NDArray[np.int64], stiffness: Any, *, keep: bool) -> NDArray[np.int64]:
+    """(n,) the mesh's number of each node in turn: membrane by membrane and, within, so that neighbours are near.
+
+    Within a membrane: reverse Cuthill-McKee on the pattern of ``stiffness`` (E. Cuthill, J. McKee, Proc. 24th ACM
+    National Conference, 157 (1969), doi 10.1145/800195.805928; reversed: A. George, thesis, Stanford (1971)).
+
+    Parameters
+    ----------
+    owner : (n,) the membrane of each node
+    stiffness : (n, n) CSR, symmetric
+    keep : leave the nodes of a membrane in the mesh's own order, where that is a good one
+    """
+    parts = [np.flatnonzero(owner == k) for k in range(owner.max() + 1)]
+    if not keep:
+        from scipy.sparse.csgraph import reverse_cuthill_mckee
+        parts = [part[reverse_cuthill_mckee(_pattern(stiffness, part), symmetric_mode=True)] for part in parts]
+    return np.concatenate(parts)
+
+
+def _pattern(matrix: Any, nodes: NDArray[np.int64]) -> Any:
+    """The rows and columns of some nodes; all of them as they are."""
+    return matrix if len(nodes) == matrix.shape[0] else matrix[nodes][:, nodes]
+
+
+def _sizes(mesh: Mesh) -> NDArray[np.float64]:
+    """The sizes of the cells, (m,), but for a factor that all share."""
+    return np.abs(signed_sizes(mesh.points, mesh.cells))

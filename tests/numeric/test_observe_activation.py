@@ -9,26 +9,29 @@ from upstroke.observe.activation import ActivationWatcher
 
 
 class Curves:
-    """A state whose V is given: row n of ``V`` after step n."""
+    """A state whose V is given: row n of ``rows`` after step n."""
 
-    def __init__(self, V, dtype):
-        self.rows = np.asarray(V, dtype)
-        self.n = 0
+    def __init__(self, rows, dtype, backend):
+        self.rows = np.asarray(rows, dtype)
+        self.order = np.arange(self.rows.shape[1])
+        self.V = backend.array(self.rows[0])
 
-    def variable(self, name):
-        assert name == "V"
-        return self.rows[self.n]
+    def watched(self, watcher):
+        """The watcher, after all rows."""
+        for n in range(len(self.rows)):
+            if n:
+                self.V[:] = self.rows[n]
+                watcher.stage.run(n - 1)
+            watcher.see(n, 0.0)
+        return watcher
 
 
 def watch(V, dt, dtype=np.float64, threshold=-40.0, fraction=0.9):
     """The map of V (steps + 1, nodes)."""
-    state = Curves(np.reshape(V, (len(V), -1)), dtype)
     backend = CpuBackend(threads=2, precision="fp64" if dtype == np.float64 else "fp32")
-    watcher = ActivationWatcher(Activation(threshold=threshold, repolarisation=fraction), state, backend, dt)
-    for n in range(len(V)):
-        state.n = n
-        watcher.see(n, n * dt)
-    return watcher.map()
+    state = Curves(np.reshape(V, (len(V), -1)), dtype, backend)
+    section = Activation(threshold=threshold, repolarisation=fraction)
+    return state.watched(ActivationWatcher(section, state, backend, dt)).map()
 
 
 def action_potentials(t, start, period, beats, rest=-85.0, peak=35.0, rise=1.0, fall=200.0):
@@ -112,12 +115,9 @@ def test_the_result_does_not_depend_on_threads():
     V = np.cumsum(rng.normal(0, 12, (400, 5000)), axis=0) - 60.0
     maps = []
     for threads in (1, 2):
-        state = Curves(V, np.float64)
-        watcher = ActivationWatcher(Activation(), state, CpuBackend(threads=threads), 0.1)
-        for n in range(len(V)):
-            state.n = n
-            watcher.see(n, n * 0.1)
-        maps.append(watcher.map())
+        backend = CpuBackend(threads=threads)
+        state = Curves(V, np.float64, backend)
+        maps.append(state.watched(ActivationWatcher(Activation(), state, backend, 0.1)).map())
     np.testing.assert_array_equal(maps[0].activation, maps[1].activation)
     np.testing.assert_array_equal(maps[0].repolarisation, maps[1].repolarisation)
     assert (maps[0].v_min, maps[0].v_max) == (maps[1].v_min, maps[1].v_max) == (V.min(), V.max())

@@ -1,9 +1,8 @@
-/* Activation and repolarisation of every node, one call per time step. REAL, the type of V, is defined before this text.
+/* Activation and repolarisation of every node, one call per time step. REAL, the type of V, is defined before this text,
+ * which is C and CUDA.
  *
  * A node waits (beat closed) until V crosses the threshold upwards, then is in a beat until V has come back by `fraction`
  * of the beat's own amplitude. Crossings are interpolated linearly between the last step and this one. */
-#include <string.h>
-
 typedef struct {
     const REAL *V;            /* mV, now */
     REAL *before;             /* mV, one step ago */
@@ -14,75 +13,132 @@ typedef struct {
     unsigned char *active;    /* 1 while in a beat */
     unsigned char *again;     /* 1 where V crossed the threshold upwards once more inside a beat, after it
                                  had come three quarters of the way back: perhaps a beat that is not counted */
-    double *const *activation;        /* ms, [row][node]; rows holds one more than any node has used */
+    double *const *activation;        /* ms, [row][node] */
     double *const *repolarisation;
+    int *rows;                /* rows there are, rows begun by some node */
     double *range;            /* mV, lowest V and lowest -V of all nodes and steps */
-    double t_before, dt;      /* ms */
+    double t, step_dt;        /* ms, the start of the step (on a device: of step 0), its length */
     double threshold, fraction;
-    long rows;
 } activation_args;
 
-/* *place = min(*place, value) by several threads: the result does not depend on their order. */
-static void keep_lowest(double *place, double value)
+#ifdef __CUDACC__
+#define INLINE static __device__ __forceinline__
+#else
+#define INLINE static inline
+#endif
+
+/* *place = max(*place, value), *place = min(*place, value) by several threads: the results do not depend on their order. */
+INLINE void keep_most(int *place, int value)
 {
-    long long seen, wanted;
-    double old;
-    seen = __atomic_load_n((long long *)place, __ATOMIC_RELAXED);
-    for (;;) {
-        memcpy(&old, &seen, sizeof old);
-        if (!(value < old))
-            return;
-        memcpy(&wanted, &value, sizeof wanted);
-        if (__atomic_compare_exchange_n((long long *)place, &seen, wanted, 0, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
-            return;
+#ifdef __CUDACC__
+    atomicMax(place, value);
+#else
+    int seen = __atomic_load_n(place, __ATOMIC_RELAXED);
+    while (seen < value && !__atomic_compare_exchange_n(place, &seen, value, 0, __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {
     }
+#endif
 }
 
-/* Returns 1 when a node has begun to use the last row, so that the caller adds one before the next step. */
-long upstroke_see_activation(long begin, long end, const void *args)
+INLINE void keep_lowest(double *place, double value)
 {
-    const activation_args *a = args;
-    const REAL threshold = (REAL)a->threshold;
-    double low = 1e300, negative_high = 1e300;
-    long full = 0;
+#ifdef __CUDACC__
+    for (double old = *place; value < old;) {
+        const unsigned long long seen = __double_as_longlong(old);
+        const unsigned long long found = atomicCAS((unsigned long long *)place, seen, __double_as_longlong(value));
+        if (found == seen)
+            return;
+        old = __longlong_as_double(found);
+    }
+#else
+    double old;
+    __atomic_load(place, &old, __ATOMIC_RELAXED);
+    while (value < old && !__atomic_compare_exchange(place, &old, &value, 0, __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {
+    }
+#endif
+}
 
+/* V of node i after a step that began at t_before. */
+INLINE void see(const activation_args *a, long i, double t_before)
+{
+    const REAL threshold = (REAL)a->threshold, V = a->V[i], before = a->before[i];
+    a->before[i] = V;
+
+    if (before < threshold && V >= threshold) {
+        if (a->active[i]) {
+            const double top = a->highest[i];
+            if (a->lowest[i] <= top - 0.75 * a->fraction * (top - a->rest[i]))
+                a->again[i] = 1;
+        } else {
+            const int row = a->beats[i]++;
+            if (row < a->rows[0])
+                a->activation[row][i] = t_before + a->step_dt * ((double)threshold - before) / ((double)V - before);
+            keep_most(&a->rows[1], row + 1);
+            a->active[i] = 1;
+            a->highest[i] = V;
+            a->rest[i] = a->lowest[i];
+        }
+    }
+    if (a->active[i]) {
+        if (V >= a->highest[i]) {
+            a->highest[i] = V;
+            a->lowest[i] = V;
+        } else {
+            const double top = a->highest[i], level = top - a->fraction * (top - a->rest[i]);
+            if (V <= level) {
+                const int row = a->beats[i] - 1;
+                if (row < a->rows[0])
+                    a->repolarisation[row][i] = t_before + a->step_dt * (before - level) / ((double)before - V);
+                a->active[i] = 0;
+            }
+        }
+    }
+    if (V < a->lowest[i])
+        a->lowest[i] = V;
+}
+
+#ifdef __CUDACC__
+extern "C" __global__ void __launch_bounds__(128) upstroke_see_activation(activation_args a, long n, upstroke_clock *clock)
+{
+    __shared__ double lows[4], negative_highs[4];     /* of the warps */
+    if (clock->halted)
+        return;
+    const long i = (long)blockIdx.x * blockDim.x + threadIdx.x;
+    double low = 1e300, negative_high = 1e300;
+    if (i < n) {
+        see(&a, i, a.t + clock->step * a.step_dt);
+        low = a.V[i];
+        negative_high = -low;
+    }
+    for (int apart = 16; apart > 0; apart /= 2) {
+        low = fmin(low, __shfl_down_sync(0xffffffffu, low, apart));
+        negative_high = fmin(negative_high, __shfl_down_sync(0xffffffffu, negative_high, apart));
+    }
+    if (threadIdx.x % 32 == 0) {
+        lows[threadIdx.x / 32] = low;
+        negative_highs[threadIdx.x / 32] = negative_high;
+    }
+    __syncthreads();
+    if (threadIdx.x == 0) {
+        for (int warp = 1; warp < (int)blockDim.x / 32; warp++) {
+            low = fmin(low, lows[warp]);
+            negative_high = fmin(negative_high, negative_highs[warp]);
+        }
+        keep_lowest(&a.range[0], low);
+        keep_lowest(&a.range[1], negative_high);
+    }
+}
+#else
+long upstroke_see_activation(long begin, long end, const activation_args *a)
+{
+    double low = 1e300, negative_high = 1e300;
     for (long i = begin; i < end; i++) {
-        const REAL V = a->V[i], before = a->before[i];
-        a->before[i] = V;
+        const double V = a->V[i];
         low = V < low ? V : low;
         negative_high = -V < negative_high ? -V : negative_high;
-
-        if (before < threshold && V >= threshold) {
-            if (a->active[i]) {
-                const double top = a->highest[i];
-                if (a->lowest[i] <= top - 0.75 * a->fraction * (top - a->rest[i]))
-                    a->again[i] = 1;
-            } else {
-                const int row = a->beats[i]++;
-                a->activation[row][i] = a->t_before + a->dt * ((double)threshold - before) / ((double)V - before);
-                a->active[i] = 1;
-                a->highest[i] = V;
-                a->rest[i] = a->lowest[i];
-                full |= row + 1 == a->rows;
-            }
-        }
-        if (a->active[i]) {
-            if (V >= a->highest[i]) {
-                a->highest[i] = V;
-                a->lowest[i] = V;
-            } else {
-                const double top = a->highest[i], level = top - a->fraction * (top - a->rest[i]);
-                if (V <= level) {
-                    a->repolarisation[a->beats[i] - 1][i] =
-                        a->t_before + a->dt * (before - level) / ((double)before - V);
-                    a->active[i] = 0;
-                }
-            }
-        }
-        if (V < a->lowest[i])
-            a->lowest[i] = V;
+        see(a, i, a->t);
     }
     keep_lowest(&a->range[0], low);
     keep_lowest(&a->range[1], negative_high);
-    return full;
+    return 0;
 }
+#endif

@@ -10,8 +10,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from upstroke.backend import Fetch
 from upstroke.case.schema import Activation
+from upstroke.errors import BackendError
 
+MOST_BEATS = 65536     # of one node
 REAL = {np.dtype(np.float32): "float", np.dtype(np.float64): "double"}
 
 
@@ -78,9 +81,8 @@ class _Args(ctypes.Structure):
 
     _fields_ = [
         *((name, ctypes.c_void_p) for name in ("V", "before", "lowest", "highest", "rest", "beats", "active", "again",
-                                               "activation", "repolarisation", "range")),
-        *((name, ctypes.c_double) for name in ("t_before", "dt", "threshold", "fraction")),
-        ("rows", ctypes.c_long),
+                                               "activation", "repolarisation", "rows", "range")),
+        *((name, ctypes.c_double) for name in ("t", "step_dt", "threshold", "fraction")),
     ]
 
 
@@ -90,56 +92,72 @@ class ActivationWatcher:
     Parameters
     ----------
     section : the table ``[watch.activation]``
-    state : gives ``variable("V")``, (n,) float32 or float64, mV
+    state : gives ``V``, an array (n,) of the backend in mV, and ``order``, the mesh's node at each of its places
     backend : compiles and runs activation.c
     dt : time step, ms
+
+    Attributes
+    ----------
+    stage : what it does in every step
     """
 
     def __init__(self, section: Activation, state: Any, backend: Any, dt: float) -> None:
-        V = state.variable("V")
-        self._state, self._backend, self._section, self._n = state, backend, section, len(V)
+        V = state.V
+        self._order, self._backend, self._section, self._n = state.order, backend, section, len(V)
+        start = np.asarray(backend.to_host(V))
+        self._arrays = {name: backend.array(start) for name in ("before", "lowest", "highest", "rest")}
+        self._arrays |= {"beats": backend.zeros(self._n, dtype=np.int32)}
+        self._arrays |= {name: backend.zeros(self._n, dtype=np.uint8) for name in ("active", "again")}
+        self._arrays |= {"range": backend.array(np.array([start.min(initial=np.inf), -start.max(initial=-np.inf)],
+                                                         np.float64)),
+                         "rows": backend.zeros(2, dtype=np.int32)}
+        self._pointers = {name: backend.zeros(MOST_BEATS, dtype=np.uint64) for name in ("activation", "repolarisation")}
+        self._rows: dict[str, list[Any]] = {name: [] for name in self._pointers}
+        self._spare = 3 if backend.lag else 1      # rows that no node has begun: as many beats as may go unnoticed
+        self._asked: Fetch | None = None
+        self._make_room(0)
+        args = _Args(V=backend.pointer(V), threshold=section.threshold, fraction=section.repolarisation, step_dt=dt,
+                     **{name: backend.pointer(array) for name, array in (self._arrays | self._pointers).items()})
         text = resources.files(__package__).joinpath("activation.c").read_text()
-        self._see = backend.library(f"#define REAL {REAL[V.dtype]}\n{text}").upstroke_see_activation
-        self._before, self._lowest, self._highest, self._rest = (V.copy() for _ in range(4))
-        self._beats = np.zeros(self._n, np.int32)
-        self._active, self._again = np.zeros((2, self._n), np.uint8)
-        self._range = np.array([V.min(initial=np.inf), -V.max(initial=-np.inf)], np.float64)
-        self._activation: list[NDArray[np.float64]] = []
-        self._repolarisation: list[NDArray[np.float64]] = []
-        self._args = _Args(
-            before=self._before.ctypes.data, lowest=self._lowest.ctypes.data, highest=self._highest.ctypes.data,
-            rest=self._rest.ctypes.data, beats=self._beats.ctypes.data, active=self._active.ctypes.data,
-            again=self._again.ctypes.data, range=self._range.ctypes.data, dt=dt, threshold=section.threshold,
-            fraction=section.repolarisation)
-        self._add_row()
+        self.stage = backend.kernel(f"#define REAL {REAL[start.dtype]}\n{text}", "upstroke_see_activation", args,
+                                    self._n, dt=dt, label="activation")
 
-    def _add_row(self) -> None:
-        """Room for one more beat; rows stay where they are, so only their addresses are copied."""
-        for rows in (self._activation, self._repolarisation):
-            rows.append(np.full(self._n, np.nan))
-        pointers = [(ctypes.c_void_p * len(rows))(*(row.ctypes.data for row in rows))
-                    for rows in (self._activation, self._repolarisation)]
-        self._pointers = pointers   # kept alive for the kernel
-        self._args.activation, self._args.repolarisation = (ctypes.addressof(p) for p in pointers)
-        self._args.rows = len(self._activation)
+    def _make_room(self, begun: int) -> None:
+        """Rows for the beats that have begun, and spare ones. Rows stay where they are: only addresses are copied."""
+        there = len(self._rows["activation"])
+        for row in range(there, begun + self._spare):
+            if row == MOST_BEATS:
+                raise BackendError("watch.activation", f"a node has had {row:,} beats, more than are kept",
+                                   "end the run earlier, or raise watch.activation.threshold")
+            for name, rows in self._rows.items():
+                rows.append(self._backend.zeros(self._n, dtype=np.float64))
+                rows[-1].fill(np.nan)
+                self._pointers[name][row] = self._backend.pointer(rows[-1])
+            self._arrays["rows"][0] = row + 1
 
     def see(self, n: int, t: float) -> None:
-        """After step ``n``, at time ``t`` (ms); step 0 is the initial state, which has no crossings yet."""
-        if n == 0:
-            return
-        self._args.V = self._state.variable("V").ctypes.data
-        self._args.t_before = t - self._args.dt
-        if self._backend.for_range(self._see, self._args, self._n):
-            self._add_row()
+        """After step n: room for beats to come."""
+        if self._asked is None and n % max(self._backend.lag, 1) == 0:
+            self._asked = self._backend.fetch({"rows": self._arrays["rows"]})
+        if self._asked is not None and self._asked.ready():
+            there, begun = self._asked.get()["rows"]
+            self._asked = None
+            if begun > there:
+                raise BackendError("watch.activation", f"a node had {begun - there + self._spare} beats within "
+                                   f"{2 * self._backend.lag} steps", "take a smaller dt, or raise the threshold")
+            self._make_room(int(begun))
 
     def close(self) -> None:
         """Nothing to close: the map lives in memory."""
 
     def map(self) -> ActivationMap:
         """The map as far as the run has come."""
-        used = len(self._activation) - 1
+        host = {name: np.asarray(self._backend.to_host(self._arrays[name])) for name in ("rows", "range", "again")}
+        used = min(int(host["rows"][1]), int(host["rows"][0]))
+        times = {name: np.empty((used, self._n)) for name in self._rows}
+        for name, rows in self._rows.items():
+            for k in range(used):
+                times[name][k, self._order] = self._backend.to_host(rows[k])
         return ActivationMap(
-            activation=np.array(self._activation[:used]).reshape(used, self._n),
-            repolarisation=np.array(self._repolarisation[:used]).reshape(used, self._n),
-            threshold=self._section.threshold, fraction=self._section.repolarisation,
-            v_min=float(self._range[0]), v_max=-float(self._range[1]), recrossed=int(self._again.sum()))
+            **times, threshold=self._section.threshold, fraction=self._section.repolarisation,
+            v_min=float(host["range"][0]), v_max=-float(host["range"][1]), recrossed=int(host["again"].sum()))

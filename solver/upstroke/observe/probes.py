@@ -8,22 +8,26 @@ uA/cm^2, states in their model's units.
 from __future__ import annotations
 
 import csv
+import ctypes
 import io
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from upstroke.backend import Fetch, Stage
 from upstroke.case.schema import Probes
 from upstroke.errors import CaseError, OutputError
 from upstroke.mesh.locate import containing_cells, nearest_nodes
 from upstroke.mesh.mesh import Mesh
 
 FLUSH_EVERY = 0.5   # seconds of wall time
+RING = 1024         # samples that a device keeps until they are fetched
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,39 +43,110 @@ class Probe:
     distance: float
 
     def read(self, values: NDArray[Any]) -> float:
+        """The value of an array (nodes of the mesh,) here."""
         return float(self.weights @ values[self.nodes])
+
+
+class _Args(ctypes.Structure):
+    """``probe_args`` of probes.c."""
+
+    _fields_ = [
+        *((name, ctypes.c_void_p) for name in ("array", "single", "node", "weight", "first", "ring")),
+        *((name, ctypes.c_long) for name in ("values", "rows", "every")),
+        *((name, ctypes.c_double) for name in ("t", "step_dt")),
+    ]
 
 
 class ProbeWatcher:
     """Appends a line to ``probes.csv`` every so many steps.
 
-    Lines are handed to the system whole and at least every half second, so a killed run leaves complete lines.
+    Samples are taken where the state lies, into a ring of rows that is fetched now and then. Lines are handed to the
+    system whole and at least every half second, so a killed run leaves complete lines. A variable that the membrane of a
+    probe's nodes lacks is nan.
 
     Parameters
     ----------
+    state : gives ``pieces(name)`` and ``rank``, the place of each node of the mesh
     every : steps between samples
+    dt : time step, ms
+
+    Attributes
+    ----------
+    stage : what it does in every step
     """
 
-    def __init__(self, section: Probes, mesh: Mesh, state: Any, every: int, path: Path) -> None:
+    def __init__(self, section: Probes, mesh: Mesh, state: Any, backend: Any, every: int, dt: float, path: Path) -> None:
         self.probes = place_probes(section, mesh)
         self.notes = tuple(note for note in (far_note(probe, mesh) for probe in self.probes) if note)
-        self._state, self._every, self._variables, self._path = state, every, section.variables, path
+        self._backend, self._every, self._dt, self._path = backend, every, dt, path
+        terms = [_terms(probe, state.pieces(name), state.rank) for probe in self.probes for name in section.variables]
+        self._missing = np.array([not value for value in terms])
+        self._asked: tuple[int, Fetch] | None = None
+        self._written, self._seen = 0, 0        # samples; sample j is that after step j every
+        self.stage = self._compile(terms)
         try:
             self._file = open(path, "wb", buffering=0)   # noqa: SIM115 (open as long as the run)
         except OSError as e:
             raise OutputError(str(path), f"cannot be written: {e.strerror}", "give another --out") from e
         self._lines: list[str] = []
         self._flushed = time.monotonic()
-        self._lines.append(csv_line(["time_ms", *(f"{p.name}.{v}" for p in self.probes for v in self._variables)]))
+        self._lines.append(csv_line(["time_ms", *(f"{p.name}.{v}" for p in self.probes for v in section.variables)]))
+        start = [sum(w * float(backend.to_host(array[k:k + 1])[0]) for array, k, w in value) for value in terms]
+        self._add(0, np.array(start))
         self._flush()
 
+    def _compile(self, terms: list[list[tuple[Any, int, float]]]) -> Stage:
+        """The kernel that takes a sample. ``terms`` of each value: arrays, places in them, weights."""
+        backend, flat = self._backend, [term for value in terms for term in value]
+        columns = {
+            "array": np.array([backend.pointer(array) for array, _, _ in flat], np.uint64),
+            "single": np.array([array.dtype == np.float32 for array, _, _ in flat], np.int32),
+            "node": np.array([place for _, place, _ in flat], np.int64),
+            "weight": np.array([weight for _, _, weight in flat], np.float64),
+            "first": np.cumsum([0, *(len(value) for value in terms)]).astype(np.int64),
+        }
+        self._arrays = {name: backend.array(column) for name, column in columns.items()}
+        self._ring = backend.zeros(RING, len(terms), dtype=np.float64)
+        args = _Args(values=len(terms), rows=RING, every=self._every, step_dt=self._dt, ring=backend.pointer(self._ring),
+                     **{name: backend.pointer(array) for name, array in self._arrays.items()})
+        text = resources.files(__package__).joinpath("probes.c").read_text()
+        return backend.kernel(text, "upstroke_sample", args, len(terms), dt=self._dt, label="probes")
+
     def see(self, n: int, t: float) -> None:
-        if n % self._every:
+        self._seen = n // self._every
+        if self._asked is not None and self._asked[1].ready():
+            self._collect()
+        waiting = self._seen - self._written
+        if waiting >= RING - 2 - self._backend.lag:      # before the ring comes round
+            self._collect()
+            self._ask()
+            self._collect()
+        elif self._asked is None and waiting and (not self._backend.lag or waiting >= RING // 4 or self._due()):
+            self._ask()
+            if not self._backend.lag:
+                self._collect()
+
+    def _due(self) -> bool:
+        return time.monotonic() - self._flushed > FLUSH_EVERY
+
+    def _ask(self) -> None:
+        self._asked = self._seen, self._backend.fetch({"ring": self._ring})
+
+    def _collect(self) -> None:
+        """Write the samples of the ring that was asked for; none from after the step that broke a run."""
+        if self._asked is None:
             return
-        values = [self._state.variable(name) for name in self._variables]
-        self._lines.append(csv_line([f"{t:.12g}", *(f"{p.read(v):.12g}" for p in self.probes for v in values)]))
-        if time.monotonic() - self._flushed > FLUSH_EVERY:
+        (seen, fetch), self._asked = self._asked, None
+        ring = fetch.get()["ring"]
+        for j in range(self._written + 1, min(seen, fetch.step // self._every) + 1):
+            self._add(j, ring[j % RING])
+        if self._due():
             self._flush()
+
+    def _add(self, j: int, values: NDArray[np.float64]) -> None:
+        values = np.where(self._missing, np.nan, values)
+        self._lines.append(csv_line([f"{j * self._every * self._dt:.12g}", *(f"{x:.12g}" for x in values)]))
+        self._written = j
 
     def _flush(self) -> None:
         try:
@@ -83,8 +158,25 @@ class ProbeWatcher:
 
     def close(self) -> None:
         if not self._file.closed:
+            self._collect()
+            if self._seen > self._written:
+                self._ask()
+                self._collect()
             self._flush()
             self._file.close()
+
+
+def _terms(probe: Probe, pieces: Sequence[tuple[int, int, Any]], rank: NDArray[np.int64]) \
+        -> list[tuple[Any, int, float]]:
+    """(array, place in it, weight) of a variable at a probe; none where one of its nodes lacks the variable."""
+    terms = []
+    for node, weight in zip(probe.nodes, probe.weights, strict=True):
+        place = int(rank[node])
+        found = [(array, place - begin, float(weight)) for begin, end, array in pieces if begin <= place < end]
+        if not found:
+            return []
+        terms += found
+    return terms
 
 
 def csv_line(cells: Sequence[str]) -> str:

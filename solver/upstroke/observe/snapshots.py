@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from upstroke.backend import Fetch
 from upstroke.case.schema import Snapshots
 from upstroke.mesh.locate import cells_of_regions
 from upstroke.mesh.mesh import Mesh
@@ -20,24 +21,56 @@ class SnapshotWatcher:
 
     Parameters
     ----------
+    state : gives ``pieces(name)`` and ``arrange(pieces)``
     every, steps : steps between frames, steps of the whole run
     series : opens the file, given path, mesh, variables and number of frames
     """
 
-    def __init__(self, section: Snapshots, mesh: Mesh, state: Any, every: int, steps: int, path: Path,
+    def __init__(self, section: Snapshots, mesh: Mesh, state: Any, backend: Any, every: int, steps: int, path: Path,
                  series: Callable[[Path, Mesh, Sequence[str], int], Any]) -> None:
-        self._state, self._every, self._names = state, every, section.variables
+        self._state, self._backend, self._every, self._names = state, backend, every, section.variables
+        self._pending: _Frame | None = None
         self._nodes: NDArray[np.int64] | slice = slice(None)
         if section.regions is not None:
             mesh, self._nodes = part_of(mesh, section.regions)
         self._series = series(path, mesh, section.variables, steps // every + 1)
 
     def see(self, n: int, t: float) -> None:
+        if self._pending is not None and (self._pending.fetch.ready() or n % self._every == 0):
+            self._write()
         if n % self._every == 0:
-            self._series.append(t, {name: self._state.variable(name)[self._nodes] for name in self._names})
+            pieces = {name: self._state.pieces(name) for name in self._names}
+            arrays = {f"{name} {k}": piece[2] for name in self._names for k, piece in enumerate(pieces[name])}
+            self._pending = _Frame(n, t, pieces, self._backend.fetch(arrays))
+            if self._pending.fetch.ready():
+                self._write()
+
+    def _write(self) -> None:
+        """The frame that was asked for last, unless the run broke before it."""
+        frame, self._pending = self._pending, None
+        if frame is None:
+            return
+        host = frame.fetch.get()
+        if frame.fetch.step < frame.n:
+            return
+        values = {name: self._state.arrange([(begin, end, host[f"{name} {k}"])
+                                             for k, (begin, end, _) in enumerate(pieces)])
+                  for name, pieces in frame.pieces.items()}
+        self._series.append(frame.t, {name: array[self._nodes] for name, array in values.items()})
 
     def close(self) -> None:
+        self._write()
         self._series.close()
+
+
+@dataclass(frozen=True)
+class _Frame:
+    """A frame on its way to the host, while the next steps run."""
+
+    n: int
+    t: float
+    pieces: dict[str, list[tuple[int, int, Any]]]
+    fetch: Fetch
 
 
 def part_of(mesh: Mesh, regions: Sequence[int | str]) -> tuple[Mesh, NDArray[np.int64]]:
@@ -50,7 +83,7 @@ def part_of(mesh: Mesh, regions: Sequence[int | str]) -> tuple[Mesh, NDArray[np.
     keep = cells_of_regions(mesh, regions, "watch.snapshots.regions")
     nodes, cells = np.unique(mesh.cells[keep], return_inverse=True)
     part = replace(
-        mesh, points=mesh.points[nodes], cells=cells.reshape(-1, mesh.dim + 1).astype(np.int32),
+        mesh, points=mesh.points[nodes], cells=cells.reshape(-1, mesh.cells.shape[1]).astype(np.int32),
         region=mesh.region[keep], fibre=None if mesh.fibre is None else mesh.fibre[keep],
         sheet=None if mesh.sheet is None else mesh.sheet[keep], node_sets={})
     return part, nodes.astype(np.int64)

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from numpy.typing import NDArray
 
+from upstroke.backend import Stage
 from upstroke.case.schema import Watch
 from upstroke.errors import CaseError, did_you_mean
 from upstroke.mesh.mesh import Mesh
@@ -18,7 +19,7 @@ from upstroke.observe.snapshots import SnapshotWatcher, part_of
 
 
 class Watcher(Protocol):
-    """Looks at the state after every step; cheap when nothing is due."""
+    """The host's part of looking at the state; cheap when nothing is due."""
 
     def see(self, n: int, t: float) -> None:
         """After step n = 0 (the initial state), 1, ..., at t = n dt (ms)."""
@@ -42,6 +43,7 @@ class Watchers:
     """All that look; iterate over them to see a step."""
 
     activation: ActivationWatcher
+    stages: tuple[Stage, ...]          # what they do in every step
     others: tuple[Watcher, ...] = ()
     probes: tuple[Probe, ...] = ()     # where the case reads variables
     notes: tuple[str, ...] = ()        # what the user should know
@@ -64,7 +66,7 @@ def open_watchers(section: Watch, mesh: Mesh, state: Any, backend: Any, dt: floa
 
     Arguments
     ---------
-    state : gives ``variable(name)`` and ``names``
+    state : ``V``, ``names``, ``pieces``, ``arrange``, ``order`` and ``rank`` of ``step.State``
     dt, steps : time step in ms, number of steps of the whole run
     directory : the run directory; ``probes.csv`` and ``vm.vtkhdf`` go there
     series : opens a time series, given its path, mesh, variables and number of frames
@@ -75,17 +77,21 @@ def open_watchers(section: Watch, mesh: Mesh, state: Any, backend: Any, dt: floa
     """
     check_watch(section, mesh, state.names, dt)
     others: list[Watcher] = []
+    stages: list[Stage] = []
     places: tuple[Probe, ...] = ()
     notes: tuple[str, ...] = ()
     if section.probes is not None:
         every = whole_steps("watch.probes.every", section.probes.every, dt)
-        probes = ProbeWatcher(section.probes, mesh, state, every, directory / "probes.csv")
+        probes = ProbeWatcher(section.probes, mesh, state, backend, every, dt, directory / "probes.csv")
+        stages.append(probes.stage)
         places, notes = probes.probes, probes.notes
         others.append(probes)
     if section.snapshots is not None:
         every = whole_steps("watch.snapshots.every", section.snapshots.every, dt)
-        others.append(SnapshotWatcher(section.snapshots, mesh, state, every, steps, directory / "vm.vtkhdf", series))
-    return Watchers(ActivationWatcher(section.activation, state, backend, dt), tuple(others), places, notes)
+        others.append(SnapshotWatcher(section.snapshots, mesh, state, backend, every, steps, directory / "vm.vtkhdf",
+                                      series))
+    activation = ActivationWatcher(section.activation, state, backend, dt)
+    return Watchers(activation, (activation.stage, *stages), tuple(others), places, notes)
 
 
 def check_watch(section: Watch, mesh: Mesh, names: Iterable[str], dt: float) -> None:

@@ -1,0 +1,77 @@
+"""One case, two devices: what both must agree on. Helper of the tests in this folder."""
+
+from pathlib import Path
+
+import numpy as np
+
+import upstroke
+from upstroke import load_case
+
+ROOT = Path(__file__).parents[2]
+CASES = ROOT / "cases"
+TIGHT = "1e-9 mV"      # of the linear solver: what two devices sum in another order must not matter
+
+
+def tiny() -> bool:
+    """Whether the device is the tests' stand-in, for which cases shrink."""
+    import cupy
+
+    return ROOT / "tests" / "emulated" in Path(cupy.__file__).resolve().parents
+
+
+def sheet(nx=24, ny=13, **tables):
+    """A sheet, stimulated in a corner: the base that tests change."""
+    steps = 30 if tiny() else 400
+    nx, ny = (nx, ny) if not tiny() else (nx // 4, ny // 4)
+    case = {
+        "mesh": {"kind": "sheet", "size": [f"{nx * 0.4:g} mm", f"{ny * 0.4:g} mm"], "dx": "0.4 mm", "fibre": [1, 0, 0]},
+        "tissue": {"surface_to_volume": "140 /mm", "conductivity": {"monodomain": ["3.2 mS/cm", "0.8 mS/cm"]}},
+        "membrane": {"model": "MitchellSchaeffer"},
+        "time": {"end": f"{steps * 0.1:g} ms", "dt": "0.1 ms"},
+        "solver": {"tolerance": TIGHT},
+        "stimulus": {"box": {"min": ["0 mm", "0 mm"], "max": ["0.8 mm", "0.8 mm"]}, "current": "90 uA/cm^2",
+                     "duration": "2 ms"},
+        "output": {"picture": False},
+    }
+    for name, table in tables.items():
+        if isinstance(table, dict) and isinstance(case.get(name), dict):
+            case[name] = case[name] | table
+        else:
+            case[name] = table
+    return case
+
+
+class Comparison:
+    """Runs a case on both devices; every check says by how much they differ."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder, self._runs = folder, 0
+
+    def run(self, *sources, device: str, **tables):
+        """The result of one run."""
+        case = load_case(*sources, tables, {"backend": {"device": device}, "output": {"picture": False}})
+        self._runs += 1
+        return upstroke.run(case, self._folder / f"{device}{self._runs}")
+
+    def both(self, *sources, **tables):
+        """The CPU's result and the GPU's."""
+        cpu, gpu = (self.run(*sources, device=device, **tables) for device in ("cpu", "cuda"))
+        assert gpu.case.backend.device == "cuda"
+        return cpu, gpu
+
+    def times(self, cpu, gpu, within: float) -> None:
+        """Activation within ``within`` ms; repolarisation, where V moves a hundred times slower, within 100 of it."""
+        a, b = cpu.activation, gpu.activation
+        assert a.beats == b.beats >= 1, f"{a.beats} beats on the CPU, {b.beats} on the GPU"
+        for name, limit in (("activation", within), ("repolarisation", 100 * within)):
+            x, y = getattr(a, name), getattr(b, name)
+            assert np.array_equal(np.isnan(x), np.isnan(y)), f"{name} is there at other nodes"
+            if np.isfinite(x).any():
+                worst = np.nanmax(abs(x - y))
+                assert worst <= limit, f"{name} differs by {worst:.3g} ms, more than {limit:g} ms"
+        assert np.isclose(a.v_min, b.v_min, rtol=0, atol=1e4 * within)
+        assert np.isclose(a.v_max, b.v_max, rtol=0, atol=1e4 * within)
+
+    def check(self, *sources, within: float = 1e-6, **tables) -> None:
+        """Run on both, compare the times."""
+        self.times(*self.both(*sources, **tables), within=within)

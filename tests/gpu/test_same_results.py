@@ -1,0 +1,86 @@
+"""The GPU gives what the CPU gives: activation times within 1e-6 ms in fp64, within 0.05 ms in fp32."""
+
+import pytest
+from compare import CASES, TIGHT, sheet, tiny
+
+WITHIN = {"fp64": 1e-6, "mixed": 0.05, "fp32": 0.05}
+
+#: What shrinks the shipped cases for the emulator.
+TINY = {
+    "niederer": {"mesh": {"dx": "1.5 mm"}, "time": {"end": "1.6 ms"}},
+    "axon": {"mesh": {"dx": "2 mm"}, "time": {"end": "0.8 ms", "dt": "0.01 ms"}},
+    "sheet": {"mesh": {"dx": ["4 mm", "2 mm"]}, "time": {"end": "4 ms"}},
+    "scar": {"time": {"end": "2 ms"}, "watch": {"snapshots": {"every": "1 ms"}}},
+}
+
+
+@pytest.mark.parametrize("name", sorted(path.parent.name for path in CASES.glob("*/case.toml")))
+def test_shipped_case(same, name):
+    if name == "scar":
+        pytest.importorskip("meshio", reason="reads the mesh file")
+    overlay = TINY[name] if tiny() else {}
+    for precision in ("fp64",) if tiny() else ("fp64", "fp32"):
+        same.check(CASES / name, overlay, solver={"tolerance": TIGHT}, backend={"precision": precision},
+                   within=WITHIN[precision])
+
+
+@pytest.mark.parametrize("precision", ["fp64", "fp32", "mixed"])
+@pytest.mark.parametrize("model", ["tenTusscherPanfilov", "HodgkinHuxley", "AlievPanfilov", "MitchellSchaeffer"])
+def test_model_in_every_precision(same, model, precision):
+    steps = 10 if tiny() else 600
+    same.check(sheet(8, 8, membrane={"model": model}, time={"end": f"{steps * 0.02:g} ms", "dt": "0.02 ms"},
+                     stimulus={"box": {"min": ["0 mm", "0 mm"], "max": ["0.8 mm", "0.8 mm"]}, "duration": "1 ms",
+                               "current": "900 uA/cm^2" if tiny() else "300 uA/cm^2"}),
+               backend={"precision": precision}, within=WITHIN[precision])
+
+
+@pytest.mark.parametrize("diffusion", ["explicit", "crank_nicolson", "backward_euler"])
+@pytest.mark.parametrize("splitting", ["godunov", "strang"])
+def test_scheme(same, splitting, diffusion):
+    mass = "lumped" if diffusion == "explicit" else 0.2
+    same.check(sheet(time={"splitting": splitting, "diffusion": diffusion}, tissue={"mass": mass}))
+
+
+def test_unsplit(same):
+    same.check(sheet(time={"splitting": "unsplit", "diffusion": "explicit"}, tissue={"mass": "lumped"}))
+
+
+@pytest.mark.parametrize("precision", ["fp64", "fp32", "mixed"])
+@pytest.mark.parametrize("method", ["cg", "chebyshev"])
+def test_solver(same, method, precision):
+    same.check(sheet(), solver={"method": method}, backend={"precision": precision}, within=WITHIN[precision])
+
+
+@pytest.mark.parametrize("mass", ["lumped", "consistent"])
+def test_tree_solver_on_a_cable(same, mass):
+    cable = {"kind": "cable", "length": "12 mm" if tiny() else "100 mm", "dx": "0.2 mm"}
+    case = sheet() | {"mesh": cable, "stimulus": {"box": {"min": ["0 mm"], "max": ["1 mm"]}, "current": "90 uA/cm^2",
+                                                  "duration": "2 ms"}}
+    case["tissue"]["conductivity"] = {"monodomain": ["3.2 mS/cm"]}
+    case["tissue"]["mass"] = mass
+    same.check(case, solver={"method": "tree"})
+
+
+def test_several_reaction_steps_and_beats(same):
+    same.check(sheet(stimulus={"period": "1 ms" if tiny() else "12 ms", "count": 3, "duration": "0.35 ms",
+                               "current": "400 uA/cm^2"}), time={"reaction_steps": 3})
+
+
+def test_parameters(same):
+    same.check(sheet(), membrane={"parameters": {"tau_in": "*1.2"}})
+
+
+def test_membranes_by_region(same):
+    pytest.importorskip("meshio", reason="reads the mesh file")
+    membranes = [{"model": "MitchellSchaeffer"}, {"model": "AlievPanfilov", "regions": ["scar"]}]
+    same.check(CASES / "scar", {"membrane": membranes, "time": {"end": "2 ms" if tiny() else "60 ms"},
+                                "backend": {"precision": "fp64"}, "solver": {"tolerance": TIGHT},
+                                "watch": {"snapshots": {"every": "2 ms"}}})
+
+
+@pytest.mark.parametrize("stencil", ["compact", "full"])
+@pytest.mark.parametrize("dimensions", [2, 3])
+def test_grid(same, dimensions, stencil):
+    extent = (2.4, 2.0, 1.6)[:dimensions] if tiny() else (12.0, 8.0, 6.0)[:dimensions]
+    mesh = {"kind": "grid", "size": [f"{x} mm" for x in extent], "dx": "0.4 mm", "fibre": [1, 1, 0], "stencil": stencil}
+    same.check(sheet() | {"mesh": mesh}, time={"diffusion": "explicit"}, tissue={"mass": "lumped"})

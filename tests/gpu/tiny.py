@@ -1,0 +1,42 @@
+"""A few tiny runs on the GPU that use every kind of kernel once: what memory checkers look at.
+
+    compute-sanitizer python tests/gpu/tiny.py
+
+Every array gets an allocation of its own, so that a checker sees where one ends.
+"""
+
+import sys
+import tempfile
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+
+def main() -> None:
+    import cupy
+    from compare import Comparison, sheet
+
+    cupy.cuda.set_allocator(None)
+    grid = {"kind": "grid", "size": ["2 mm", "1.6 mm"], "dx": "0.4 mm"}
+    cable = {"kind": "cable", "length": "4 mm", "dx": "0.2 mm"}
+    corner = {"box": {"min": ["0 mm"], "max": ["0.8 mm"]}, "current": "90 uA/cm^2", "duration": "1 ms"}
+    watch = {"probes": {"points": {"corner": ["0 mm"]}, "every": "0.2 ms"}, "snapshots": {"every": "0.5 ms"}}
+    short = {"end": "2 ms", "dt": "0.1 ms"}
+    runs = {
+        "cg, fp64": sheet(6, 5, time=short, watch=watch),
+        "chebyshev, mixed": sheet(6, 5, time=short, solver={"method": "chebyshev"}, backend={"precision": "mixed"}),
+        "explicit grid, fp32": sheet(time=short | {"diffusion": "explicit"}, tissue={"mass": "lumped"},
+                                     backend={"precision": "fp32"}) | {"mesh": grid, "stimulus": corner},
+        "unsplit": sheet(6, 5, time=short | {"diffusion": "explicit", "splitting": "unsplit"},
+                         tissue={"mass": "lumped"}),
+        "tree": sheet(time=short, solver={"method": "tree"}, tissue={"conductivity": {"monodomain": ["3 mS/cm"]}})
+        | {"mesh": cable, "stimulus": corner},
+    }
+    with tempfile.TemporaryDirectory() as folder:
+        for name, case in runs.items():
+            result = Comparison(Path(folder) / name.replace(", ", "_").replace(" ", "_")).run(case, device="cuda")
+            print(f"{name}: {result.summary['nodes']} nodes, {result.activation.beats} beats")
+
+
+if __name__ == "__main__":
+    main()

@@ -21,12 +21,10 @@ from numpy.typing import DTypeLike, NDArray
 
 from upstroke.backend.clock import HALTING, Clock, Stage
 from upstroke.backend.compiler import compile_c, find_compiler
+from upstroke.backend.cpu_diffusion import IMPLICIT, ExplicitDiffusion
 from upstroke.errors import BackendError
 
 ALIGNMENT = 64   # bytes: a cache line and an AVX-512 register
-BLOCK, LANES = 512, 8      # ROWS and LANES of runtime.c
-ROUNDING = 1e-12       # of a comparison that C has made with a product where Python makes it with a quotient
-NEGLIGIBLE = 1e-14   # of the largest coupling: what rounding leaves where a coupling is zero
 REAL = {"fp64": "double", "fp32": "float", "mixed": "float"}     # of V, and of all states but those kept in fp64
 
 
@@ -38,21 +36,6 @@ def _load(source: str) -> ctypes.CDLL:
 def available_threads() -> int:
     """Cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-class _DiffusionArgs(ctypes.Structure):
-    """``diffusion`` of runtime.c."""
-
-    _fields_ = [
-        ("n", ctypes.c_long), ("start", ctypes.c_void_p), ("column", ctypes.c_void_p), ("A", ctypes.c_void_p),
-        ("K", ctypes.c_void_p), ("mass", ctypes.c_void_p), ("inverse_diagonal", ctypes.c_void_p),
-        ("trace", ctypes.c_double), ("dt", ctypes.c_double), ("tolerance", ctypes.c_double),
-        ("max_iterations", ctypes.c_long),
-        ("past", ctypes.c_void_p * 3), ("weight", ctypes.c_double * 3),
-        ("x", ctypes.c_void_p), ("r", ctypes.c_void_p), ("p", ctypes.c_void_p), ("q", ctypes.c_void_p),
-        ("partial", ctypes.c_void_p), ("V", ctypes.c_void_p), ("iterations", ctypes.c_long),
-        ("residual", ctypes.c_double), ("team", ctypes.c_void_p),
-    ]
 
 
 class KernelArgs(ctypes.Structure):
@@ -86,14 +69,15 @@ class CpuBackend:
     def __init__(self, threads: int = 0, precision: str = "fp64") -> None:
         self.precision = precision
         self.dtype: np.dtype[Any] = np.dtype(np.float64 if precision == "fp64" else np.float32)
-        text = resources.files(__package__).joinpath("runtime.c").read_text()
+        text = "".join(resources.files(__package__).joinpath(file).read_text() for file in ("runtime.c", "tree.c"))
         self.clock = Clock()
         self._runtime = _load(f"typedef {REAL[precision]} real;\n{text}")
-        for function in ("team_open", "team_size", "team_close", "for_range", "diffuse_cg", "diffuse_explicit"):
+        for function in ("team_open", "team_size", "team_close", "for_range", "diffuse_cg", "diffuse_chebyshev",
+                         "diffuse_explicit", "diffuse_tree"):
             if not hasattr(self._runtime, function):
                 raise BackendError("runtime.c", f"the compiled library lacks {function}", "empty the kernel cache")
         self._runtime.team_open.restype = ctypes.c_void_p
-        self._runtime.for_range.restype = ctypes.c_long
+        self._runtime.for_range.restype = self._runtime.diffuse_tree.restype = ctypes.c_long
         self._team = ctypes.c_void_p(self._runtime.team_open(threads or available_threads()))
         self.threads: int = self._runtime.team_size(self._team)
         weakref.finalize(self, self._runtime.team_close, self._team)
@@ -175,10 +159,16 @@ class CpuBackend:
         return Loop(self, stages)
 
     # --------------------------------------------------------------------------------------- diffusion
-    def implicit_diffusion(self, A: Any, K: Any, V: NDArray[Any], dt: float, tolerance: float,
-                           max_iterations: int) -> ImplicitDiffusion:
-        """Steps of A delta = -dt K V, V += delta; A and K in CSR form with one pattern."""
-        return ImplicitDiffusion(self, A, K, V, dt, tolerance, max_iterations)
+    def implicit_diffusion(self, A: Any, K: Any, V: NDArray[Any], dt: float, tolerance: float, max_iterations: int,
+                           method: str = "cg") -> Stage:
+        """The stage "diffusion": A delta = -dt K V, V += delta; A and K in CSR form with one pattern.
+
+        ``method`` is "cg", "chebyshev", "tree" (for couplings without loops) or "library" (SciPy). The iterations stop
+        where the volume-weighted RMS of the residual over diag(A) is at most ``tolerance`` (mV).
+        """
+        if not (np.array_equal(A.indptr, K.indptr) and np.array_equal(A.indices, K.indices)):
+            raise ValueError("A and K must share one sparsity pattern")
+        return IMPLICIT[method](self, A, K, V, dt, tolerance, max_iterations)
 
     def explicit_diffusion(self, K: Any, lumped_mass: NDArray[np.float64], V: NDArray[Any],
                            dt: float) -> ExplicitDiffusion:
@@ -254,100 +244,6 @@ class HostFetch:
 
     def get(self) -> dict[str, NDArray[Any]]:
         return self._arrays
-
-
-class _Diffusion:
-    """The arrays of a diffusion step, kept alive as long as the step is.
-
-    Matrices are stored as couplings between neighbours, in fp32, without those that are zero, in slices of ``LANES``
-    rows: see runtime.c.
-    """
-
-    def __init__(self, backend: CpuBackend, matrices: dict[str, Any], V: NDArray[Any], dt: float) -> None:
-        pattern = next(iter(matrices.values()))
-        n = pattern.shape[0]
-        rows = np.repeat(np.arange(n), np.diff(pattern.indptr))
-        keep = np.any([abs(m.data) > NEGLIGIBLE * abs(m.data).max() for m in matrices.values()], axis=0)
-        keep &= pattern.indices != rows
-        rows = rows[keep]
-        length = np.bincount(rows, minlength=-(-n // LANES) * LANES)
-        width = length.reshape(-1, LANES).max(axis=1, initial=0)
-        self._start = np.concatenate([[0], np.cumsum(width)]).astype(np.int64)
-        rank = np.arange(len(rows)) - np.repeat(np.cumsum(length) - length, length)      # of an entry in its row
-        place = (self._start[rows // LANES] + rank) * LANES + rows % LANES
-        slices = np.repeat(np.arange(len(width)), width)
-        own = np.minimum(slices[:, None] * LANES + np.arange(LANES), n - 1)
-        self._column = own.astype(np.int32).ravel()
-        self._column[place] = pattern.indices[keep]
-        self._couplings = {name: np.zeros(self._column.size, np.float32) for name in matrices}
-        self._q = backend.zeros(n, dtype=np.float64)
-        self._backend, self._V = backend, V
-        self._args = _DiffusionArgs(n=n, start=self._start.ctypes.data, column=self._column.ctypes.data,
-                                    q=self._q.ctypes.data, V=V.ctypes.data, dt=dt, team=backend._team)
-        for name, matrix in matrices.items():
-            self._couplings[name][place] = matrix.data[keep]
-            setattr(self._args, name, self._couplings[name].ctypes.data)
-
-
-class ExplicitDiffusion(_Diffusion):
-    """Forward Euler with lumped mass."""
-
-    name = "diffusion"
-
-    def __init__(self, backend: CpuBackend, K: Any, lumped_mass: NDArray[np.float64], V: NDArray[Any],
-                 dt: float) -> None:
-        super().__init__(backend, {"K": K}, V, dt)
-        self._inverse = 1.0 / lumped_mass
-        self._args.inverse_diagonal = self._inverse.ctypes.data
-
-    def run(self, n: int) -> None:
-        self._backend._runtime.diffuse_explicit(ctypes.byref(self._args))
-        self._backend.clock.count(0, 0.0, True)
-
-
-class ImplicitDiffusion(_Diffusion):
-    """Conjugate gradients with a Jacobi preconditioner.
-
-    The guess is extrapolated from the increments of the last three steps, which follows a travelling wave and saves
-    about half of the iterations.
-    """
-
-    name = "diffusion"
-    WEIGHTS = ((0.0, 0.0, 0.0), (1.0, 0.0, 0.0), (2.0, -1.0, 0.0), (3.0, -3.0, 1.0))   # by steps known
-
-    def __init__(self, backend: CpuBackend, A: Any, K: Any, V: NDArray[Any], dt: float, tolerance: float,
-                 max_iterations: int) -> None:
-        if not (np.array_equal(A.indptr, K.indptr) and np.array_equal(A.indices, K.indices)):
-            raise ValueError("A and K must share one sparsity pattern")
-        super().__init__(backend, {"A": A, "K": K}, V, dt)
-        n = K.shape[0]
-        diagonal = A.diagonal()
-        self._mass = np.asarray(A.sum(axis=1)).ravel()       # rows of K sum to zero
-        self._inverse = 1.0 / diagonal
-        self._work = [backend.zeros(n, dtype=np.float64) for _ in range(2)]
-        self._partial = backend.zeros(2 * (n // BLOCK + 1), dtype=np.float64)
-        self._increments = [backend.zeros(n, dtype=np.float64) for _ in range(4)]   # newest first; the last is next
-        self._steps = 0
-        self._args.mass = self._mass.ctypes.data
-        self._args.inverse_diagonal = self._inverse.ctypes.data
-        self._args.r, self._args.p = (w.ctypes.data for w in self._work)
-        self._args.partial = self._partial.ctypes.data
-        self._args.trace = diagonal.sum()
-        self._args.tolerance = tolerance
-        self._args.max_iterations = max_iterations
-
-    def run(self, n: int) -> None:
-        *past, x = self._increments
-        for k, increment in enumerate(past):
-            self._args.past[k] = increment.ctypes.data
-            self._args.weight[k] = self.WEIGHTS[min(self._steps, 3)][k]
-        self._args.x = x.ctypes.data
-        self._backend._runtime.diffuse_cg(ctypes.byref(self._args))
-        self._increments = [x, *past]
-        self._steps += 1
-        args = self._args          # the residual is squared; one that is not a number has not converged
-        self._backend.clock.count(args.iterations, float(np.sqrt(args.residual)),
-                                  bool(args.residual <= args.tolerance ** 2 * (1.0 + ROUNDING)))
 
 
 @cache

@@ -4,6 +4,7 @@
  * here is computed in double. Sums run over fixed blocks of ROWS rows and are added in block order, so results do
  * not depend on the number of threads.
  */
+#include <math.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
@@ -171,6 +172,7 @@ typedef struct {
     double trace;                 /* sum of diag(A) */
     double dt, tolerance;         /* ms, mV */
     long max_iterations;
+    double low, high;             /* bounds of the eigenvalues of A / diag(A), for Chebyshev's iteration */
     const double *past[3];        /* (n) increments of the last steps, newest first */
     double weight[3];             /* x starts as the weighted sum of these */
     double *x, *r, *p, *q;        /* (n) x: the increment, out; the rest is work */
@@ -222,38 +224,59 @@ DEFINE_APPLY(apply_V, real)
         if (slice * LANES < (end)) { int lanes = (int)((end) - slice * LANES); __VA_ARGS__ } \
     } while (0)
 
-/* One step of A delta = -dt K V by conjugate gradients with Jacobi preconditioner, then V += delta.
- * Stops when sqrt(r.z / trace) <= tolerance: z = r / diag(A) is a voltage, the sum its volume-weighted RMS. */
-static void cg_task(int rank, int size, void *arg)
-{
-    diffusion *d = arg;
-    const double *restrict mass = d->mass, *restrict inv = d->inverse_diagonal;
-    double *x = d->x, *p = d->p, *restrict r = d->r, *restrict q = d->q;
-    real *V = d->V;
-    long blocks = (d->n + ROWS - 1) / ROWS, first = blocks * rank / size, last = blocks * (rank + 1) / size;
-    double *rho_part = d->partial, *pq_part = d->partial + blocks;
-    int sense = atomic_load(&d->t->sense);
+#define EACH_ROW(d, first, last) \
+    for (long i = (first) * ROWS, stop_ = (last) * ROWS < (d)->n ? (last) * ROWS : (d)->n; i < stop_; i++)
 
-    for (long i = first * ROWS; i < (last * ROWS < d->n ? last * ROWS : d->n); i++)
+/* Both solvers stop when sqrt(r.z / trace) <= tolerance: z = r / diag(A) is a voltage, the root its volume-weighted RMS.
+ *
+ * The guess, x = weighted increments of the last steps; r = -dt K V - A x, p = scale z. Returns r.z; the members have met. */
+static double start_solve(diffusion *d, long first, long last, double scale, int *sense)
+{
+    const double *restrict mass = d->mass, *restrict inv = d->inverse_diagonal;
+    double *x = d->x, *restrict r = d->r, *restrict p = d->p;
+    EACH_ROW(d, first, last)
         x[i] = d->weight[0] * d->past[0][i] + d->weight[1] * d->past[1][i] + d->weight[2] * d->past[2][i];
-    team_barrier(d->t, &sense);
+    team_barrier(d->t, sense);
     EACH_BLOCK(d, first, last) {
         double sum[LANES] = {0};
         EACH_SLICE(begin, end, {
             double Ax[LANES], KV[LANES];
             apply(d, d->A, slice, lanes, x, Ax);
-            apply_V(d, d->K, slice, lanes, V, KV);
+            apply_V(d, d->K, slice, lanes, d->V, KV);
             for (int l = 0; l < lanes; l++) {
                 long i = slice * LANES + l;
                 r[i] = -(mass[i] * x[i] + Ax[l] + d->dt * KV[l]);
-                p[i] = r[i] * inv[i];
-                sum[l] += r[i] * p[i];
+                p[i] = scale * (r[i] * inv[i]);
+                sum[l] += r[i] * (r[i] * inv[i]);
             }
         });
-        rho_part[b] = across(sum);
+        d->partial[b] = across(sum);
     }
-    team_barrier(d->t, &sense);
-    double rho = total(rho_part, blocks), stop = d->tolerance * d->tolerance * d->trace;
+    team_barrier(d->t, sense);
+    return total(d->partial, (d->n + ROWS - 1) / ROWS);
+}
+
+/* V += x, and what the solve took; `rho` is the last r.z. */
+static void end_solve(diffusion *d, long first, long last, int rank, long iterations, double rho)
+{
+    EACH_ROW(d, first, last) d->V[i] = (real)(d->V[i] + d->x[i]);
+    if (rank == 0) {
+        d->iterations = iterations;
+        d->residual = rho / d->trace;         /* squared; NaN stays NaN */
+    }
+}
+
+/* One step of A delta = -dt K V by conjugate gradients with Jacobi preconditioner, then V += delta. */
+static void cg_task(int rank, int size, void *arg)
+{
+    diffusion *d = arg;
+    const double *restrict mass = d->mass, *restrict inv = d->inverse_diagonal;
+    double *x = d->x, *p = d->p, *restrict r = d->r, *restrict q = d->q;
+    long blocks = (d->n + ROWS - 1) / ROWS, first = blocks * rank / size, last = blocks * (rank + 1) / size;
+    double *rho_part = d->partial, *pq_part = d->partial + blocks;
+    int sense = atomic_load(&d->t->sense);
+
+    double rho = start_solve(d, first, last, 1.0, &sense), stop = d->tolerance * d->tolerance * d->trace;
     long iterations = 0;
     while (rho > stop && iterations < d->max_iterations) {
         iterations++;
@@ -287,20 +310,78 @@ static void cg_task(int rank, int size, void *arg)
         team_barrier(d->t, &sense);
         double next = total(rho_part, blocks), beta = next / rho;
         rho = next;
-        for (long i = first * ROWS; i < (last * ROWS < d->n ? last * ROWS : d->n); i++)
-            p[i] = r[i] * inv[i] + beta * p[i];
+        EACH_ROW(d, first, last) p[i] = r[i] * inv[i] + beta * p[i];
         team_barrier(d->t, &sense);
     }
-    for (long i = first * ROWS; i < (last * ROWS < d->n ? last * ROWS : d->n); i++) V[i] = (real)(V[i] + x[i]);
-    if (rank == 0) {
-        d->iterations = iterations;
-        d->residual = rho / d->trace;         /* squared; NaN stays NaN */
-    }
+    end_solve(d, first, last, rank, iterations, rho);
 }
 
 void diffuse_cg(diffusion *d)
 {
     team_run(d->t, cg_task, d, 1 + d->n / JOINT_SHARE);
+}
+
+/* One step of A delta = -dt K V by Chebyshev's iteration with Jacobi preconditioner, then V += delta. (Golub and Varga
+ * 1961, doi 10.1007/BF01386013.) With low <= lambda(A / D) <= high, D = diag(A), c = (high + low) / 2,
+ * h = (high - low) / 2 and sigma = c / h:
+ *
+ *     start      p = z / c,  omega = 1 / sigma
+ *     iteration  x += p;  r -= A p;  z = r / D;  next = 1 / (2 sigma - omega);
+ *                p = next omega p + (2 next / h) z;  omega = next
+ *
+ * No sums, and one barrier an iteration, as the new p goes to q and the two change places. After k iterations
+ * sqrt(r.z) is at most 1 / cosh(k acosh sigma) of what it was, so the sum at the start tells how many are enough, and the
+ * sum after them says whether they were. They are not where `low` was too high: then a few more, and so on. Where `high`
+ * is too low the iteration diverges. */
+static void chebyshev_task(int rank, int size, void *arg)
+{
+    diffusion *d = arg;
+    const double *restrict mass = d->mass, *restrict inv = d->inverse_diagonal;
+    double *p = d->p, *q = d->q;
+    long blocks = (d->n + ROWS - 1) / ROWS, first = blocks * rank / size, last = blocks * (rank + 1) / size;
+    double *part = d->partial + blocks;
+    int sense = atomic_load(&d->t->sense);
+    const double c = 0.5 * (d->high + d->low), h = 0.5 * (d->high - d->low), sigma = c / h;
+    double omega = 1.0 / sigma;
+
+    double rho = start_solve(d, first, last, 1.0 / c, &sense), stop = d->tolerance * d->tolerance * d->trace;
+    double due = fmax(1.0, ceil(acosh(sqrt(rho / stop)) / acosh(sigma)));
+    long iterations = 0;
+    while (rho > stop && iterations < d->max_iterations) {
+        for (; iterations < due && iterations < d->max_iterations; iterations++) {
+            const double next = 1.0 / (2.0 * sigma - omega), of_p = next * omega, of_z = 2.0 * next / h;
+            const double *restrict old = p;
+            double *restrict new = q, *restrict x = d->x, *restrict r = d->r;
+            EACH_BLOCK(d, first, last) {
+                double sum[LANES] = {0};
+                EACH_SLICE(begin, end, {
+                    double Ap[LANES];
+                    apply(d, d->A, slice, lanes, old, Ap);
+                    for (int l = 0; l < lanes; l++) {
+                        long i = slice * LANES + l;
+                        r[i] -= mass[i] * old[i] + Ap[l];
+                        x[i] += old[i];
+                        new[i] = of_p * old[i] + of_z * (r[i] * inv[i]);
+                        sum[l] += r[i] * (r[i] * inv[i]);
+                    }
+                });
+                part[b] = across(sum);
+            }
+            team_barrier(d->t, &sense);
+            omega = next;
+            q = p;
+            p = new;
+        }
+        rho = total(part, blocks);
+        due = iterations + 1 + iterations / 8;
+        team_barrier(d->t, &sense);            /* all have read the sums before they are written again */
+    }
+    end_solve(d, first, last, rank, iterations, rho);
+}
+
+void diffuse_chebyshev(diffusion *d)
+{
+    team_run(d->t, chebyshev_task, d, 1 + d->n / JOINT_SHARE);
 }
 
 /* V -= dt K V / m, the forward Euler step with lumped mass m. */

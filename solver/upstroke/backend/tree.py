@@ -1,10 +1,10 @@
 """Direct solution of A x = b where the couplings of A form a forest: cables, neurons, Purkinje networks without loops.
 
-A = L D L^T without fill, in O(log n) levels. Each level eliminates nodes that are not neighbours of each other and have
-at most two neighbours left: leaves are raked off, chains are compressed to every other node, whose elimination joins its
-two neighbours. (Miller and Reif 1985, Parallel tree contraction and its application, doi 10.1109/SFCS.1985.43; on a
-cable it is cyclic reduction, Hockney 1965, doi 10.1145/321250.321259.) Node i is left with its pivot d_i and at most two
-parents p, eliminated later, with factors l_ip = a_ip / d_i:
+A = L D L^T without fill, in O(log n) levels. Each level eliminates nodes that are not neighbours of each other and
+have at most two neighbours left: leaves are raked off, chains are compressed to every other node, whose elimination
+joins its two neighbours. (Miller and Reif 1985, Parallel tree contraction and its application, doi
+10.1109/SFCS.1985.43; on a cable it is cyclic reduction, Hockney 1965, doi 10.1145/321250.321259.) Node i is left with
+its pivot d_i and at most two parents p, eliminated later, with factors l_ip = a_ip / d_i:
 
     forward    y_i = b_i - sum over children c of l_ci y_c          level by level
     back       x_i = y_i / d_i - sum over parents p of l_ip x_p     in the reverse order
@@ -118,25 +118,22 @@ def factorise(A: Any, keep: NDArray[np.bool_] | None = None) -> TreeFactor:
         raise ValueError("the couplings of the matrix form a loop")
     pivot = np.asarray(A.sum(axis=1)).ravel() - np.bincount(_rows(A)[keep], A.data[keep], minlength=n)
     level = np.zeros(n, np.int32)
-    parent = np.full((n, 2), -1)
+    parent = np.full((n, 2), n)         # n stands for "none"
     coupling = np.zeros((n, 2))
     rank = _ranks(n)
-    waiting = np.full(n + 1, n)         # rank of those that may go in this round, else n; the last stands for "none"
     left, round_ = np.arange(n), 0
     while len(left):
-        near = _neighbours(n, u, v)
         few = left[np.bincount(np.concatenate([u, v]), minlength=n)[left] <= 2]
-        gone = _independent(few, near, rank, waiting)
+        near = _two_edges(n, u, v)
+        parent[few] = np.concatenate([v, u, [n]])[near[few]]
+        gone = _independent(few, parent, rank)
         level[gone] = round_
-        parent[gone] = np.where(near[gone] < 0, -1, np.concatenate([v, u, [-1]])[near[gone]])
-        coupling[gone] = np.where(near[gone] < 0, 0.0, np.concatenate([a, a, [0.0]])[near[gone]])
-        there = parent[gone] >= 0
-        loss = coupling[gone] ** 2 / pivot[gone, None]
-        np.subtract.at(pivot, parent[gone][there], loss[there])
+        coupling[gone] = np.concatenate([a, a, [0.0]])[near[gone]]
+        np.subtract.at(pivot, np.minimum(parent[gone], n - 1), coupling[gone] ** 2 / pivot[gone, None])
         is_gone = np.zeros(n, bool)
         is_gone[gone] = True
         stay = ~(is_gone[u] | is_gone[v])
-        joins = gone[there.all(axis=1)]                               # their two parents become neighbours
+        joins = gone[(parent[gone] < n).all(axis=1)]                  # their two parents become neighbours
         u = np.concatenate([u[stay], parent[joins, 0]])
         v = np.concatenate([v[stay], parent[joins, 1]])
         a = np.concatenate([a[stay], -coupling[joins, 0] * coupling[joins, 1] / pivot[joins]])
@@ -162,7 +159,8 @@ def tree_arrays(A: Any, K: Any) -> dict[str, NDArray[Any]]:
     place[factor.node] = np.arange(K.shape[0])
     by_place = np.argsort(place[rows], kind="stable")
     arrays = {field.name: getattr(factor, field.name) for field in fields(factor)}
-    return arrays | {"row_start": _starts(place[rows], K.shape[0]), "column": K.indices[keep][by_place].astype(np.int32),
+    return arrays | {"row_start": _starts(place[rows], K.shape[0]),
+                     "column": K.indices[keep][by_place].astype(np.int32),
                      "K": K.data[keep][by_place].astype(np.float64)}
 
 
@@ -199,8 +197,8 @@ def _ranks(n: int) -> NDArray[Any]:
     return rank
 
 
-def _neighbours(n: int, u: NDArray[Any], v: NDArray[Any]) -> NDArray[Any]:
-    """(n + 1, 2) two half-edges of each node, -1 for none; half-edge e goes from (u, v)[e] to (v, u)[e]."""
+def _two_edges(n: int, u: NDArray[Any], v: NDArray[Any]) -> NDArray[Any]:
+    """(n, 2) half-edges that start at each node, two at most, -1 for none; half-edge e starts at (u, v)[e]."""
     source, number = np.concatenate([u, v]), np.arange(2 * len(u))
     near = np.full((n, 2), -1)
     near[source, 0] = number                          # the last one wins ...
@@ -209,9 +207,10 @@ def _neighbours(n: int, u: NDArray[Any], v: NDArray[Any]) -> NDArray[Any]:
     return near
 
 
-def _independent(nodes: NDArray[Any], ends: NDArray[Any], rank: NDArray[Any], waiting: NDArray[Any]) -> NDArray[Any]:
+def _independent(nodes: NDArray[Any], ends: NDArray[Any], rank: NDArray[Any]) -> NDArray[Any]:
     """A maximal set of ``nodes`` without neighbours in it: again and again those that rank before their neighbours."""
     none = len(rank)
+    waiting = np.full(none + 1, none)
     waiting[nodes] = rank[nodes]
     taken = []
     while len(nodes):

@@ -1,0 +1,201 @@
+"""Diffusion steps on the CPU: the arrays that runtime.c and tree.c work on, one class to a solver."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from upstroke.backend.clock import NOT_FINITE, Stage
+from upstroke.backend.spectrum import spectrum_bounds
+from upstroke.backend.tree import TreeArgs, couplings, tree_arrays
+
+if TYPE_CHECKING:
+    from upstroke.backend.cpu import CpuBackend
+
+BLOCK, LANES = 512, 8      # ROWS and LANES of runtime.c
+ROUNDING = 1e-12       # of a comparison that C has made with a product where Python makes it with a quotient
+
+
+class DiffusionArgs(ctypes.Structure):
+    """``diffusion`` of runtime.c."""
+
+    _fields_ = [
+        ("n", ctypes.c_long), ("start", ctypes.c_void_p), ("column", ctypes.c_void_p), ("A", ctypes.c_void_p),
+        ("K", ctypes.c_void_p), ("mass", ctypes.c_void_p), ("inverse_diagonal", ctypes.c_void_p),
+        ("trace", ctypes.c_double), ("dt", ctypes.c_double), ("tolerance", ctypes.c_double),
+        ("max_iterations", ctypes.c_long), ("low", ctypes.c_double), ("high", ctypes.c_double),
+        ("past", ctypes.c_void_p * 3), ("weight", ctypes.c_double * 3),
+        ("x", ctypes.c_void_p), ("r", ctypes.c_void_p), ("p", ctypes.c_void_p), ("q", ctypes.c_void_p),
+        ("partial", ctypes.c_void_p), ("V", ctypes.c_void_p), ("iterations", ctypes.c_long),
+        ("residual", ctypes.c_double), ("team", ctypes.c_void_p),
+    ]
+
+
+class _Diffusion:
+    """The arrays of a diffusion step, kept alive as long as the step is.
+
+    Matrices are stored as couplings between neighbours, in fp32, without those that are zero, in slices of ``LANES``
+    rows: see runtime.c.
+    """
+
+    name = "diffusion"
+
+    def __init__(self, backend: CpuBackend, matrices: dict[str, Any], V: NDArray[Any], dt: float) -> None:
+        pattern = next(iter(matrices.values()))
+        n = pattern.shape[0]
+        keep = couplings(*matrices.values())
+        rows = np.repeat(np.arange(n), np.diff(pattern.indptr))[keep]
+        length = np.bincount(rows, minlength=-(-n // LANES) * LANES)
+        width = length.reshape(-1, LANES).max(axis=1, initial=0)
+        self._start = np.concatenate([[0], np.cumsum(width)]).astype(np.int64)
+        rank = np.arange(len(rows)) - np.repeat(np.cumsum(length) - length, length)      # of an entry in its row
+        place = (self._start[rows // LANES] + rank) * LANES + rows % LANES
+        slices = np.repeat(np.arange(len(width)), width)
+        own = np.minimum(slices[:, None] * LANES + np.arange(LANES), n - 1)
+        self._column = own.astype(np.int32).ravel()
+        self._column[place] = pattern.indices[keep]
+        self._couplings = {name: np.zeros(self._column.size, np.float32) for name in matrices}
+        self._q = backend.zeros(n, dtype=np.float64)
+        self._backend, self._V = backend, V
+        self._args = DiffusionArgs(n=n, start=self._start.ctypes.data, column=self._column.ctypes.data,
+                                   q=self._q.ctypes.data, V=V.ctypes.data, dt=dt, team=backend._team)
+        for name, matrix in matrices.items():
+            self._couplings[name][place] = matrix.data[keep]
+            setattr(self._args, name, self._couplings[name].ctypes.data)
+
+
+class ExplicitDiffusion(_Diffusion):
+    """Forward Euler with lumped mass."""
+
+    def __init__(self, backend: CpuBackend, K: Any, lumped_mass: NDArray[np.float64], V: NDArray[Any],
+                 dt: float) -> None:
+        super().__init__(backend, {"K": K}, V, dt)
+        self._inverse = 1.0 / lumped_mass
+        self._args.inverse_diagonal = self._inverse.ctypes.data
+
+    def run(self, n: int) -> None:
+        self._backend._runtime.diffuse_explicit(ctypes.byref(self._args))
+        self._backend.clock.count(0, 0.0, True)
+
+
+class ConjugateGradients(_Diffusion):
+    """Conjugate gradients with a Jacobi preconditioner.
+
+    The guess is extrapolated from the increments of the last three steps, which follows a travelling wave and saves
+    about half of the iterations.
+    """
+
+    WEIGHTS = ((0.0, 0.0, 0.0), (1.0, 0.0, 0.0), (2.0, -1.0, 0.0), (3.0, -3.0, 1.0))   # by steps known
+
+    def __init__(self, backend: CpuBackend, A: Any, K: Any, V: NDArray[Any], dt: float, tolerance: float,
+                 max_iterations: int) -> None:
+        super().__init__(backend, {"A": A, "K": K}, V, dt)
+        n = K.shape[0]
+        diagonal = A.diagonal()
+        self._solve = backend._runtime.diffuse_cg
+        self._mass = np.asarray(A.sum(axis=1)).ravel()       # rows of K sum to zero
+        self._inverse = 1.0 / diagonal
+        self._work = [backend.zeros(n, dtype=np.float64) for _ in range(2)]
+        self._partial = backend.zeros(2 * (n // BLOCK + 1), dtype=np.float64)
+        self._increments = [backend.zeros(n, dtype=np.float64) for _ in range(4)]   # newest first; the last is next
+        self._steps = 0
+        self._args.mass = self._mass.ctypes.data
+        self._args.inverse_diagonal = self._inverse.ctypes.data
+        self._args.r, self._args.p = (w.ctypes.data for w in self._work)
+        self._args.partial = self._partial.ctypes.data
+        self._args.trace = diagonal.sum()
+        self._args.tolerance = tolerance
+        self._args.max_iterations = max_iterations
+
+    def run(self, n: int) -> None:
+        *past, x = self._increments
+        for k, increment in enumerate(past):
+            self._args.past[k] = increment.ctypes.data
+            self._args.weight[k] = self.WEIGHTS[min(self._steps, 3)][k]
+        self._args.x = x.ctypes.data
+        self._solve(ctypes.byref(self._args))
+        self._increments = [x, *past]
+        self._steps += 1
+        args = self._args          # the residual is squared; one that is not a number has not converged
+        self._backend.clock.count(args.iterations, float(np.sqrt(args.residual)),
+                                  bool(args.residual <= args.tolerance ** 2 * (1.0 + ROUNDING)))
+
+
+class Chebyshev(ConjugateGradients):
+    """Chebyshev's iteration with a Jacobi preconditioner, from the same guess to the same tolerance."""
+
+    def __init__(self, backend: CpuBackend, A: Any, K: Any, V: NDArray[Any], dt: float, tolerance: float,
+                 max_iterations: int) -> None:
+        super().__init__(backend, A, K, V, dt, tolerance, max_iterations)
+        self._solve = backend._runtime.diffuse_chebyshev
+        self._args.low, self._args.high = spectrum_bounds(A)
+
+
+class TreeDiffusion:
+    """The direct solver for couplings without loops; has no tolerance."""
+
+    name = "diffusion"
+
+    def __init__(self, backend: CpuBackend, A: Any, K: Any, V: NDArray[Any], dt: float, tolerance: float,
+                 max_iterations: int) -> None:
+        arrays = tree_arrays(A, K)
+        self._arrays = arrays | {"x": backend.zeros(len(V), dtype=np.float64), "V": V}
+        self._args = TreeArgs(dt=dt, groups=len(arrays["group_level"]) - 1,
+                              **{name: array.ctypes.data for name, array in self._arrays.items()})
+        self._backend = backend
+
+    def run(self, n: int) -> None:
+        clock = self._backend.clock
+        clock.status |= self._backend._runtime.diffuse_tree(self._backend._team, ctypes.byref(self._args))
+        clock.count(0, 0.0, True)
+
+
+class SciPyDiffusion:
+    """SciPy's conjugate gradients in fp64, from a guess of zero: slow, and shares no code with the others.
+
+    A Jacobi preconditioner is a scaling by D^-1/2, D = diag(A), from both sides. The norm of the scaled residual is
+    then the one that the tolerance means.
+    """
+
+    name = "diffusion"
+
+    def __init__(self, backend: CpuBackend, A: Any, K: Any, V: NDArray[Any], dt: float, tolerance: float,
+                 max_iterations: int) -> None:
+        from scipy import sparse
+
+        diagonal = A.diagonal()
+        self._scale = 1.0 / np.sqrt(diagonal)
+        scaling = sparse.diags_array(self._scale)
+        self._A = sparse.csr_array(scaling @ A @ scaling)
+        self._K, self._V, self._dt = K, V, dt
+        self._norm = np.sqrt(diagonal.sum())
+        self._tolerance, self._max_iterations = tolerance, max_iterations
+        self._backend = backend
+
+    def run(self, n: int) -> None:
+        from scipy.sparse.linalg import cg
+
+        iterations = 0
+
+        def count(_: Any) -> None:
+            nonlocal iterations
+            iterations += 1
+
+        b = self._scale * (-self._dt * (self._K @ self._V.astype(np.float64)))
+        if not np.isfinite(b).all():
+            self._backend.clock.status |= NOT_FINITE
+            return
+        y, failed = cg(self._A, b, rtol=0.0, atol=self._tolerance * self._norm, maxiter=self._max_iterations,
+                       callback=count)
+        self._V += (self._scale * y).astype(self._V.dtype)
+        self._backend.clock.count(iterations, float(np.linalg.norm(b - self._A @ y) / self._norm), failed == 0)
+
+
+#: The implicit solvers by name.
+IMPLICIT: dict[str, Callable[..., Stage]] = {
+    "cg": ConjugateGradients, "chebyshev": Chebyshev, "tree": TreeDiffusion, "library": SciPyDiffusion,
+}

@@ -40,10 +40,9 @@ def check(case: Case) -> str:
 
 def _sizes(setup: Setup) -> list[str]:
     mesh, stepper = setup.mesh, setup.stepper
-    kind = {1: "segments", 2: "triangles", 3: "tetrahedra"}[mesh.dim]
     low, high = mesh.points.min(axis=0) * 10, mesh.points.max(axis=0) * 10
     trains = [f"stimulus {t.name!r}: {len(t.nodes):,} nodes, {t.current:g} uA/cm^2" for t in stepper.stimuli.trains]
-    return [f"mesh: {mesh.n_points:,} nodes, {mesh.n_cells:,} {kind}, "
+    return [f"mesh: {mesh.n_points:,} nodes, {mesh.n_cells:,} {mesh.cell_name}, "
             + " x ".join(f"{x:g}" for x in high - low) + " mm",
             *_membranes(setup),
             f"steps: {stepper.n_steps:,} of {setup.case.time.dt:g} ms", *trains]
@@ -67,12 +66,11 @@ def _limits(setup: Setup) -> list[str]:
     mesh = setup.mesh
     corners = mesh.points[mesh.cells]
     q = 0.0
-    for a in range(mesh.dim + 1):
-        for b in range(a):
-            edge = corners[:, a] - corners[:, b]
-            length = np.linalg.norm(edge, axis=1)
-            along = np.einsum("ci,cij,cj->c", edge, D, edge) / length ** 2      # D along the edge
-            q = max(q, float(np.max(length ** 2 / np.maximum(along, 1e-300))))
+    for a, b in mesh.edges:
+        edge = corners[:, a] - corners[:, b]
+        length = np.linalg.norm(edge, axis=1)
+        along = np.einsum("ci,cij,cj->c", edge, D, edge) / length ** 2          # D along the edge
+        q = max(q, float(np.max(length ** 2 / np.maximum(along, 1e-300))))
     limit = COARSE_LUMPED if setup.operator.is_lumped else COARSE
     slow = f"; above about {limit:g} ms a front as steep as tenTusscherPanfilov's runs more than 5 % too slowly"
     lines.append(f"resolution: h^2/D is at most {q:.3g} ms" + (slow if q > limit else ""))

@@ -81,13 +81,13 @@ BROKEN = [
      'case.toml:26: stimulus.0.curent: unknown key\n'
      "  -> did you mean 'current'?"),
     ("unknown kind", '"slab"', '"slap"',
-     'case.toml:2: mesh.kind: expected one of "cable", "sheet", "slab", "file", found "slap"\n'
+     'case.toml:2: mesh.kind: expected one of "cable", "sheet", "slab", "grid", "file", found "slap"\n'
      "  -> did you mean 'slab'?"),
     ("kind is a number", '"slab"', '3',
-     'case.toml:2: mesh.kind: expected one of "cable", "sheet", "slab", "file", found 3'),
+     'case.toml:2: mesh.kind: expected one of "cable", "sheet", "slab", "grid", "file", found 3'),
     ("missing kind", 'kind = "slab"\n', '',
      'case.toml:1: mesh.kind: missing\n'
-     '  -> add kind, one of "cable", "sheet", "slab", "file"'),
+     '  -> add kind, one of "cable", "sheet", "slab", "grid", "file"'),
     ("missing key", 'dt = "0.05 ms"\n', '',
      'case.toml:18: time.dt: missing\n'
      '  -> add it to [time]: dt = "0.02 ms"'),
@@ -205,7 +205,7 @@ BROKEN = [
      'case.toml:9: tissue.mass: must be > -0.5 and <= 1, found -0.5\n'
      '  -> for example mass = "lumped"'),
     ("mass is an unknown word", 'mass = "lumped"', 'mass = "lump"',
-     'case.toml:9: tissue.mass: expected "lumped" or "consistent" or a number, found "lump"\n'
+     'case.toml:9: tissue.mass: expected "auto", "lumped" or "consistent" or a number, found "lump"\n'
      "  -> did you mean 'lumped'?"),
     ("two ways of conductivity", '[tissue.conductivity]', '[tissue.conductivity]\nmonodomain = ["1 mS/cm"]',
      'case.toml:12: tissue.conductivity.monodomain: given together with intracellular or extracellular\n'

@@ -15,6 +15,7 @@ from upstroke.case.schema import (
     Case,
     ConductivityTable,
     FileMesh,
+    GridMesh,
     Membrane,
     Probes,
     SheetMesh,
@@ -58,7 +59,7 @@ def rule(tables: type | tuple[type, ...], *keys: str) -> Callable[[Check], Check
 
 
 # --------------------------------------------------------------------------------------------------- mesh
-@rule((SheetMesh, SlabMesh, FileMesh), "fibre", "sheet")
+@rule((SheetMesh, SlabMesh, GridMesh, FileMesh), "fibre", "sheet")
 def fibre_and_sheet(fibre: Any, sheet: Any) -> Iterator[Mistake]:
     if isinstance(fibre, tuple) and not any(fibre):
         yield Mistake(("fibre",), "a direction of length 0", "for example fibre = [1, 0, 0]")
@@ -70,10 +71,22 @@ def fibre_and_sheet(fibre: Any, sheet: Any) -> Iterator[Mistake]:
             yield Mistake(("sheet",), "is parallel to the fibre", "give a direction that lies across it")
 
 
-@rule((SheetMesh, SlabMesh), "fibre", "sheet")
+@rule((SheetMesh, SlabMesh, GridMesh), "fibre", "sheet")
 def sheet_needs_fibre(fibre: Any, sheet: Any) -> Iterator[Mistake]:
     if sheet is not None and fibre is None:
         yield Mistake(("sheet",), "a sheet direction without a fibre direction", "add fibre = [1, 0, 0]")
+
+
+@rule(GridMesh, "size", "mask")
+def grids_have_a_size(size: Any, mask: Any) -> Iterator[Mistake]:
+    if size is None and mask is None:
+        yield Mistake((), "says not how large", 'add size = ["20 mm", "7 mm"], or mask = "mask.npy"')
+
+
+@rule(GridMesh, "size", "dx")
+def grids_have_dx_per_axis(size: Any, dx: Any) -> Iterator[Mistake]:
+    if size is not None and isinstance(dx, tuple) and len(dx) != len(size):
+        yield Mistake(("dx",), f"{len(dx)} values, but size has {len(size)}", "give one value, or one per axis")
 
 
 # ------------------------------------------------------------------------------------------------- tissue
@@ -142,10 +155,11 @@ def intervals_are_whole_steps(time: TimeTable, watch: Watch) -> Iterator[Mistake
             yield from whole_steps(("watch", name, "every"), watcher.every, time.dt)
 
 
-@rule(Case, "time", "tissue")
-def explicit_needs_lumped(time: TimeTable, tissue: Tissue) -> Iterator[Mistake]:
-    if time.diffusion == "explicit" and tissue.mass not in ("lumped", 1.0):
-        yield Mistake(("time", "diffusion"), f"\"explicit\" needs the lumped mass, but tissue.mass is {tissue.mass!r}",
+@rule(Case, "time", "tissue", "mesh")
+def explicit_needs_lumped(time: TimeTable, tissue: Tissue, mesh: Any) -> Iterator[Mistake]:
+    mass = tissue.mass_on(getattr(mesh, "stencil", None))
+    if time.diffusion == "explicit" and mass not in ("lumped", 1.0):
+        yield Mistake(("time", "diffusion"), f"\"explicit\" needs the lumped mass, but tissue.mass is {mass!r}",
                       'set tissue.mass = "lumped", or diffusion = "crank_nicolson"')
 
 

@@ -114,6 +114,31 @@ class SlabMesh:
 
 
 @dataclass(frozen=True, kw_only=True)
+class GridMesh:
+    """A grid of equal squares or cubes, whole or cut out by a mask, from ``origin``.
+
+    Arrays in files (.npy, or .npz) are indexed [x, y] or [x, y, z], with one entry per cell.
+    """
+
+    dx: Length | Annotated[tuple[Length, ...], Count(2, 3)] = key(
+        "edge of a cell, one for all axes or one per axis", example='"0.2 mm"', must="> 0")
+    kind: Literal["grid"] = key("a grid", "grid")
+    size: Annotated[tuple[Length, ...], Count(2, 3)] | None = key(
+        "extent along x and y, or x, y and z; follows from the mask where there is one", None,
+        example='["20 mm", "7 mm"]', must="> 0")
+    mask: Path | None = key("file with a whole number per cell: 0 where there is no tissue, elsewhere the region's tag",
+                            None, example='"mask.npy"')
+    stencil: Literal["compact", "full"] = key(
+        "neighbours of a node: 'compact' 5 or 9 in the plane, 7 to 19 in space; 'full' 9, 27", "compact")
+    origin: tuple[Length, Length, Length] = key(
+        "position of the corner nearest to minus infinity", (0.0, 0.0, 0.0), example='["0 mm", "0 mm", "0 mm"]')
+    fibre: Direction | Path | None = key("fibre direction: one vector, or a file with three numbers per cell "
+                                         "(shape of the grid, and 3)", None, example="[1, 0, 0]")
+    sheet: Direction | Path | None = key("sheet direction, likewise; made orthogonal to the fibre", None,
+                                         example="[0, 1, 0]")
+
+
+@dataclass(frozen=True, kw_only=True)
 class FileMesh:
     """A mesh from a file: every format that meshio reads, and the carp trio (name the ``.pts`` or ``.bpts``)."""
 
@@ -157,9 +182,15 @@ class Tissue:
     surface_to_volume: SurfaceToVolume = key("beta, membrane surface per tissue volume", example='"140 /mm"',
                                              must="> 0")
     capacitance: Capacitance = key("C_m, membrane capacitance per area", 1.0, example='"1 uF/cm^2"', must="> 0")
-    mass: Literal["lumped", "consistent"] | float = key(
-        "mass matrix: 'lumped', 'consistent', or a number w for w lumped + (1 - w) consistent", 0.2,
-        must="> -0.5 and <= 1", example='"lumped"')
+    mass: Literal["auto", "lumped", "consistent"] | float = key(
+        "mass matrix: 'lumped', 'consistent', or a number w for w lumped + (1 - w) consistent; 'auto' is 'lumped' on "
+        "compact grids, which know no other, and 0.2 elsewhere", "auto", must="> -0.5 and <= 1", example='"lumped"')
+
+    def mass_on(self, stencil: str | None) -> str | float:
+        """The mass matrix on a grid of this stencil, or on another mesh (None)."""
+        if self.mass != "auto":
+            return self.mass
+        return "lumped" if stencil == "compact" else 0.2
 
 
 # -------------------------------------------------------------------------------------------- [membrane]
@@ -305,7 +336,7 @@ class Output:
 class Case:
     """A whole case file."""
 
-    mesh: CableMesh | SheetMesh | SlabMesh | FileMesh = key("where")
+    mesh: CableMesh | SheetMesh | SlabMesh | GridMesh | FileMesh = key("where")
     tissue: Tissue = key("how neighbours couple")
     membrane: Annotated[tuple[Membrane, ...], Count(1)] = key("what each point does, one table per group of regions")
     time: TimeTable = key("how long")

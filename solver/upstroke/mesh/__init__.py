@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from upstroke.case.schema import CableMesh, FileMesh, SheetMesh, SlabMesh
+from upstroke.case.schema import CableMesh, FileMesh, GridMesh, SheetMesh, SlabMesh
 from upstroke.mesh.locate import (
     cells_of_regions,
     containing_cells,
@@ -29,7 +29,7 @@ __all__ = [
 ]
 
 
-def build_mesh(section: CableMesh | SheetMesh | SlabMesh | FileMesh) -> Mesh:
+def build_mesh(section: CableMesh | SheetMesh | SlabMesh | GridMesh | FileMesh) -> Mesh:
     """The mesh that a case's [mesh] table asks for, in cm, checked, with unit fibre directions.
 
     Raises ``MeshError`` where the mesh is unusable; what the user should merely know is in ``Mesh.notes``.
@@ -43,6 +43,9 @@ def build_mesh(section: CableMesh | SheetMesh | SlabMesh | FileMesh) -> Mesh:
             return with_directions(build.build_sheet(section), section.fibre, section.sheet)
         case SlabMesh():
             return with_directions(build.build_slab(section), section.fibre, section.sheet)
+        case GridMesh():
+            from upstroke.mesh.grid import build_grid
+            return build_grid(section)
         case FileMesh():
             from upstroke.mesh.read import read_mesh  # meshio is slow to import and only needed here
             return read_mesh(section)

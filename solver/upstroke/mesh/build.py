@@ -31,32 +31,32 @@ def build_cable(section: CableMesh) -> Mesh:
 
 def build_sheet(section: SheetMesh) -> Mesh:
     """A rectangle in the x-y plane, two triangles per square, counter-clockwise seen from +z."""
-    return _box(section.size, _per_axis(section.dx, 2), section.origin)
+    return _box(section.size, per_axis(section.dx, 2), section.origin)
 
 
 def build_slab(section: SlabMesh) -> Mesh:
     """A box, six positively oriented tetrahedra per cube."""
-    return _box(section.size, _per_axis(section.dx, 3), section.origin)
+    return _box(section.size, per_axis(section.dx, 3), section.origin)
 
 
-def _per_axis(dx: float | tuple[float, ...], axes: int) -> tuple[float, ...]:
+def per_axis(dx: float | tuple[float, ...], axes: int) -> tuple[float, ...]:
     return dx if isinstance(dx, tuple) else (dx,) * axes
 
 
 def _box(size: Sequence[float], dx: Sequence[float], origin: Sequence[float], size_key: str = "mesh.size") -> Mesh:
     counts, notes = [], []
     for axis, length, step in zip("xyz", size, dx, strict=False):
-        n, note = _count(axis, length, step, size_key)
+        n, note = cells_along(axis, length, step, size_key)
         counts.append(n)
         notes += note
-    _require_that_it_fits(counts)
+    require_that_it_fits(counts)
     points = _grid([np.linspace(o, o + s, n + 1) for o, s, n in zip(origin, size, counts, strict=False)], origin)
     cells = _simplices(counts)
     mesh = Mesh(points, cells, np.zeros(len(cells), np.int32), node_sets=_faces(counts))
     return replace(mesh, notes=(*notes, *size_notes(mesh, f"{size_key} and mesh.dx")))
 
 
-def _count(axis: str, length: float, step: float, size_key: str) -> tuple[int, list[str]]:
+def cells_along(axis: str, length: float, step: float, size_key: str) -> tuple[int, list[str]]:
     """How many cells of ``step`` fill ``length``, and a note where the step had to shrink."""
     for key, value in ((size_key, length), ("mesh.dx", step)):
         if not (math.isfinite(value) and value > 0):
@@ -71,7 +71,7 @@ def _count(axis: str, length: float, step: float, size_key: str) -> tuple[int, l
                f"{n} cells of {length / n:.6g} cm are used"]
 
 
-def _require_that_it_fits(counts: Sequence[int]) -> None:
+def require_that_it_fits(counts: Sequence[int]) -> None:
     nodes = math.prod(n + 1 for n in counts)
     if nodes > LARGEST:
         raise MeshError("mesh.dx", f"this resolution makes {nodes:,} nodes, more than the {LARGEST:,} that a mesh "

@@ -14,12 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from upstroke.errors import MeshError
-from upstroke.mesh.mesh import Mesh
+from upstroke.mesh.mesh import SIMPLICES, Mesh
 
 FLAT = 1e-10                # smallest ratio of d! times a cell's size to its longest edge to the d
 LARGE, SMALL = 100.0, 1e-3  # cm: a bounding box diagonal outside these is suspicious
 COARSE, FINE = 0.5, 1e-4    # cm: so is a median edge outside these
-NAMES = ("points", "segments", "triangles", "tetrahedra")
 
 
 def checked(mesh: Mesh, where: str, unit: str = "") -> Mesh:
@@ -48,8 +47,13 @@ def require_node_numbers(cells: NDArray[np.integer], n_points: int, where: str) 
                         "write the mesh again; points and cells may belong to different meshes")
 
 
+def relative_sizes(mesh: Mesh) -> NDArray[np.float64]:
+    """The size of each cell, (m,), but for a factor that all share."""
+    return np.abs(signed_sizes(mesh.points, mesh.cells)) if mesh.grid is None else np.ones(mesh.n_cells)
+
+
 def signed_sizes(points: NDArray[np.float64], cells: NDArray[np.integer]) -> NDArray[np.float64]:
-    """d! times the length, area or signed volume of each cell, (m,), cm^d."""
+    """d! times the length, area or signed volume of each simplex, (m,), cm^d."""
     edges = points[cells[:, 1:]] - points[cells[:, :1]]
     if edges.shape[1] == 1:
         return np.linalg.norm(edges[:, 0], axis=1)
@@ -59,13 +63,12 @@ def signed_sizes(points: NDArray[np.float64], cells: NDArray[np.integer]) -> NDA
     return np.einsum("ij,ij->i", normal, edges[:, 2])
 
 
-def longest_edges(points: NDArray[np.float64], cells: NDArray[np.integer]) -> NDArray[np.float64]:
+def longest_edges(mesh: Mesh) -> NDArray[np.float64]:
     """The longest edge of each cell, (m,), cm."""
-    longest = np.zeros(len(cells))
-    for a in range(cells.shape[1]):
-        for b in range(a):
-            d = points[cells[:, a]] - points[cells[:, b]]
-            np.maximum(longest, np.einsum("ij,ij->i", d, d), out=longest)
+    longest = np.zeros(mesh.n_cells)
+    for a, b in mesh.edges:
+        d = mesh.points[mesh.cells[:, a]] - mesh.points[mesh.cells[:, b]]
+        np.maximum(longest, np.einsum("ij,ij->i", d, d), out=longest)
     return np.sqrt(longest)
 
 
@@ -73,13 +76,19 @@ def parts_notes(mesh: Mesh) -> list[str]:
     """A note with the number and sizes of the parts where the mesh is not in one piece."""
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
-    first = np.repeat(mesh.cells[:, 0], mesh.dim)
+    first = np.repeat(mesh.cells[:, 0], mesh.cells.shape[1] - 1)
     others = mesh.cells[:, 1:].ravel()
     graph = coo_array((np.ones(len(first), np.int8), (first, others)), shape=(mesh.n_points,) * 2)
     n, part = connected_components(graph, directed=False)
+    return parts_note(np.bincount(part[mesh.cells[:, 0]], minlength=n))
+
+
+def parts_note(cells: NDArray[np.integer]) -> list[str]:
+    """A note where there are several parts, of so many cells each."""
+    n = len(cells)
     if n == 1:
         return []
-    sizes = np.sort(np.bincount(part[mesh.cells[:, 0]], minlength=n))[::-1]
+    sizes = np.sort(cells)[::-1]
     shown = ", ".join(f"{s:,}" for s in sizes[:5]) + (", ..." if n > 5 else "")
     return [f"the mesh is in {n:,} disconnected parts, of {shown} cells; nothing propagates from one to another"]
 
@@ -88,7 +97,7 @@ def size_notes(mesh: Mesh, unit: str) -> list[str]:
     """A warning where the bounding box or the median edge is unlike tissue; ``unit`` says what to look at."""
     diagonal = math.dist(mesh.points.min(axis=0), mesh.points.max(axis=0))
     sample = mesh.cells[:: max(1, mesh.n_cells // 20_000)]
-    a, b = np.triu_indices(sample.shape[1], 1)
+    a, b = np.transpose(mesh.edges)
     edge = float(np.median(np.linalg.norm(mesh.points[sample[:, a]] - mesh.points[sample[:, b]], axis=2)))
     if not (SMALL <= diagonal <= LARGE):
         seen = f"the mesh is {_length(diagonal)} across"
@@ -130,13 +139,13 @@ def _require_distinct_nodes(mesh: Mesh, where: str) -> None:
 def _require_volume(mesh: Mesh, where: str) -> NDArray[np.float64]:
     """The signed sizes, none of them zero."""
     sizes = signed_sizes(mesh.points, mesh.cells)
-    longest = longest_edges(mesh.points, mesh.cells)
+    longest = longest_edges(mesh)
     across = math.dist(mesh.points.min(axis=0), mesh.points.max(axis=0))
     bad = (np.abs(sizes) <= FLAT * longest**mesh.dim) | (longest <= 1e-12 * across)
     if bad.any():
         first = np.argmax(bad)
         what = ("", "length", "area", "volume")[mesh.dim]
-        raise MeshError(where, f"{bad.sum():,} of {len(bad):,} {NAMES[mesh.dim]} have no {what} (the first is cell "
+        raise MeshError(where, f"{bad.sum():,} of {len(bad):,} {SIMPLICES[mesh.dim]} have no {what} (the first is cell "
                         f"{first} with nodes {', '.join(map(str, mesh.cells[first]))})",
                         "remove these flat cells, or mesh the domain again with a quality limit")
     return sizes

@@ -65,7 +65,9 @@ def nearest_nodes(mesh: Mesh, points: ArrayLike) -> tuple[NDArray[np.int64], NDA
 
 def containing_cells(mesh: Mesh, points: ArrayLike, where: Sequence[str] = ()
                      ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """The cell that contains each point and the barycentric weights w of its nodes: u(x) = sum_i w_i u_i.
+    """The cell that contains each point and the weights w of its nodes there: u(x) = sum_i w_i u_i.
+
+    Weights are barycentric in simplices, multilinear in boxes.
 
     Parameters
     ----------
@@ -74,7 +76,7 @@ def containing_cells(mesh: Mesh, points: ArrayLike, where: Sequence[str] = ()
 
     Returns
     -------
-    cells (k,) and weights (k, d + 1), which sum to 1
+    cells (k,) and weights (k, corners), which sum to 1
 
     Raises
     ------
@@ -83,10 +85,11 @@ def containing_cells(mesh: Mesh, points: ArrayLike, where: Sequence[str] = ()
     points = np.atleast_2d(np.asarray(points, float))
     lowest, highest = _boxes(mesh)
     slack = ON_FACE * _size(mesh)
-    cells, weights = np.empty(len(points), np.int64), np.empty((len(points), mesh.dim + 1))
+    cells, weights = np.empty(len(points), np.int64), np.empty((len(points), mesh.cells.shape[1]))
+    weigh = _barycentric if mesh.grid is None else _multilinear
     for k, x in enumerate(points):
         near = np.flatnonzero((lowest <= x + slack).all(axis=1) & (highest >= x - slack).all(axis=1))
-        w, off = _barycentric(mesh, near, x)
+        w, off = weigh(mesh, near, x)
         worst = np.where(off <= slack, w.min(axis=1, initial=np.inf), -np.inf)
         if len(near) == 0 or worst.max() < -INSIDE:
             distance = float(nearest_nodes(mesh, x)[1][0])
@@ -103,7 +106,7 @@ def _boxes(mesh: Mesh) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """The bounding box of each cell, node by node to spare memory."""
     lowest = mesh.points[mesh.cells[:, 0]]
     highest = lowest.copy()
-    for k in range(1, mesh.dim + 1):
+    for k in range(1, mesh.cells.shape[1]):
         x = mesh.points[mesh.cells[:, k]]
         np.minimum(lowest, x, out=lowest)
         np.maximum(highest, x, out=highest)
@@ -120,6 +123,18 @@ def _barycentric(mesh: Mesh, cells: NDArray[np.int64], x: NDArray[np.float64]
     off = np.linalg.norm(r - (edges @ solution)[:, :, 0], axis=1)
     w = solution[:, :, 0]
     return np.column_stack([1 - w.sum(axis=1), w]), off
+
+
+def _multilinear(mesh: Mesh, cells: NDArray[np.int64], x: NDArray[np.float64]
+                 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Weights of x in each of these boxes, prod_k (xi_k or 1 - xi_k), and its distance off their plane or space."""
+    assert mesh.grid is not None
+    r = x - mesh.points[mesh.cells[cells, 0]]
+    w = np.ones((len(cells), 1))
+    for k, dx in enumerate(mesh.grid.spacing):              # corners with x fastest: each axis doubles them
+        xi = r[:, k, None] / dx
+        w = np.concatenate([w * (1 - xi), w * xi], axis=1)
+    return w, np.linalg.norm(r[:, mesh.dim:], axis=1)
 
 
 def _size(mesh: Mesh) -> float:

@@ -1,26 +1,49 @@
-"""The mesh: points, simplices of one dimension, and what is known of every cell."""
+"""The mesh: points, cells of one shape and dimension, and what is known of every cell."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+SIMPLICES = ("points", "segments", "triangles", "tetrahedra")
+BOXES = ("points", "segments", "squares", "cubes")      # rectangles and cuboids too, where dx differs by axis
+
+
+@dataclass(frozen=True)
+class Grid:
+    """What the cells of a grid share.
+
+    Attributes
+    ----------
+    spacing : (d,) edge length along each axis, cm
+    stencil : which nodes of a cell couple: "compact", those that differ along one axis or two; "full", all
+    """
+
+    spacing: tuple[float, ...]
+    stencil: Literal["compact", "full"] = "compact"
+
 
 @dataclass(frozen=True, eq=False)
 class Mesh:
-    """A conforming mesh of segments, triangles or tetrahedra in three-dimensional space.
+    """A conforming mesh of simplices (segments, triangles, tetrahedra) in space, or of the equal boxes of a grid.
+
+    The corners of a simplex are in any order (tetrahedra: positively oriented). Those of a box are in the order of a
+    grid, x fastest: corner c lies on the far side along axis k where bit k of c is set. (VTK goes round each face
+    instead; ``output.fields.vtk_cells`` has that order.)
 
     Attributes
     ----------
     points : (n, 3) float64, cm
-    cells : (m, d + 1) int32, node numbers; d = 1 segments, 2 triangles, 3 tetrahedra
+    cells : (m, d + 1) or, boxes, (m, 2^d) int32, node numbers; d = 1 segments, 2 triangles, 3 tetrahedra
     region : (m,) int32, the tag of each cell
     region_names : tag of each named region
     fibre, sheet : (m, 3) float64 unit vectors per cell, or None; sheet is orthogonal to fibre
     node_sets : node numbers of each named set
     notes : what the reader did to the file and the user should know ("dropped 1,204 boundary triangles")
+    grid : what the boxes share; None for simplices
     """
 
     points: NDArray[np.float64]
@@ -31,11 +54,28 @@ class Mesh:
     sheet: NDArray[np.float64] | None = None
     node_sets: dict[str, NDArray[np.int64]] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    grid: Grid | None = None
+
+    @property
+    def shape(self) -> Literal["simplex", "box"]:
+        """What the cells are."""
+        return "simplex" if self.grid is None else "box"
 
     @property
     def dim(self) -> int:
         """Topological dimension d of the cells."""
-        return self.cells.shape[1] - 1
+        return self.cells.shape[1] - 1 if self.grid is None else len(self.grid.spacing)
+
+    @property
+    def edges(self) -> tuple[tuple[int, int], ...]:
+        """Pairs of corners of a cell that an edge joins: all of a simplex, those along an axis of a box."""
+        corners = range(self.cells.shape[1])
+        return tuple((a, b) for b in corners for a in range(b) if self.grid is None or (a ^ b).bit_count() == 1)
+
+    @property
+    def cell_name(self) -> str:
+        """What the cells are called, in the plural."""
+        return (SIMPLICES if self.grid is None else BOXES)[self.dim]
 
     @property
     def n_points(self) -> int:

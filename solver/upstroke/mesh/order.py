@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from upstroke.errors import CaseError
-from upstroke.mesh.check import signed_sizes
+from upstroke.mesh.check import relative_sizes
 from upstroke.mesh.locate import cells_of_regions
 from upstroke.mesh.mesh import Mesh
 
@@ -66,7 +66,7 @@ def membrane_of_nodes(mesh: Mesh, regions: Sequence[tuple[int | str, ...] | None
     """
     count = len(regions)
     cells = table_of_cells(mesh, regions, "membrane", "membrane")
-    sizes = _sizes(mesh)
+    sizes = relative_sizes(mesh)
     share = np.zeros((mesh.n_points, count))     # of each node's volume, by membrane
     for corner in mesh.cells.T:                  # one after the other, to spare memory
         share += np.bincount(corner.astype(np.int64) * count + cells, sizes, share.size).reshape(share.shape)
@@ -103,8 +103,3 @@ def solve_order(owner: NDArray[np.int64], stiffness: Any, *, keep: bool) -> NDAr
 def _pattern(matrix: Any, nodes: NDArray[np.int64]) -> Any:
     """The rows and columns of some nodes; all of them as they are."""
     return matrix if len(nodes) == matrix.shape[0] else matrix[nodes][:, nodes]
-
-
-def _sizes(mesh: Mesh) -> NDArray[np.float64]:
-    """The sizes of the cells, (m,), but for a factor that all share."""
-    return np.abs(signed_sizes(mesh.points, mesh.cells))

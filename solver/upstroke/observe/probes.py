@@ -12,7 +12,7 @@ import ctypes
 import io
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from upstroke.backend import Fetch, Stage
 from upstroke.case.schema import Probes
 from upstroke.errors import CaseError, OutputError
+from upstroke.mesh.check import longest_edges
 from upstroke.mesh.locate import containing_cells, nearest_nodes
 from upstroke.mesh.mesh import Mesh
 
@@ -216,8 +217,8 @@ def _three(where: str, point: Sequence[float]) -> NDArray[np.float64]:
 def far_note(probe: Probe, mesh: Mesh) -> str:
     """A warning where the node is farther from the place asked for than its longest edge, else nothing."""
     node = int(probe.nodes[0])
-    touching = mesh.cells[(mesh.cells == node).any(axis=1)]
-    edge = float(np.linalg.norm(mesh.points[touching] - mesh.points[node], axis=2).max(initial=0.0))
+    touching = replace(mesh, cells=mesh.cells[(mesh.cells == node).any(axis=1)])
+    edge = float(longest_edges(touching).max(initial=0.0))
     if probe.distance <= edge:
         return ""
     x, y, z = 10.0 * mesh.points[node]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +11,33 @@ from upstroke.mesh.mesh import Mesh
 from upstroke.observe.activation import ActivationMap
 
 MM_PER_CM = 10.0   # files for viewing are in mm
+
+
+class CellType(NamedTuple):
+    """How file formats call a shape of cells, and where they take each of its corners from."""
+
+    meshio: str
+    vtk: int
+    order: tuple[int, ...]
+
+
+CELL_TYPES = {                                                   # https://docs.vtk.org, vtkCellType.h
+    ("simplex", 1): CellType("line", 3, (0, 1)),
+    ("simplex", 2): CellType("triangle", 5, (0, 1, 2)),
+    ("simplex", 3): CellType("tetra", 10, (0, 1, 2, 3)),
+    ("box", 2): CellType("quad", 9, (0, 1, 3, 2)),                # round the square, not row by row
+    ("box", 3): CellType("hexahedron", 12, (0, 1, 3, 2, 4, 5, 7, 6)),
+}
+
+
+def cell_type(mesh: Mesh) -> CellType:
+    return CELL_TYPES[mesh.shape, mesh.dim]
+
+
+def vtk_cells(mesh: Mesh) -> NDArray[np.int32]:
+    """The cells with their corners in VTK's order."""
+    order = cell_type(mesh).order
+    return mesh.cells if order == tuple(range(len(order))) else mesh.cells[:, order]
 
 
 def point_data(activation: ActivationMap) -> dict[str, NDArray[np.float64]]:

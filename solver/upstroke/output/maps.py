@@ -11,10 +11,8 @@ from pathlib import Path
 
 from upstroke.mesh.mesh import Mesh
 from upstroke.observe.activation import ActivationMap
-from upstroke.output.fields import MM_PER_CM, cell_data, point_data
+from upstroke.output.fields import MM_PER_CM, cell_data, cell_type, point_data, vtk_cells
 from upstroke.output.files import whole_file
-
-MESHIO_CELL = {1: "line", 2: "triangle", 3: "tetra"}
 
 
 def write_activation(path: Path, mesh: Mesh, activation: ActivationMap) -> None:
@@ -26,7 +24,7 @@ def write_activation(path: Path, mesh: Mesh, activation: ActivationMap) -> None:
     """
     import meshio
 
-    grid = meshio.Mesh(mesh.points * MM_PER_CM, [(MESHIO_CELL[mesh.dim], mesh.cells)], point_data(activation),
+    grid = meshio.Mesh(mesh.points * MM_PER_CM, [(cell_type(mesh).meshio, vtk_cells(mesh))], point_data(activation),
                        {name: [values] for name, values in cell_data(mesh).items()})
     with whole_file(path) as part:
         meshio.write(part, grid, file_format="vtu")

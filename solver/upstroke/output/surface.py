@@ -11,14 +11,42 @@ LARGE = 2_000_000   # nodes; the cube of more does not fit into 64 bits
 
 
 def surface_of(mesh: Mesh) -> NDArray[np.int32]:
-    """(k, 3) node numbers of the boundary triangles of tetrahedra, seen counter-clockwise from outside.
+    """(k, 3) node numbers of the triangles that bound a solid, seen counter-clockwise from outside.
 
-    A face belongs to the boundary when one tetrahedron only has it. Triangle meshes are their own surface.
+    A face belongs to the boundary when one cell only has it. Meshes of triangles are their own surface. Squares are
+    halved.
     """
-    if mesh.dim == 2:
-        return mesh.cells
-    if mesh.dim != 3:
+    if mesh.dim == 1:
         raise ValueError("a mesh of segments has no surface")
+    if mesh.grid is not None:
+        return _halves(mesh.cells if mesh.dim == 2 else _outer_squares(mesh))
+    return mesh.cells if mesh.dim == 2 else _outer_triangles(mesh)
+
+
+def _halves(squares: NDArray[np.int32]) -> NDArray[np.int32]:
+    """(2 k, 3): each square, its corners in the order of a grid, cut along the diagonal from its first to its last."""
+    return squares[:, [[0, 1, 3], [0, 3, 2]]].reshape(-1, 3)
+
+
+def _outer_squares(mesh: Mesh) -> NDArray[np.int32]:
+    """(k, 4): the squares of one cube only, corners in the order of a grid that is seen from outside.
+
+    A cube's neighbour on the far side along an axis is the cube whose first corner is this one's second along that
+    axis. So two flags per node tell whether there is one, and nothing has to be sorted.
+    """
+    cells, found = mesh.cells, []
+    for near, far, rest in ((0, 1, (0, 2, 4, 6)), (0, 2, (0, 4, 1, 5)), (0, 4, (0, 1, 2, 3))):
+        has_cube, has_cube_before = np.zeros(mesh.n_points, bool), np.zeros(mesh.n_points, bool)
+        has_cube[cells[:, near]] = True
+        has_cube_before[cells[:, far]] = True
+        low = np.array(rest)
+        found.append(cells[~has_cube_before[cells[:, near]]][:, low[[0, 2, 1, 3]]])    # seen from the other side
+        found.append(cells[~has_cube[cells[:, far]]][:, low + far])
+    return np.concatenate(found)
+
+
+def _outer_triangles(mesh: Mesh) -> NDArray[np.int32]:
+    """(k, 3): the faces of one tetrahedron only."""
     # The faces opposite to each vertex of a positively oriented tetrahedron, outwards.
     faces = mesh.cells[:, [[1, 2, 3], [0, 3, 2], [0, 1, 3], [0, 2, 1]]].reshape(-1, 3)
     _, first, count = np.unique(_names(faces, mesh.n_points), return_index=True, return_counts=True)

@@ -23,10 +23,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from upstroke.mesh.mesh import Mesh
-from upstroke.output.fields import MM_PER_CM, cell_data
+from upstroke.output.fields import MM_PER_CM, cell_data, cell_type, vtk_cells
 from upstroke.output.files import explained
 
-VTK_CELL = {1: 3, 2: 5, 3: 10}   # VTK_LINE, VTK_TRIANGLE, VTK_TETRA
 UNCOUNTED = 0x656B6F7274737075   # stands for NSteps until its place in the file is known
 
 
@@ -122,14 +121,14 @@ def _lay_out(path: Path, mesh: Mesh, names: Sequence[str], frames: int) -> tuple
 
 def _write_mesh(root: Any, mesh: Mesh) -> None:
     """Points, cells and cell data, once."""
-    per_cell = mesh.dim + 1
+    per_cell = mesh.cells.shape[1]
     for name, count in (("NumberOfPoints", mesh.n_points), ("NumberOfCells", mesh.n_cells),
                         ("NumberOfConnectivityIds", mesh.cells.size)):
         root[name] = np.array([count], np.int64)
     root["Points"] = mesh.points * MM_PER_CM
-    root["Connectivity"] = mesh.cells.ravel().astype(np.int64)
+    root["Connectivity"] = vtk_cells(mesh).ravel().astype(np.int64)
     root["Offsets"] = np.arange(0, mesh.cells.size + 1, per_cell, dtype=np.int64)
-    root["Types"] = np.full(mesh.n_cells, VTK_CELL[mesh.dim], np.uint8)
+    root["Types"] = np.full(mesh.n_cells, cell_type(mesh).vtk, np.uint8)
     data = root.create_group("CellData")
     for name, values in cell_data(mesh).items():
         data[name] = values

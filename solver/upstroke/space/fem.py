@@ -16,6 +16,11 @@ LUMPING = {"lumped": 1.0, "consistent": 0.0}
 AT_ONCE = 2 ** 20      # cells assembled together: bounds the memory, without a loop over cells
 
 
+def lumped_part(mass: str | float) -> float:
+    """The weight w of a mass that is given by its name or its weight."""
+    return LUMPING[mass] if isinstance(mass, str) else mass
+
+
 def gradients(corners: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Gradients of the P1 basis functions (m, d + 1, 3) in 1/cm, and volumes (m,) in cm^d, of cells with these corners.
 
@@ -43,7 +48,7 @@ def assemble(mesh: Mesh, D: NDArray[np.float64], mass: str | float = "lumped") -
     D : (m, 3, 3) cm^2/ms, diffusion tensor of each cell
     mass : "lumped", "consistent", or w for w lumped + (1 - w) consistent
     """
-    w = LUMPING[mass] if isinstance(mass, str) else mass
+    w = lumped_part(mass)
     k = mesh.dim + 1
     per_volume = w / k * np.eye(k) + (1.0 - w) * (np.ones((k, k)) + np.eye(k)) / (k * (k + 1))
     stiffnesses, masses = [], []

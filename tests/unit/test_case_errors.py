@@ -240,6 +240,27 @@ BROKEN = [
      '[[tissue.conductivity]]\n',
      'case.toml:14: tissue.conductivity.1: a second table without regions\n'
      '  -> only one table may stand for all the others; add regions to this one'),
+    ("two membranes for one region",
+     '[membrane]\n',
+     '[[membrane]]\nmodel = "TT2"\nregions = ["endo"]\n[[membrane]]\nregions = [1, "endo"]\n',
+     "case.toml:19: membrane.1.regions: names region 'endo' a second time\n"
+     '  -> name each region once'),
+    ("one membrane, a region twice",
+     '[membrane]\n', '[membrane]\nregions = ["endo", "endo"]\n',
+     "case.toml:16: membrane.0.regions: names region 'endo' a second time\n"
+     '  -> name each region once'),
+    ("two membranes for all others",
+     '[membrane]\n', '[[membrane]]\nmodel = "TT2"\n[[membrane]]\n',
+     'case.toml:17: membrane.1: a second table without regions\n'
+     '  -> only one table may stand for all the others; add regions to this one'),
+    ("a mistake in the second membrane",
+     '[membrane]\n', '[[membrane]]\nmodel = "TT2"\nregions = [1]\n[[membrane]]\nmodle = 1\n',
+     "case.toml:19: membrane.1.modle: unknown key\n"
+     "  -> did you mean 'model'?"),
+    ("no region",
+     '[membrane]\n', '[membrane]\nregions = []\n',
+     'case.toml:16: membrane.regions: expected at least 1 values, found 0\n'
+     '  -> for example regions = ["endo"]'),
     ("fibre of no length", 'fibre = [1, 0, 0]', 'fibre = [0, 0, 0]',
      'case.toml:5: mesh.fibre: a direction of length 0\n'
      '  -> for example fibre = [1, 0, 0]'),

@@ -119,6 +119,7 @@ def test_a_table_of_another_kind_is_replaced(base: Path) -> None:
     ("time.reaction_steps=3", {"time": {"reaction_steps": 3}}),
     ("output.picture=false", {"output": {"picture": False}}),                          # a table not there yet
     ("membrane.parameters.GKr=*0.5", {"membrane": {"parameters": {"GKr": "*0.5"}}}),
+    ("membrane.0.parameters.GKr=*0.5", {"membrane": {"parameters": {"GKr": "*0.5"}}}),  # one table, as an array of one
     ('membrane.initial."V"=-80', {"membrane": {"initial": {"V": -80}}}),
     ("title=a=b", {"title": "a=b"}),
     ("tissue.conductivity.intracellular.0=1 S/m",
@@ -165,12 +166,25 @@ FULL = {
 }
 
 
-@pytest.mark.parametrize("extra", [{}, FULL], ids=["base", "full"])
+LAYERS = {"membrane": [{"model": "TT2", "flags": ["ENDO"], "regions": [1, "endo"], "parameters": {"GKs": "*2"}},
+                       {"model": "TT2", "initial": {"V": -85.0}}],
+          "backend": {"device": "cuda", "precision": "mixed"}}
+
+
+@pytest.mark.parametrize("extra", [{}, FULL, LAYERS], ids=["base", "full", "layers"])
 def test_resolved_round_trip(extra: dict[str, Any], base: Path) -> None:
     case = load_case(base, extra)
     assert load_case(resolved(case)) == case
     assert load_case(tomllib.loads(to_toml(case))) == case
     assert to_toml(load_case(resolved(case))) == to_toml(case)
+
+
+def test_several_membranes(base: Path) -> None:
+    case = load_case(base, LAYERS, overrides=["membrane.1.initial.V=-86"])
+    assert [table.regions for table in case.membrane] == [(1, "endo"), None]
+    assert case.membrane[1].initial == {"V": -86.0}
+    one = load_case(base, LAYERS, {"membrane": {"model": "MS"}})           # a table in the place of an array
+    assert [table.model for table in one.membrane] == ["MS"]
 
 
 def test_resolved_names_every_key_with_its_unit(base: Path) -> None:

@@ -99,3 +99,12 @@ def test_an_unknown_node_set_is_an_error():
     with pytest.raises(MeshError) as error:
         schedule([Stimulus(nodes="xmox", current=1.0, duration=1.0)], CABLE, 1.0, 0.1)
     assert str(error.value) == "stimulus.0.nodes: the mesh has no node set 'xmox'\n  -> did you mean 'xmax'?"
+
+
+def test_renumbered_trains_reach_the_same_nodes():
+    rank = np.array([3, 0, 2, 1])                                # node 0 is at place 3, ...
+    stimuli = Stimuli((train(nodes=np.array([0, 1])), train(nodes=np.array([2]), current=5.0)), 0.1)
+    moved = stimuli.renumbered(rank)
+    assert [t.nodes.tolist() for t in moved.trains] == [[0, 3], [2]]
+    assert moved.dt == 0.1 and moved.trains[1].current == 5.0
+    assert stimuli.trains[0].nodes.tolist() == [0, 1]

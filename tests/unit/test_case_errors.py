@@ -353,6 +353,14 @@ def test_explicit_diffusion_needs_lumped_mass(folder: Path) -> None:
         '  -> set tissue.mass = "lumped", or diffusion = "crank_nicolson"')
 
 
+def test_explicit_diffusion_has_no_solver(folder: Path) -> None:
+    text = GOOD.replace('dt = "0.05 ms"', 'dt = "0.05 ms"\ndiffusion = "explicit"\n\n[solver]\nmethod = "tree"')
+    (folder / "case.toml").write_text(text)
+    assert message("case.toml") == (
+        'case.toml:24: solver.method: "tree" has nothing to solve with time.diffusion = "explicit"\n'
+        '  -> remove solver.method, or set time.diffusion = "crank_nicolson"')
+
+
 BROKEN_FILES = sorted((Path(__file__).parents[1] / "cases" / "broken").glob("*.toml"))
 
 

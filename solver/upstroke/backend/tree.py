@@ -93,11 +93,19 @@ def couplings(*matrices: Any) -> NDArray[np.bool_]:
     return there & (pattern.indices != rows)
 
 
-def is_forest(*matrices: Any) -> bool:
-    """Whether the couplings of these symmetric CSR matrices of one pattern form no loop."""
-    rows, columns, _ = _edges(matrices[0], couplings(*matrices))
+def largest_tree(*matrices: Any) -> int:
+    """Nodes of the largest tree that the couplings of symmetric CSR matrices (of one pattern) form; 0 for a loop."""
     n = matrices[0].shape[0]
-    return len(rows) < max(n, 1) and len(rows) + _trees(n, rows, columns)[0] == n
+    if any(np.count_nonzero(abs(m.data) > NEGLIGIBLE * abs(m.data).max(initial=0.0)) >= 3 * n for m in matrices):
+        return 0                                    # n on the diagonal, and n edges or more: no need to look closer
+    u, v, _ = _edges(matrices[0], couplings(*matrices))
+    trees, tree = _trees(n, u, v)
+    return int(np.bincount(tree).max(initial=0)) if len(u) + trees == n else 0
+
+
+def is_forest(*matrices: Any) -> bool:
+    """Whether the couplings of these matrices form no loop."""
+    return largest_tree(*matrices) > 0
 
 
 def factorise(A: Any, keep: NDArray[np.bool_] | None = None) -> TreeFactor:

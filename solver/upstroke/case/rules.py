@@ -21,6 +21,7 @@ from upstroke.case.schema import (
     SheetMesh,
     SlabMesh,
     Snapshots,
+    Solver,
     Stimulus,
     TimeTable,
     Tissue,
@@ -161,6 +162,13 @@ def explicit_needs_lumped(time: TimeTable, tissue: Tissue, mesh: Any) -> Iterato
     if time.diffusion == "explicit" and mass not in ("lumped", 1.0):
         yield Mistake(("time", "diffusion"), f"\"explicit\" needs the lumped mass, but tissue.mass is {mass!r}",
                       'set tissue.mass = "lumped", or diffusion = "crank_nicolson"')
+
+
+@rule(Case, "time", "solver")
+def explicit_needs_no_solver(time: TimeTable, solver: Solver) -> Iterator[Mistake]:
+    if time.diffusion == "explicit" and solver.method != "auto":
+        yield Mistake(("solver", "method"), f'"{solver.method}" has nothing to solve with time.diffusion = "explicit"',
+                      'remove solver.method, or set time.diffusion = "crank_nicolson"')
 
 
 # ----------------------------------------------------------------------------------------------- stimulus

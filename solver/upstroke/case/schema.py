@@ -232,8 +232,16 @@ class TimeTable:
 
 @dataclass(frozen=True, kw_only=True)
 class Solver:
-    """The linear solver of the implicit diffusion schemes: conjugate gradients, Jacobi preconditioner."""
+    """The linear solver of the implicit diffusion schemes.
 
+    'cg' is conjugate gradients and 'chebyshev' Chebyshev's iteration, which needs bounds of the spectrum (found at the
+    start) and hardly any sums; both with a Jacobi preconditioner. 'tree' is a direct solver for meshes without loops:
+    cables and neurons. 'scipy' (on the CPU) and 'cupyx' (on CUDA) are the conjugate gradients of these libraries, slow,
+    to check the others by.
+    """
+
+    method: Literal["auto", "cg", "chebyshev", "tree", "scipy", "cupyx"] = key(
+        "the solver; 'auto' is 'tree' where the mesh consists of trees of at most 65536 nodes, else 'cg'", "auto")
     tolerance: Voltage = key("stop when the volume-weighted RMS of the preconditioned residual is below this", 1e-5,
                              example='"1e-6 mV"', must="> 0")
     max_iterations: int = key("iterations after which the run stops with an error", 500, must=">= 1")

@@ -7,8 +7,10 @@ have its order measured by the tests.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from upstroke.backend import Backend, Stage
+from upstroke.backend.tree import largest_tree
 from upstroke.case.schema import Solver
 from upstroke.errors import CaseError
 from upstroke.space.operator import Operator
@@ -29,6 +31,9 @@ SCHEMES = {
     "backward_euler": Scheme(order=1, theta=1.0),
 }
 
+LIBRARIES = {"cpu": "scipy", "cuda": "cupyx"}     # whose conjugate gradients are there to check ours by, by device
+LARGE_TREE = 65536       # nodes of one tree, which one thread (or one block of a device) solves
+
 
 def make_diffusion(scheme: str, operator: Operator, state: State, dt: float, solver: Solver,
                    backend: Backend) -> list[Stage]:
@@ -36,7 +41,7 @@ def make_diffusion(scheme: str, operator: Operator, state: State, dt: float, sol
 
     Raises
     ------
-    CaseError where an explicit step is longer than 2 / lambda_max
+    CaseError where an explicit step is longer than 2 / lambda_max, or the solver's method does not suit
     """
     if not operator.stiffness.data.any():
         return []
@@ -48,5 +53,27 @@ def make_diffusion(scheme: str, operator: Operator, state: State, dt: float, sol
                             f"limit of this mesh is {limit:.4g} ms", "take a smaller dt, or diffusion = "
                             "\"crank_nicolson\"")
         return [backend.explicit_diffusion(operator.stiffness, operator.lumped_mass, state.V, dt)]
-    return [backend.implicit_diffusion(operator.implicit_matrix(theta * dt), operator.stiffness, state.V, dt,
-                                       solver.tolerance, solver.max_iterations)]
+    A, K = operator.implicit_matrix(theta * dt), operator.stiffness
+    return [backend.implicit_diffusion(A, K, state.V, dt, solver.tolerance, solver.max_iterations,
+                                       choose_method(solver.method, A, K, backend.name))]
+
+
+def choose_method(method: str, A: Any, K: Any, device: str) -> str:
+    """What a backend calls the method of a case ("auto", "cg", ...) for these matrices.
+
+    Raises
+    ------
+    CaseError where the device has no such library, or a direct solver for trees meets a loop
+    """
+    if method in LIBRARIES.values():
+        if method != LIBRARIES[device]:
+            raise CaseError("solver.method", f'"{method}" does not run on the device "{device}"',
+                            f'set solver.method = "{LIBRARIES[device]}"')
+        return "library"
+    if method not in ("auto", "tree"):
+        return method
+    nodes = largest_tree(A, K)
+    if method == "tree" and nodes == 0:
+        raise CaseError("solver.method", '"tree" solves on meshes without loops, and this mesh has loops',
+                        'set solver.method = "cg", or leave it out')
+    return "tree" if method == "tree" or 0 < nodes <= LARGE_TREE else "cg"

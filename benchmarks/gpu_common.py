@@ -129,10 +129,10 @@ def memory_left() -> int:
 
 # ------------------------------------------------------------------------------------------------------- timing
 class Contestant:
-    """Steps of a loop, timed from an idle device to an idle device."""
+    """Steps of a loop, timed from an idle device to an idle device; ``done`` steps are behind it."""
 
-    def __init__(self, loop: Any) -> None:
-        self.loop, self._done = loop, 0
+    def __init__(self, loop: Any, done: int = 0) -> None:
+        self.loop, self._done = loop, done
 
     def take(self, steps: int) -> float:
         """Seconds of ``steps`` more steps."""
@@ -242,27 +242,27 @@ class Limits:
 
 def measure_limits(tiny: bool) -> Limits:
     """Copy bandwidth, multiply-add rates and the cost of an empty step, in turns."""
+    threads, workers = (256, 256) if tiny else (2**25, 2**20)     # 2^25 threads copy 1 GiB, many times the L2 cache
     backend = open_cuda("fp64")
-    threads = 256 if tiny else 2**25           # 2^25 threads copy 1 GiB from 1 GiB, many times the L2 cache
     source, target = backend.zeros(4 * threads), backend.zeros(4 * threads)
     source[:] = 1.5
-    args = {"copy": _CopyArgs(backend.pointer(target), backend.pointer(source)),
-            "empty": _CopyArgs(backend.pointer(target), backend.pointer(source))}
-    loops = {name: backend.loop([backend.kernel(COPY, "copy", args[name], n, dt=1.0, label=name)])
-             for name, n in (("copy", threads), ("empty", 1))}
-    workers = 256 if tiny else 2**20
-    keep = []
-    for name, real, dtype in (("fp64", "double", "float64"), ("fp32", "float", "float32")):
-        out = backend.zeros(workers, dtype=dtype)
-        keep.append(out)
+    copy = _CopyArgs(backend.pointer(target), backend.pointer(source))
+    loops = {"copy": _loop(COPY, "copy", copy, threads), "empty": _loop(COPY, "copy", copy, 1)}
+    outs = {"double": backend.zeros(workers), "float": backend.zeros(workers, dtype="float32")}
+    for real, out in outs.items():
         text = f"#define REAL {real}\n#define CHAINS {FMA_CHAINS}\n#define LENGTH {FMA_LENGTH}\n{FMA}"
-        chains = _FmaArgs(backend.pointer(out), 0.999, 0.001)
-        loops[name] = backend.loop([backend.kernel(text, "chains", chains, workers, dt=1.0, label=name)])
+        loops[real] = _loop(text, "chains", _FmaArgs(backend.pointer(out), 0.999, 0.001), workers)
     seconds = take_turns({name: Contestant(loop) for name, loop in loops.items()}, tiny)
     flops = 2.0 * FMA_CHAINS * FMA_LENGTH * workers
-    return Limits(copy=2 * 8 * 4 * threads / seconds["copy"].median,
-                  fma={name: flops / seconds[name].median for name in ("fp64", "fp32")},
-                  launch=seconds["empty"].median)
+    return Limits(copy=2 * source.nbytes / seconds["copy"].median, fma={
+        "fp64": flops / seconds["double"].median, "fp32": flops / seconds["float"].median},
+        launch=seconds["empty"].median)
+
+
+def _loop(source: str, name: str, args: ctypes.Structure, n: int) -> Any:
+    """A loop over one kernel, on a backend of its own."""
+    backend = open_cuda("fp64")
+    return backend.loop([backend.kernel(source, name, args, n, dt=1.0, label=name)])
 
 
 def open_cuda(precision: str) -> Any:
@@ -277,7 +277,7 @@ def heading(title: str, script: str, head: Mapping[str, Any]) -> list[str]:
     """The first lines of a table: what was measured, on what."""
     lines = [f"# {title}", ""]
     if head["device"] == "emulated":
-        return [*lines, "**Emulated: no device ran; the figures are those of a stand-in on this CPU and mean nothing.**"]
+        return [*lines, "**Emulated: no device ran; the figures are those of a stand-in on a CPU and mean nothing.**"]
     return [*lines, f"`python benchmarks/{script}`; {head['device']}, {head['memory_GiB']} GiB, driver CUDA "
             f"{head['driver']}, runtime {head['runtime']}, CuPy {head['cupy']}, commit {head['commit']}, "
             f"{head['date']}."]

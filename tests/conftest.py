@@ -1,0 +1,38 @@
+"""The stand-in for CuPy of tests/emulated, for tests of the CUDA path on machines without a device."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+EMULATED = Path(__file__).parent / "emulated"
+
+
+def _take_cupy_out() -> dict[str, ModuleType]:
+    names = [name for name in sys.modules if name.partition(".")[0] in ("cupy", "cupyx")]
+    return {name: sys.modules.pop(name) for name in names}
+
+
+@pytest.fixture
+def emulated_cupy(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
+    """``import cupy`` finds the emulator, freshly loaded, for the time of the test."""
+    others = _take_cupy_out()
+    monkeypatch.syspath_prepend(EMULATED)
+    import cupy
+    assert Path(cupy.__file__).parents[1] == EMULATED
+    yield cupy
+    _take_cupy_out()
+    sys.modules.update(others)
+
+
+@pytest.fixture
+def emulated_environment() -> dict[str, str]:
+    """The environment of a process, say ``python -m upstroke``, that finds the emulator as CuPy."""
+    solver = EMULATED.parents[1] / "solver"
+    paths = (str(EMULATED), str(solver), os.environ.get("PYTHONPATH", ""))
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))}

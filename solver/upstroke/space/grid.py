@@ -49,7 +49,7 @@ def assemble_grid(mesh: Mesh, D: NDArray[np.float64], mass: str | float = "lumpe
     if stencil == "compact" and w != 1.0:
         raise CaseError("tissue.mass", f"a compact grid has the lumped mass only, not {mass!r}",
                         'leave tissue.mass out, or take mesh.stencil = "full"')
-    volume, cells = float(np.prod(h)), mesh.cells
+    volume, node = float(np.prod(h)), [mesh.cells[:, c].astype(np.intp) for c in range(2 ** d)]
     terms = [(S, volume / (h[j] * h[k]) * D[:, j, k]) for (j, k), S in stiffness_of_cell(stencil, d).items()
              if D[:, j, k].any()]
     M = volume * (w * np.eye(2 ** d) / 2 ** d + (1.0 - w) * _product([MASS[stencil]] * d))
@@ -57,17 +57,16 @@ def assemble_grid(mesh: Mesh, D: NDArray[np.float64], mass: str | float = "lumpe
     for step in itertools.product((-1, 0, 1), repeat=d):         # in the order of the nodes' numbers: x fastest
         neighbour = np.full(mesh.n_points, -1, np.int32)
         stiffness, masses = np.zeros(mesh.n_points), np.zeros(mesh.n_points)
-        for a, b in _corners(step):                              # a node is corner a of one cell only
-            node = cells[:, a]
-            neighbour[node] = cells[:, b]
-            masses[node] += M[a, b]
-            for S, values in terms:
-                if S[a, b]:
-                    stiffness[node] += S[a, b] * values
+        for a, b in _corners(step):
+            coupling = sum(S[a, b] * values for S, values in terms if S[a, b])
+            if np.any(coupling) or M[a, b]:
+                neighbour[node[a]] = node[b]                     # a node is corner a of one cell only
+                stiffness[node[a]] += coupling
+                masses[node[a]] += M[a, b]
         rows = np.flatnonzero((stiffness != 0.0) | (masses != 0.0))
         parts.append((rows, neighbour[rows], stiffness[rows], masses[rows]))
     K, M_csr = _csr(parts, mesh.n_points)
-    cells_of_node = np.bincount(cells.ravel(), minlength=mesh.n_points)
+    cells_of_node = sum(np.bincount(corner, minlength=mesh.n_points) for corner in node)
     return Operator(mass=M_csr, stiffness=K, lumped_mass=volume / 2 ** d * cells_of_node, is_lumped=w == 1.0,
                     eigenvalue_bound=eigenvalue_bound(D, h, stencil))
 

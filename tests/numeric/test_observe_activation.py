@@ -5,6 +5,8 @@ import pytest
 
 from upstroke.backend.cpu import CpuBackend
 from upstroke.case.schema import Activation
+from upstroke.errors import BackendError
+from upstroke.observe import activation
 from upstroke.observe.activation import ActivationWatcher
 
 
@@ -101,13 +103,44 @@ def test_no_node_active_gives_an_empty_map():
     assert (found.v_min, found.v_max) == (-85.0, -85.0)
 
 
-def test_memory_grows_with_beats_only():
-    """As many arrays after ten thousand steps as after ten: one row more than beats."""
-    state = Curves(np.full((1, 50), -85.0), np.float64)
-    watcher = ActivationWatcher(Activation(), state, CpuBackend(threads=1), 0.01)
-    for n in range(10_000):
-        watcher.see(n, n * 0.01)
-    assert len(watcher._activation) == 1
+def test_memory_grows_with_beats_only(monkeypatch):
+    """No array is made in ten thousand steps without a beat; two with each beat."""
+    backend = CpuBackend(threads=1)
+    made = []
+    zeros = backend.zeros
+    monkeypatch.setattr(backend, "zeros", lambda *shape, **more: made.append(shape) or zeros(*shape, **more))
+    state = Curves(np.full((10_000, 50), -85.0), np.float64, backend)
+    watcher = ActivationWatcher(Activation(), state, backend, 0.01)
+    made.clear()
+    state.watched(watcher)
+    assert made == []
+    state.rows = np.repeat([[-85.0], [20.0]] * 3, 50, axis=1)
+    state.watched(watcher)
+    assert made == [(50,)] * 6
+
+
+def test_a_map_does_not_depend_on_the_order_of_the_solve():
+    """A random walk solved in mesh order and shuffled."""
+    rng = np.random.default_rng(3)
+    V = np.cumsum(rng.normal(0, 12, (300, 40)), axis=0) - 60.0
+    order = rng.permutation(40)
+    backend = CpuBackend(threads=1)
+    state = Curves(V[:, order], np.float64, backend)
+    state.order = order
+    found = state.watched(ActivationWatcher(Activation(), state, backend, 0.1)).map()
+    straight = watch(V, 0.1)
+    assert found.beats > 1
+    np.testing.assert_array_equal(found.activation, straight.activation)
+    np.testing.assert_array_equal(found.repolarisation, straight.repolarisation)
+    assert found.recrossed == straight.recrossed
+
+
+def test_more_beats_than_can_be_kept(monkeypatch):
+    monkeypatch.setattr(activation, "MOST_BEATS", 3)
+    with pytest.raises(BackendError) as e:
+        watch([-85.0, 20.0] * 4, 1.0)
+    assert str(e.value) == ("watch.activation: a node has had 3 beats, as many as can be kept\n"
+                            "  -> end the run earlier, or raise watch.activation.threshold")
 
 
 def test_the_result_does_not_depend_on_threads():

@@ -23,6 +23,7 @@ typedef struct {
 
 #ifdef __CUDACC__
 #define INLINE static __device__ __forceinline__
+#define BROKEN 9          /* bits of a clock's status: this step has just broken, and is not looked at */
 #else
 #define INLINE static inline
 #endif
@@ -100,7 +101,7 @@ INLINE void see(const activation_args *a, long i, double t_before)
 extern "C" __global__ void __launch_bounds__(128) upstroke_see_activation(activation_args a, long n, upstroke_clock *clock)
 {
     __shared__ double lows[4], negative_highs[4];     /* of the warps */
-    if (clock->halted)
+    if (clock->halted || clock->status & BROKEN)
         return;
     const long i = (long)blockIdx.x * blockDim.x + threadIdx.x;
     double low = 1e300, negative_high = 1e300;

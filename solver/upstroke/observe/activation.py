@@ -114,6 +114,8 @@ class ActivationWatcher:
         self._pointers = {name: backend.zeros(MOST_BEATS, dtype=np.uint64) for name in ("activation", "repolarisation")}
         self._rows: dict[str, list[Any]] = {name: [] for name in self._pointers}
         self._spare = 3 if backend.lag else 1      # rows that no node has begun: as many beats as may go unnoticed
+        self._between = max(backend.lag, 1)        # steps
+        self._count = {"rows": self._arrays["rows"]}
         self._asked: Fetch | None = None
         self._make_room(0)
         args = _Args(V=backend.pointer(V), threshold=section.threshold, fraction=section.repolarisation, step_dt=dt,
@@ -127,7 +129,7 @@ class ActivationWatcher:
         there = len(self._rows["activation"])
         for row in range(there, begun + self._spare):
             if row == MOST_BEATS:
-                raise BackendError("watch.activation", f"a node has had {row:,} beats, more than are kept",
+                raise BackendError("watch.activation", f"a node has had {begun:,} beats, as many as can be kept",
                                    "end the run earlier, or raise watch.activation.threshold")
             for name, rows in self._rows.items():
                 rows.append(self._backend.zeros(self._n, dtype=np.float64))
@@ -137,18 +139,25 @@ class ActivationWatcher:
 
     def see(self, n: int, t: float) -> None:
         """After step n: room for beats to come."""
-        if self._asked is None and n % max(self._backend.lag, 1) == 0:
-            self._asked = self._backend.fetch({"rows": self._arrays["rows"]})
-        if self._asked is not None and self._asked.ready():
-            there, begun = self._asked.get()["rows"]
+        if self._asked is None:
+            if n % self._between:
+                return
+            self._asked = self._backend.fetch(self._count)
+        if self._asked.ready():
+            self._make_room(self._begun(self._asked))
             self._asked = None
-            if begun > there:
-                raise BackendError("watch.activation", f"a node had {begun - there + self._spare} beats within "
-                                   f"{2 * self._backend.lag} steps", "take a smaller dt, or raise the threshold")
-            self._make_room(int(begun))
 
     def close(self) -> None:
-        """Nothing to close: the map lives in memory."""
+        """The last beats have their rows; the map lives in memory."""
+        self._begun(self._backend.fetch(self._count))
+
+    def _begun(self, asked: Fetch) -> int:
+        """Beats begun by the node that had most."""
+        there, begun = asked.get()["rows"].tolist()
+        if begun > there:
+            raise BackendError("watch.activation", f"a node had {begun - there + self._spare} beats within "
+                               f"{2 * self._between} steps", "take a smaller dt, or raise watch.activation.threshold")
+        return int(begun)
 
     def map(self) -> ActivationMap:
         """The map as far as the run has come."""

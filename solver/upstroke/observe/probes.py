@@ -62,8 +62,8 @@ class ProbeWatcher:
     """Appends a line to ``probes.csv`` every so many steps.
 
     Samples are taken where the state lies, into a ring of rows that is fetched now and then. Lines are handed to the
-    system whole and at least every half second, so a killed run leaves complete lines. A variable that the membrane of a
-    probe's nodes lacks is nan.
+    system whole and at least every half second, so a killed run leaves complete lines. A value is nan where the
+    membrane of one of the probe's nodes lacks the variable.
 
     Parameters
     ----------
@@ -76,7 +76,8 @@ class ProbeWatcher:
     stage : what it does in every step
     """
 
-    def __init__(self, section: Probes, mesh: Mesh, state: Any, backend: Any, every: int, dt: float, path: Path) -> None:
+    def __init__(self, section: Probes, mesh: Mesh, state: Any, backend: Any, every: int, dt: float,
+                 path: Path) -> None:
         self.probes = place_probes(section, mesh)
         self.notes = tuple(note for note in (far_note(probe, mesh) for probe in self.probes) if note)
         self._backend, self._every, self._dt, self._path = backend, every, dt, path
@@ -108,24 +109,20 @@ class ProbeWatcher:
         }
         self._arrays = {name: backend.array(column) for name, column in columns.items()}
         self._ring = backend.zeros(RING, len(terms), dtype=np.float64)
-        args = _Args(values=len(terms), rows=RING, every=self._every, step_dt=self._dt, ring=backend.pointer(self._ring),
-                     **{name: backend.pointer(array) for name, array in self._arrays.items()})
+        pointers = {name: backend.pointer(array) for name, array in (self._arrays | {"ring": self._ring}).items()}
+        args = _Args(values=len(terms), rows=RING, every=self._every, step_dt=self._dt, **pointers)
         text = resources.files(__package__).joinpath("probes.c").read_text()
         return backend.kernel(text, "upstroke_sample", args, len(terms), dt=self._dt, label="probes")
 
     def see(self, n: int, t: float) -> None:
         self._seen = n // self._every
-        if self._asked is not None and self._asked[1].ready():
-            self._collect()
         waiting = self._seen - self._written
-        if waiting >= RING - 2 - self._backend.lag:      # before the ring comes round
-            self._collect()
+        if self._asked is None and waiting and (not self._backend.lag or waiting >= RING // 4 or self._due()):
             self._ask()
+        if self._asked is not None and (waiting >= RING or self._asked[1].ready()):      # the ring has come round
             self._collect()
-        elif self._asked is None and waiting and (not self._backend.lag or waiting >= RING // 4 or self._due()):
-            self._ask()
-            if not self._backend.lag:
-                self._collect()
+        if self._lines and self._due():
+            self._flush()
 
     def _due(self) -> bool:
         return time.monotonic() - self._flushed > FLUSH_EVERY
@@ -134,15 +131,13 @@ class ProbeWatcher:
         self._asked = self._seen, self._backend.fetch({"ring": self._ring})
 
     def _collect(self) -> None:
-        """Write the samples of the ring that was asked for; none from after the step that broke a run."""
+        """The samples of the ring that was asked for; none from after the step that broke a run."""
         if self._asked is None:
             return
         (seen, fetch), self._asked = self._asked, None
         ring = fetch.get()["ring"]
         for j in range(self._written + 1, min(seen, fetch.step // self._every) + 1):
             self._add(j, ring[j % RING])
-        if self._due():
-            self._flush()
 
     def _add(self, j: int, values: NDArray[np.float64]) -> None:
         values = np.where(self._missing, np.nan, values)
@@ -150,21 +145,24 @@ class ProbeWatcher:
         self._written = j
 
     def _flush(self) -> None:
+        rest = memoryview("".join(self._lines).encode())
+        self._lines.clear()
         try:
-            self._file.write("".join(self._lines).encode())
+            while rest:       # a disk that becomes full takes a part
+                rest = rest[self._file.write(rest):]
         except OSError as e:
             raise OutputError(str(self._path), f"cannot be written: {e.strerror}", "free some space") from e
-        self._lines.clear()
         self._flushed = time.monotonic()
 
     def close(self) -> None:
-        if not self._file.closed:
+        if self._file.closed:
+            return
+        with self._file:
             self._collect()
             if self._seen > self._written:
                 self._ask()
                 self._collect()
             self._flush()
-            self._file.close()
 
 
 def _terms(probe: Probe, pieces: Sequence[tuple[int, int, Any]], rank: NDArray[np.int64]) \

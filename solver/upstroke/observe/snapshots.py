@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -59,8 +60,8 @@ class SnapshotWatcher:
         self._series.append(frame.t, {name: array[self._nodes] for name, array in values.items()})
 
     def close(self) -> None:
-        self._write()
-        self._series.close()
+        with closing(self._series):
+            self._write()
 
 
 @dataclass(frozen=True)

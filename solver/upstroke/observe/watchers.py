@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -56,8 +57,10 @@ class Watchers:
             watcher.see(n, t)
 
     def close(self) -> None:
-        for watcher in self:
-            watcher.close()
+        """Close all, whatever one of them raises."""
+        with ExitStack() as stack:
+            for watcher in self:
+                stack.callback(watcher.close)
 
 
 def open_watchers(section: Watch, mesh: Mesh, state: Any, backend: Any, dt: float, directory: Path, *, steps: int,

@@ -2,15 +2,49 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
+
 from upstroke.backend.clock import NOT_CONVERGED, Clock, Fetch, Stage
 from upstroke.backend.cpu import CpuBackend
+from upstroke.errors import BackendError
 
-#: What the rest of the package types against; further devices mirror the CPU's methods.
+#: What the rest of the package types against; the GPU's backend mirrors the CPU's methods.
 Backend = CpuBackend
 
 __all__ = ["NOT_CONVERGED", "Backend", "Clock", "Fetch", "Stage", "open_backend"]
 
 
 def open_backend(device: str = "auto", threads: int = 0, precision: str = "fp64") -> Backend:
-    """The backend for a device name; "auto" takes the best there is, today the CPU."""
-    return CpuBackend(threads, precision)
+    """The backend for a device name; "auto" takes a GPU where one works, else the CPU, and ``choice`` says why.
+
+    Raises
+    ------
+    BackendError where the device cannot be used
+    """
+    if device == "cpu":
+        return CpuBackend(threads, precision)
+    if find_spec("cupy") is None:
+        reason, remedy = "CuPy is not installed", 'pip install "upstroke[cuda13]" (or cuda12), or take device = "cpu"'
+    else:
+        reason, remedy = _why_no_gpu()
+        if not reason:
+            from upstroke.backend.cuda import CudaBackend
+
+            gpu: Backend = CudaBackend(precision)  # type: ignore[assignment]   # it mirrors the CPU's
+            gpu.choice = "a GPU works" if device == "auto" else "asked for"
+            return gpu
+    if device == "cuda":
+        raise BackendError("backend.device", f"CUDA cannot be used: {reason}", remedy)
+    cpu = CpuBackend(threads, precision)
+    cpu.choice = f"CUDA cannot be used: {reason}"
+    return cpu
+
+
+def _why_no_gpu() -> tuple[str, str]:
+    """Why CuPy has no GPU to offer, and what to do; empty where it has."""
+    remedy = 'see nvidia-smi, and whether the cupy package is for its CUDA version, or take device = "cpu"'
+    try:
+        from upstroke.backend.cuda import why_not
+    except Exception as error:       # CuPy's own import fails in many ways
+        return f"CuPy cannot be imported: {str(error).strip().splitlines()[0] if str(error) else repr(error)}", remedy
+    return why_not(), remedy

@@ -64,6 +64,7 @@ class CpuBackend:
 
     name = "cpu"
     target: Literal["c"] = "c"       # what code generation has to emit
+    choice = "asked for"             # why this device: open_backend
     lag = 0                          # steps by which the host's view may be behind
 
     def __init__(self, threads: int = 0, precision: str = "fp64") -> None:
@@ -84,7 +85,7 @@ class CpuBackend:
 
     def describe(self) -> dict[str, str | int]:
         """What computes, for the manifest."""
-        return {"device": "cpu", "processor": _processor(), "threads": self.threads, "precision": self.precision,
+        return {"device": "cpu", "chosen": self.choice, "processor": _processor(), "threads": self.threads, "precision": self.precision,
                 "compiler": str(find_compiler())}
 
     # ------------------------------------------------------------------------------------------ arrays

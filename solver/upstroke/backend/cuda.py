@@ -1,0 +1,395 @@
+"""An NVIDIA GPU through CuPy: the only file that imports it. Mirrors cpu.py, method by method.
+
+Everything goes to one stream, in order, and the host does not wait: a step's kernels take their step number from a clock
+in device memory, so that the whole step is recorded once as a CUDA graph and replayed. The host looks at the clock every
+``LOOK`` steps, at a copy that was ordered before.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections import deque
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from importlib import resources
+from inspect import signature
+from typing import Any, Literal
+
+import cupy as cp
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from upstroke.backend.clock import Clock, Stage
+from upstroke.backend.cpu import KernelArgs
+from upstroke.backend.cuda_diffusion import IMPLICIT, Diffusion, InputArgs, coupling_args
+from upstroke.errors import BackendError
+
+LANES = 32              # of a warp, which takes a slice of rows
+NODE_THREADS = 128      # of a block of a kernel over nodes
+JOINT_THREADS = 256     # of a block of a solver: THREADS of kernels.cu
+LOOK = 32               # steps from one look at the clock to the next
+AHEAD = 2               # looks that may be under way: how far the host runs before the device
+REAL = {"fp64": "double", "fp32": "float", "mixed": "float"}
+OPTIONS = ("-std=c++17",)
+CLOCK = np.dtype([("step", np.int64), ("halted", np.int32), ("status", np.int32),
+                  *((name, np.int64) for name in ("solves", "iterations", "last_iterations", "most_iterations",
+                                                  "bounded_steps")), ("residual", np.float64)])   # of kernels.cu
+HEAD = """\
+#ifndef UPSTROKE_CLOCK
+#define UPSTROKE_CLOCK
+typedef struct { long step; int halted; int status; } upstroke_clock;
+#endif
+"""
+
+
+def why_not() -> str:
+    """Why no GPU can be used, or an empty text."""
+    try:
+        if not cp.cuda.is_available():
+            return "CuPy finds no CUDA device"
+        probe = cp.RawModule(code='extern "C" __global__ void probe(int *x) { *x = 42; }', options=OPTIONS)
+        x = cp.zeros(1, np.int32)
+        probe.get_function("probe")((1,), (1,), (x,))
+        return "" if int(x.get()[0]) == 42 else "a probe kernel gave a wrong result"
+    except Exception as error:   # of many kinds: driver, compiler, memory
+        return f"a probe kernel failed: {str(error).splitlines()[0] if str(error) else repr(error)}"
+
+
+class CudaBackend:
+    """Arrays, kernels and graphs of one GPU, CuPy's current device.
+
+    Parameters
+    ----------
+    precision : "fp64", "fp32" or "mixed": the type of V and of the membrane's states
+    """
+
+    name = "cuda"
+    choice = "asked for"
+    target: Literal["cuda"] = "cuda"
+    lag = LOOK * (AHEAD + 1)
+
+    def __init__(self, precision: str = "fp64") -> None:
+        self.precision = precision
+        self.dtype: np.dtype[Any] = np.dtype(np.float64 if precision == "fp64" else np.float32)
+        self.clock = Clock()
+        self.stream = cp.cuda.Stream(non_blocking=True)
+        self.stream.use()
+        self.copies = cp.cuda.Stream(non_blocking=True)
+        self.device_clock = cp.zeros(CLOCK.itemsize, np.uint8)
+        self._modules: dict[str, Any] = {}
+        self._properties = cp.cuda.runtime.getDeviceProperties(cp.cuda.Device().id)
+
+    def describe(self) -> dict[str, str | int]:
+        """What computes, for the manifest."""
+        p, runtime = self._properties, cp.cuda.runtime
+        return {"device": "cuda", "chosen": self.choice, "processor": p["name"].decode(), "compute_capability": f"{p['major']}.{p['minor']}",
+                "memory_MiB": p["totalGlobalMem"] // 2 ** 20, "precision": self.precision, "cupy": cp.__version__,
+                "cuda_runtime": runtime.runtimeGetVersion(), "cuda_driver": runtime.driverGetVersion()}
+
+    # ------------------------------------------------------------------------------------------ arrays
+    def zeros(self, *shape: int, dtype: DTypeLike | None = None) -> Any:
+        """A zeroed array in device memory."""
+        return _allocated(cp.zeros, shape, np.dtype(dtype or self.dtype))
+
+    def array(self, host: NDArray[Any], dtype: DTypeLike | None = None) -> Any:
+        """A copy of a host array in device memory."""
+        return _allocated(cp.asarray, np.ascontiguousarray(host, dtype))
+
+    def pointer(self, array: Any) -> int:
+        """The device address of an array, for the arguments of kernels."""
+        return array.data.ptr
+
+    def stride(self, n: int) -> int:
+        """Length of a row of a structure-of-arrays block of ``n`` nodes: whole warps."""
+        return -(-n // LANES) * LANES
+
+    def to_host(self, array: Any) -> NDArray[Any]:
+        """A copy in host memory, after all steps so far."""
+        return array.get(stream=self.stream)
+
+    def fetch(self, arrays: Mapping[str, Any]) -> DeviceFetch:
+        """The arrays as they are after all steps so far, copied while the next ones run."""
+        return DeviceFetch(self, arrays)
+
+    # ----------------------------------------------------------------------------------- compiled code
+    def module(self, source: str) -> Any:
+        """Compile CUDA source (cached on disk and in this process)."""
+        if source not in self._modules:
+            self._modules[source] = cp.RawModule(code=source, options=OPTIONS)
+        return self._modules[source]
+
+    @cached_property
+    def kernels(self) -> dict[bool, Any]:
+        """kernels.cu for sliced rows (False) and for rows that repeat (True)."""
+        text = _text("kernels.cu")
+        return {repeat: self.module(self.prelude(repeat) + text) for repeat in (False, True)}
+
+    def prelude(self, repeat: bool) -> str:
+        """What stands in front of a source that applies couplings."""
+        return f"typedef {REAL[self.precision]} real;\n#define ROWS_REPEAT {int(repeat)}\n" + _text("couplings.cu")
+
+    def joint_blocks(self, function: Any, n: int) -> int:
+        """How many blocks a solver of ``n`` rows is launched with: no more than run at once, since they meet."""
+        resident = cp.cuda.driver.occupancyMaxActiveBlocksPerMultiprocessor(function.kernel.ptr, JOINT_THREADS, 0)
+        return min(-(-n // JOINT_THREADS), resident * self._properties["multiProcessorCount"])
+
+    def kernel(self, source: str, name: str, args: ctypes.Structure, n: int, *, dt: float, label: str,
+               more: Sequence[Any] = ()) -> NodeKernel:
+        """The kernel ``name(args, ..., long n, upstroke_clock *)`` of a CUDA source, over the nodes [0, n).
+
+        ``args`` has the fields ``t``, the time of step 0, and ``step_dt``; ``more`` are arguments after it.
+        """
+        args.t, args.step_dt = 0.0, dt      # type: ignore[attr-defined]
+        function = self.module(HEAD + source).get_function(name)
+        return NodeKernel(self, function, (by_value(args), *more), n, label)
+
+    def membrane(self, source: str, arrays: Mapping[str, Any], C_m: float, dt: float, *, steps: int = 1,
+                 part: float = 1.0, uniform: Sequence[float] = ()) -> NodeKernel:
+        """The stage "reaction": a generated kernel on the arrays that its arguments name (V, S, W, Iion, Istim, N).
+
+        It takes ``steps`` steps in each step, which together are ``part`` of ``dt`` (ms). ``uniform`` are the values of the
+        kernel's uniform parameters.
+        """
+        args = self._membrane_args(arrays, C_m, part * dt, steps)
+        stage = self.kernel(source, "upstroke_advance", args, len(arrays["V"]), dt=dt, label="reaction",
+                            more=self._uniform(uniform))
+        stage.keep = dict(arrays)
+        return stage
+
+    def _membrane_args(self, arrays: Mapping[str, Any], C_m: float, span: float, steps: int) -> KernelArgs:
+        return KernelArgs(stride=arrays["S"].shape[1], steps=steps, dt=span / steps, C_m=C_m,
+                          **{name: self.pointer(array) for name, array in arrays.items()})
+
+    def _uniform(self, values: Sequence[float]) -> tuple[Any, ...]:
+        data = np.array(values, self.dtype)
+        return (np.frombuffer(data.tobytes(), np.dtype((np.void, data.nbytes))),) if len(values) else ()
+
+    def inputs(self, out: Any, nodes: NDArray[np.int64], offsets: NDArray[np.int64], trains: NDArray[np.int32],
+               steps: NDArray[np.int64], values: NDArray[np.float64]) -> NodeKernel:
+        """The stage "stimulus": out[nodes[i]] = sum of values[e, trains[j]], offsets[i] <= j < offsets[i + 1].
+
+        e is the last event with steps[e] <= n; before the first, nothing is written.
+        """
+        arrays = {"nodes": nodes, "offsets": offsets, "trains": trains, "steps": steps, "values": values}
+        device = {name: self.array(array) for name, array in arrays.items()}
+        args = InputArgs(out=self.pointer(out), events=len(steps), width=values.shape[1],
+                         **{name: self.pointer(array) for name, array in device.items()})
+        stage = NodeKernel(self, self.kernels[False].get_function("apply_inputs"), (by_value(args),), len(nodes),
+                           "stimulus")
+        stage.keep = device, out
+        return stage
+
+    def loop(self, stages: Sequence[Stage]) -> Loop:
+        """Steps made of these stages, from step 0 on."""
+        return Loop(self, stages)
+
+    # --------------------------------------------------------------------------------------- diffusion
+    def implicit_diffusion(self, A: Any, K: Any, V: Any, dt: float, tolerance: float, max_iterations: int,
+                           method: str = "cg") -> Stage:
+        """The stage "diffusion": A delta = -dt K V, V += delta; A and K in CSR form with one pattern.
+
+        ``method`` is "cg", "chebyshev", "tree" (for couplings without loops) or "library" (CuPy). The iterations stop
+        where the volume-weighted RMS of the residual over diag(A) is at most ``tolerance`` (mV).
+        """
+        if method == "library":
+            return LibraryDiffusion(self, A, K, V, dt, tolerance, max_iterations)
+        return IMPLICIT[method](self, A, K, V, dt, tolerance, max_iterations)
+
+    def explicit_diffusion(self, K: Any, lumped_mass: NDArray[np.float64], V: Any, dt: float) -> Stage:
+        """The stage "diffusion": V -= dt K V / m."""
+        return Diffusion(self, "diffuse_explicit", {"K": K}, V, dt=dt, inverse_diagonal=1.0 / lumped_mass)
+
+    def unsplit(self, groups: Sequence[tuple[str, Mapping[str, Any], int]], K: Any, lumped_mass: NDArray[np.float64],
+                V: Any, C_m: float, dt: float, steps: int) -> list[Stage]:
+        """Reaction and diffusion from the same state: V + (the reaction's increment) - dt K V / m.
+
+        ``groups`` are (source, arrays, first row) of the membranes.
+        """
+        couplings, repeat, keep = coupling_args(self, K, lumped_mass, dt)
+        after = cp.zeros_like(V)
+        stages = []
+        for source, arrays, begin in groups:
+            couplings.begin = begin
+            size = len(arrays["V"])
+            stages.append(self.kernel(
+                f"{self.prelude(repeat)}#define UP_COUPLED 1\n{source}", "upstroke_advance_coupled",
+                self._membrane_args(arrays, C_m, dt, steps), size, dt=dt, label="reaction",
+                more=(by_value(couplings), after[begin:begin + size])))
+            stages[-1].keep = keep, dict(arrays)
+        take_over = NodeKernel(self, self.kernels[False].get_function("take_over"), (V, after), len(V), "diffusion")
+        return [*stages, take_over]
+
+
+def by_value(args: ctypes.Structure) -> NDArray[np.void]:
+    """A struct as CuPy takes it for an argument that is passed by value."""
+    return np.frombuffer(bytes(args), np.dtype((np.void, ctypes.sizeof(args))))
+
+
+def _text(file: str) -> str:
+    assert __package__
+    return resources.files(__package__).joinpath(file).read_text()
+
+
+def _allocated(make: Any, *args: Any) -> Any:
+    try:
+        return make(*args)
+    except cp.cuda.memory.OutOfMemoryError as error:
+        raise BackendError("backend.device", f"the GPU's memory is full: {error}",
+                           'take fewer nodes, precision = "fp32", or a larger GPU') from error
+
+
+class NodeKernel:
+    """A kernel over nodes, bound to its arguments."""
+
+    keep: Any = ()     # what the arguments point to
+
+    def __init__(self, backend: CudaBackend, function: Any, args: Sequence[Any], n: int, name: str) -> None:
+        self.name, self.function = name, function
+        self._backend = backend
+        self._grid = (max(1, -(-n // NODE_THREADS)),)
+        self._args = (*args, np.int64(n), backend.device_clock)
+
+    def run(self, n: int) -> None:
+        self.function(self._grid, (NODE_THREADS,), self._args, stream=self._backend.stream)
+
+
+class Loop:
+    """Steps, recorded as a CUDA graph and replayed.
+
+    The first step is launched kernel by kernel, since compiling and loading cannot be recorded. ``clock`` is what the host
+    knows of the device's clock: at most ``backend.lag`` steps old, true after `sync`.
+    """
+
+    def __init__(self, backend: CudaBackend, stages: Sequence[Stage]) -> None:
+        self.clock = backend.clock = Clock()
+        self.seconds: dict[str, float] = {}
+        self._backend, self._stages = backend, tuple(stages)
+        self._recordable = all(getattr(stage, "recordable", True) for stage in stages)
+        self._tick = backend.kernels[False].get_function("tick")
+        self._graph: Any = None
+        self._taken = 0
+        self._looks: deque[tuple[Any, NDArray[Any]]] = deque()
+        backend.device_clock.fill(0)
+
+    def run(self, n: int) -> None:
+        """Enqueue step n."""
+        backend = self._backend
+        if self._graph is None and self._recordable and self._taken == 1:
+            backend.stream.begin_capture()
+            self._enqueue(n)
+            self._graph = backend.stream.end_capture()
+        if self._graph is None:
+            self._enqueue(n)
+        else:
+            self._graph.launch(backend.stream)
+        self._taken += 1
+        if self._taken % LOOK == 0:
+            self._look()
+
+    def _enqueue(self, n: int) -> None:
+        for stage in self._stages:
+            stage.run(n)
+        self._tick((1,), (1,), (self._backend.device_clock,), stream=self._backend.stream)
+
+    def _look(self) -> None:
+        """Order a copy of the clock, and read one ordered earlier."""
+        backend = self._backend
+        copy, event = _pinned(CLOCK.itemsize, np.uint8), cp.cuda.Event(disable_timing=True)
+        backend.device_clock.get(stream=backend.stream, out=copy, blocking=False)
+        event.record(backend.stream)
+        self._looks.append((event, copy))
+        if len(self._looks) > AHEAD:
+            event, copy = self._looks.popleft()
+            event.synchronize()
+            self._read(copy)
+
+    def _read(self, copy: NDArray[np.uint8]) -> None:
+        for name, value in zip(CLOCK.names or (), copy.view(CLOCK)[0].tolist(), strict=True):
+            setattr(self.clock, name, type(getattr(self.clock, name))(value))
+
+    def sync(self) -> None:
+        """Wait until all steps are done."""
+        self._looks.clear()
+        self._read(self._backend.device_clock.get(stream=self._backend.stream))
+
+
+def _pinned(size: int, dtype: DTypeLike) -> NDArray[Any]:
+    """(size,) in host memory that a device copies to while the host goes on."""
+    dtype = np.dtype(dtype)
+    return np.frombuffer(cp.cuda.alloc_pinned_memory(max(size * dtype.itemsize, 1)), dtype, size)
+
+
+class DeviceFetch:
+    """Arrays on their way to the host: copied aside in the device's memory in their turn, and from there by a stream of
+    its own while the next steps run."""
+
+    def __init__(self, backend: CudaBackend, arrays: Mapping[str, Any]) -> None:
+        self._aside = {name: array.copy() for name, array in (*arrays.items(), ("", backend.device_clock))}
+        aside, self._done = cp.cuda.Event(disable_timing=True), cp.cuda.Event(disable_timing=True)
+        aside.record(backend.stream)
+        backend.copies.wait_event(aside)
+        self._host = {}
+        for name, array in self._aside.items():
+            self._host[name] = _pinned(array.size, array.dtype).reshape(array.shape)
+            array.get(stream=backend.copies, out=self._host[name], blocking=False)
+        self._done.record(backend.copies)
+
+    def ready(self) -> bool:
+        return self._done.done
+
+    def get(self) -> dict[str, NDArray[Any]]:
+        """Waits until the arrays are there."""
+        self._done.synchronize()
+        self._aside.clear()
+        return {name: array for name, array in self._host.items() if name}
+
+    @property
+    def step(self) -> int:
+        """Steps that were done when the arrays were read; waits for that."""
+        self._done.synchronize()
+        return int(self._host[""].view(CLOCK)[0]["step"])
+
+
+class LibraryDiffusion:
+    """CuPy's conjugate gradients in fp64, from a guess of zero: slow, and shares no code with the others.
+
+    The system is scaled by D^-1/2, D = diag(A), from both sides, so that the norm of the residual is the one that the
+    tolerance means. The host watches every iteration, so a step with it cannot be recorded.
+    """
+
+    name = "diffusion"
+    recordable = False
+
+    def __init__(self, backend: CudaBackend, A: Any, K: Any, V: Any, dt: float, tolerance: float,
+                 max_iterations: int) -> None:
+        from cupyx.scipy import sparse as device_sparse
+        from scipy import sparse
+
+        diagonal = A.diagonal()
+        scaling = sparse.diags_array(1.0 / np.sqrt(diagonal))
+        self._A = device_sparse.csr_matrix(sparse.csr_matrix(scaling @ A @ scaling))
+        self._K = device_sparse.csr_matrix(sparse.csr_matrix(K))
+        self._scale = backend.array(1.0 / np.sqrt(diagonal))
+        self._norm = float(np.sqrt(diagonal.sum()))
+        self._V, self._dt, self._tolerance, self._most = V, dt, tolerance, max_iterations
+        self._count = backend.kernels[False].get_function("count_solve")
+        self._backend = backend
+
+    def run(self, n: int) -> None:
+        from cupyx.scipy.sparse.linalg import cg
+
+        backend, iterations = self._backend, 0
+
+        def count(_: Any) -> None:
+            nonlocal iterations
+            iterations += 1
+
+        b = self._scale * (self._K @ self._V.astype(np.float64)) * -self._dt
+        relative = "rtol" if "rtol" in signature(cg).parameters else "tol"      # renamed in CuPy 15
+        y, failed = cg(self._A, b, **{relative: 0.0}, atol=self._tolerance * self._norm, maxiter=self._most,
+                       callback=count)
+        residual = float(cp.linalg.norm(b - self._A @ y)) / self._norm
+        status = 0 if np.isfinite(residual) and not failed else 8
+        self._V += (self._scale * y).astype(self._V.dtype)
+        self._count((1,), (1,), (backend.device_clock, np.int64(iterations), np.float64(residual), np.int32(status)),
+                    stream=backend.stream)

@@ -1,5 +1,5 @@
 /* One step of A delta = -dt K V, V += delta by the direct solver of tree.py, which explains the arrays. This text is C
- * (after runtime.c, whose team of threads it uses) and CUDA. `real`, the type of V, is defined before it. */
+ * (after runtime.c, for its team of threads) and CUDA. `real`, the type of V, is defined before it. */
 typedef struct {
     const int *node;                          /* (n) the node at each place */
     const int *level_start, *group_level;     /* (levels + 1) first places; (groups + 1) first levels */

@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from upstroke.backend.clock import NOT_FINITE, Stage
+from upstroke.backend.couplings import slice_rows
 from upstroke.backend.spectrum import spectrum_bounds
-from upstroke.backend.tree import TreeArgs, couplings, tree_arrays
+from upstroke.backend.tree import TreeArgs, tree_arrays
 
 if TYPE_CHECKING:
     from upstroke.backend.cpu import CpuBackend
@@ -36,36 +37,17 @@ class DiffusionArgs(ctypes.Structure):
 
 
 class _Diffusion:
-    """The arrays of a diffusion step, kept alive as long as the step is.
-
-    Matrices are stored as couplings between neighbours, in fp32, without those that are zero, in slices of ``LANES``
-    rows: see runtime.c.
-    """
+    """The arrays of a diffusion step, kept alive as long as the step is."""
 
     name = "diffusion"
 
     def __init__(self, backend: CpuBackend, matrices: dict[str, Any], V: NDArray[Any], dt: float) -> None:
-        pattern = next(iter(matrices.values()))
-        n = pattern.shape[0]
-        keep = couplings(*matrices.values())
-        rows = np.repeat(np.arange(n), np.diff(pattern.indptr))[keep]
-        length = np.bincount(rows, minlength=-(-n // LANES) * LANES)
-        width = length.reshape(-1, LANES).max(axis=1, initial=0)
-        self._start = np.concatenate([[0], np.cumsum(width)]).astype(np.int64)
-        rank = np.arange(len(rows)) - np.repeat(np.cumsum(length) - length, length)      # of an entry in its row
-        place = (self._start[rows // LANES] + rank) * LANES + rows % LANES
-        slices = np.repeat(np.arange(len(width)), width)
-        own = np.minimum(slices[:, None] * LANES + np.arange(LANES), n - 1)
-        self._column = own.astype(np.int32).ravel()
-        self._column[place] = pattern.indices[keep]
-        self._couplings = {name: np.zeros(self._column.size, np.float32) for name in matrices}
-        self._q = backend.zeros(n, dtype=np.float64)
+        self._rows = slice_rows(matrices, LANES)
+        self._q = backend.zeros(len(V), dtype=np.float64)
         self._backend, self._V = backend, V
-        self._args = DiffusionArgs(n=n, start=self._start.ctypes.data, column=self._column.ctypes.data,
-                                   q=self._q.ctypes.data, V=V.ctypes.data, dt=dt, team=backend._team)
-        for name, matrix in matrices.items():
-            self._couplings[name][place] = matrix.data[keep]
-            setattr(self._args, name, self._couplings[name].ctypes.data)
+        couplings = {name: values.ctypes.data for name, values in self._rows.values.items()}
+        self._args = DiffusionArgs(n=len(V), start=self._rows.start.ctypes.data, column=self._rows.column.ctypes.data,
+                                   q=self._q.ctypes.data, V=V.ctypes.data, dt=dt, team=backend._team, **couplings)
 
 
 class ExplicitDiffusion(_Diffusion):

@@ -22,8 +22,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-GROUP = 256          # nodes: smaller trees are packed together until they keep a block of threads busy
-NEGLIGIBLE = 1e-14   # of the largest coupling: what rounding leaves where a coupling is zero
+from upstroke.backend.couplings import NEGLIGIBLE
+
+GROUP = 256     # nodes: smaller trees are packed together until they keep a block of threads busy
 
 Indices = NDArray[np.int32]
 Numbers = NDArray[np.float64]

@@ -10,7 +10,7 @@ has the solution V = phi cos t, s = phi sin t. Reaction and diffusion do not com
 import numpy as np
 import pytest
 
-from upstroke.backend import open_backend
+from upstroke.backend import NOT_CONVERGED, open_backend
 from upstroke.case.schema import CableMesh, SheetMesh, SlabMesh, Solver, TimeTable
 from upstroke.codegen import generate
 from upstroke.ionic import initial_state, load_model
@@ -112,9 +112,9 @@ def test_diffusion_conserves_the_integral(backend, diffusion, mass):
 
     before = operator.lumped_mass @ Bare.V
     spread = np.ptp(Bare.V)
-    step = make_diffusion(diffusion, operator, Bare, 0.05, Solver(tolerance=1e-12), backend)
-    for _ in range(200):
-        step.step()
+    (stage,) = make_diffusion(diffusion, operator, Bare, 0.05, Solver(tolerance=1e-12), backend)
+    for n in range(200):
+        stage.run(n)
     assert operator.lumped_mass @ Bare.V == pytest.approx(before, rel=1e-12)
     assert np.ptp(Bare.V) < 0.05 * spread
 
@@ -131,9 +131,9 @@ def test_explicit_diffusion_conserves_and_refuses_a_step_beyond_its_limit(backen
 
     limit = operator.explicit_limit
     before = operator.lumped_mass @ Bare.V
-    step = make_diffusion("explicit", operator, Bare, 0.99 * limit, Solver(), backend)
-    for _ in range(2000):
-        step.step()
+    (stage,) = make_diffusion("explicit", operator, Bare, 0.99 * limit, Solver(), backend)
+    for n in range(2000):
+        stage.run(n)
     assert operator.lumped_mass @ Bare.V == pytest.approx(before, rel=1e-12)
     assert np.ptp(Bare.V) < 1.0
     with pytest.raises(CaseError) as error:
@@ -164,11 +164,12 @@ def test_conjugate_gradients_agree_with_a_direct_solver(backend):
     dt, A, K = 0.02, operator.implicit_matrix(0.01), operator.stiffness
     exact = Bare.V + spsolve(A.tocsc(), -dt * (K @ Bare.V))
     wanted = Bare.V + spsolve(rounded(A), -dt * (rounded(K) @ Bare.V))
-    step = make_diffusion("crank_nicolson", operator, Bare, dt, Solver(tolerance=1e-12), backend)
-    step.step()
+    (stage,) = make_diffusion("crank_nicolson", operator, Bare, dt, Solver(tolerance=1e-12), backend)
+    loop = backend.loop([stage])
+    loop.run(0)
     assert np.abs(Bare.V - wanted).max() < 1e-9
     assert np.abs(Bare.V - exact).max() < 2e-6          # what the rounding of the couplings costs on white noise
-    assert 0 < step.iterations < 100 and step.residual <= 1e-12
+    assert 0 < loop.clock.iterations < 100 and loop.clock.residual <= 1e-12
 
 
 @pytest.mark.parametrize("diffusion, mass", [("crank_nicolson", 0.3), ("explicit", "lumped")])
@@ -190,15 +191,18 @@ def test_a_solver_that_needs_its_last_iteration_has_converged(backend):
     class Bare:
         V = np.zeros(mesh.n_points)
 
-    def step(most):
+    def solve(most):
+        """The clock after a step with so many iterations at most."""
         Bare.V[:] = np.random.default_rng(1).normal(-80, 20, mesh.n_points)
-        solve = make_diffusion("crank_nicolson", operator, Bare, 0.05, Solver(max_iterations=most), backend)
-        solve.step()
-        return solve
+        solver = Solver(max_iterations=most)
+        loop = backend.loop(make_diffusion("crank_nicolson", operator, Bare, 0.05, solver, backend))
+        loop.run(0)
+        return loop.clock
 
-    needed = step(500).iterations
-    assert step(needed).converged and not step(needed - 1).converged
+    needed = solve(500).iterations
+    assert not solve(needed).halted
+    assert solve(needed - 1).status == NOT_CONVERGED
     Bare.V[3] = np.nan
-    broken = make_diffusion("crank_nicolson", operator, Bare, 0.05, Solver(), backend)
-    broken.step()
-    assert not broken.converged
+    loop = backend.loop(make_diffusion("crank_nicolson", operator, Bare, 0.05, Solver(), backend))
+    loop.run(0)
+    assert loop.clock.status == NOT_CONVERGED

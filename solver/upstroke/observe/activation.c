@@ -15,7 +15,7 @@ typedef struct {
                                  had come three quarters of the way back: perhaps a beat that is not counted */
     double *const *activation;        /* ms, [row][node] */
     double *const *repolarisation;
-    int *rows;                /* rows there are, rows begun by some node */
+    int *rows;                /* rows there are; most beats of a node; most of one that came when there was no row */
     double *range;            /* mV, lowest V and lowest -V of all nodes and steps */
     double t, step_dt;        /* ms, the start of the step (on a device: of step 0), its length */
     double threshold, fraction;
@@ -73,6 +73,8 @@ INLINE void see(const activation_args *a, long i, double t_before)
             const int row = a->beats[i]++;
             if (row < a->rows[0])
                 a->activation[row][i] = t_before + a->step_dt * ((double)threshold - before) / ((double)V - before);
+            else
+                keep_most(&a->rows[2], row + 1);
             keep_most(&a->rows[1], row + 1);
             a->active[i] = 1;
             a->highest[i] = V;

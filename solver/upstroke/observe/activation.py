@@ -110,11 +110,11 @@ class ActivationWatcher:
         self._arrays |= {name: backend.zeros(self._n, dtype=np.uint8) for name in ("active", "again")}
         self._arrays |= {"range": backend.array(np.array([start.min(initial=np.inf), -start.max(initial=-np.inf)],
                                                          np.float64)),
-                         "rows": backend.zeros(2, dtype=np.int32)}
+                         "rows": backend.zeros(3, dtype=np.int32)}
         self._pointers = {name: backend.zeros(MOST_BEATS, dtype=np.uint64) for name in ("activation", "repolarisation")}
         self._rows: dict[str, list[Any]] = {name: [] for name in self._pointers}
         self._spare = 3 if backend.lag else 1      # rows that no node has begun: as many beats as may go unnoticed
-        self._between = max(backend.lag, 1)        # steps
+        self._next = 0                             # the step after which the count is asked for
         self._count = {"rows": self._arrays["rows"]}
         self._asked: Fetch | None = None
         self._make_room(0)
@@ -140,9 +140,9 @@ class ActivationWatcher:
     def see(self, n: int, t: float) -> None:
         """After step n: room for beats to come."""
         if self._asked is None:
-            if n % self._between:
+            if n < self._next:
                 return
-            self._asked = self._backend.fetch(self._count)
+            self._asked, self._next = self._backend.fetch(self._count), n + self._backend.lag
         if self._asked.ready():
             self._make_room(self._begun(self._asked))
             self._asked = None
@@ -153,16 +153,17 @@ class ActivationWatcher:
 
     def _begun(self, asked: Fetch) -> int:
         """Beats begun by the node that had most."""
-        there, begun = asked.get()["rows"].tolist()
-        if begun > there:
-            raise BackendError("watch.activation", f"a node had {begun - there + self._spare} beats within "
-                               f"{2 * self._between} steps", "take a smaller dt, or raise watch.activation.threshold")
+        _, begun, lost = asked.get()["rows"].tolist()
+        if lost:
+            raise BackendError("watch.activation",
+                               f"a node had more than {self._spare} beats within {2 * self._backend.lag} steps",
+                               "take a smaller dt, or raise watch.activation.threshold")
         return int(begun)
 
     def map(self) -> ActivationMap:
         """The map as far as the run has come."""
         host = {name: np.asarray(self._backend.to_host(self._arrays[name])) for name in ("rows", "range", "again")}
-        used = min(int(host["rows"][1]), int(host["rows"][0]))
+        used = int(host["rows"][:2].min())
         times = {name: np.empty((used, self._n)) for name in self._rows}
         for name, rows in self._rows.items():
             for k in range(used):

@@ -136,6 +136,7 @@ def test_results_page_names_every_field():
     assert not [name for name in fields if f"`{name}`" not in text]
 
 
-def test_the_scars_mesh_is_what_its_script_makes(tmp_path):
-    runpy.run_path(str(ROOT / "cases" / "scar" / "make_mesh.py"))["sheet"](tmp_path)
-    assert (tmp_path / "sheet.msh").read_bytes() == (ROOT / "cases" / "scar" / "sheet.msh").read_bytes()
+@pytest.mark.parametrize("case, mesh", [("scar", "sheet"), ("wall", "wall")])
+def test_the_mesh_of_a_case_is_what_its_script_makes(tmp_path, case, mesh):
+    runpy.run_path(str(ROOT / "cases" / case / "make_mesh.py"))[mesh](tmp_path)
+    assert (tmp_path / f"{mesh}.msh").read_bytes() == (ROOT / "cases" / case / f"{mesh}.msh").read_bytes()

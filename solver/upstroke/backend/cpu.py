@@ -21,7 +21,8 @@ from numpy.typing import DTypeLike, NDArray
 
 from upstroke.backend.clock import HALTING, Clock, Stage
 from upstroke.backend.compiler import compile_c, find_compiler
-from upstroke.backend.cpu_diffusion import IMPLICIT, ExplicitDiffusion
+from upstroke.backend.couplings import slice_rows
+from upstroke.backend.cpu_diffusion import IMPLICIT, LANES, ExplicitDiffusion
 from upstroke.errors import BackendError
 
 ALIGNMENT = 64   # bytes: a cache line and an AVX-512 register
@@ -47,6 +48,20 @@ class KernelArgs(ctypes.Structure):
         ("t", ctypes.c_double), ("dt", ctypes.c_double), ("steps", ctypes.c_long), ("C_m", ctypes.c_double),
         ("step_dt", ctypes.c_double),
     ]
+
+
+class _CouplingArgs(ctypes.Structure):
+    """``up_couplings`` of couplings.h."""
+
+    _fields_ = [*((name, ctypes.c_void_p) for name in ("start", "column", "K", "inverse_mass")),
+                ("dt", ctypes.c_double), ("begin", ctypes.c_long)]
+
+
+class _CoupledArgs(ctypes.Structure):
+    """``upstroke_coupled_args`` of the generated kernels."""
+
+    _anonymous_ = ("kernel",)
+    _fields_ = [("kernel", KernelArgs), ("couplings", ctypes.c_void_p), ("V_next", ctypes.c_void_p)]
 
 
 class CpuBackend:
@@ -139,13 +154,16 @@ class CpuBackend:
         It takes ``steps`` steps in each step, which together are ``part`` of ``dt`` (ms). ``uniform`` are the values of the
         kernel's uniform parameters.
         """
-        pointers = {name: self.pointer(array) for name, array in arrays.items()}
         values = np.array(uniform, self.dtype)
-        args = KernelArgs(stride=arrays["S"].shape[1], steps=steps, dt=part * dt / steps, C_m=C_m,
-                          P=values.ctypes.data, **pointers)
+        args = self._membrane_args(arrays, C_m, part * dt, steps)
+        args.P = values.ctypes.data
         stage = self.kernel(source, "upstroke_advance", args, len(arrays["V"]), dt=dt, label="reaction")
         stage.keep = (values, dict(arrays))
         return stage
+
+    def _membrane_args(self, arrays: Mapping[str, NDArray[Any]], C_m: float, span: float, steps: int) -> KernelArgs:
+        return KernelArgs(stride=arrays["S"].shape[1], steps=steps, dt=span / steps, C_m=C_m,
+                          **{name: self.pointer(array) for name, array in arrays.items()})
 
     def inputs(self, out: NDArray[Any], nodes: NDArray[np.int64], offsets: NDArray[np.int64], trains: NDArray[np.int32],
                steps: NDArray[np.int64], values: NDArray[np.float64]) -> Inputs:
@@ -176,6 +194,26 @@ class CpuBackend:
         """Steps of V -= dt K V / m."""
         return ExplicitDiffusion(self, K, lumped_mass, V, dt)
 
+    def unsplit(self, groups: Sequence[tuple[str, Mapping[str, NDArray[Any]], int]], K: Any,
+                lumped_mass: NDArray[np.float64], V: NDArray[Any], C_m: float, dt: float, steps: int) -> list[Stage]:
+        """Reaction and diffusion from the same state: V + (the reaction's increment) - dt K V / m.
+
+        ``groups`` are (source, arrays, first row) of the membranes.
+        """
+        rows, after = slice_rows({"K": K}, LANES), self.zeros(len(V))
+        arrays = {"start": rows.start, "column": rows.column, "K": rows.values["K"], "inverse_mass": 1.0 / lumped_mass}
+        text = resources.files(__package__).joinpath("couplings.h").read_text()
+        stages: list[Stage] = []
+        for source, own, begin in groups:
+            couplings = _CouplingArgs(dt=dt, begin=begin, **{name: self.pointer(a) for name, a in arrays.items()})
+            args = _CoupledArgs(kernel=self._membrane_args(own, C_m, dt, steps), couplings=ctypes.addressof(couplings),
+                                V_next=self.pointer(after[begin:]))
+            stage = self.kernel(f"typedef {REAL[self.precision]} real;\n{text}#define UP_COUPLED 1\n{source}",
+                                "upstroke_advance_coupled", args, len(own["V"]), dt=dt, label="reaction")
+            stage.keep = arrays, couplings, dict(own)
+            stages.append(stage)
+        return [*stages, TakeOver(V, after)]
+
 
 class NodeKernel:
     """A compiled function over nodes, bound to its arguments."""
@@ -193,6 +231,18 @@ class NodeKernel:
         backend = self._backend
         self.args.t = n * self._dt
         backend.clock.status |= backend._runtime.for_range(backend._team, self._function, self._pointer, self._n)
+
+
+class TakeOver:
+    """V = V_next, after kernels that read V of other nodes."""
+
+    name = "diffusion"
+
+    def __init__(self, V: NDArray[Any], after: NDArray[Any]) -> None:
+        self._V, self._after = V, after
+
+    def run(self, n: int) -> None:
+        np.copyto(self._V, self._after)
 
 
 class Inputs:

@@ -156,6 +156,13 @@ def intervals_are_whole_steps(time: TimeTable, watch: Watch) -> Iterator[Mistake
             yield from whole_steps(("watch", name, "every"), watcher.every, time.dt)
 
 
+@rule(TimeTable, "splitting", "diffusion")
+def unsplit_is_explicit(splitting: str, diffusion: str) -> Iterator[Mistake]:
+    if splitting == "unsplit" and diffusion != "explicit":
+        yield Mistake(("splitting",), f'"unsplit" steps are explicit, but diffusion is "{diffusion}"',
+                      'set time.diffusion = "explicit" (and tissue.mass = "lumped"), or take another splitting')
+
+
 @rule(Case, "time", "tissue", "mesh")
 def explicit_needs_lumped(time: TimeTable, tissue: Tissue, mesh: Any) -> Iterator[Mistake]:
     mass = tissue.mass_on(getattr(mesh, "stencil", None))

@@ -223,8 +223,9 @@ class TimeTable:
 
     end: Time = key("duration of the run; a whole number of steps", example='"40 ms"', must="> 0")
     dt: Time = key("time step", example='"0.02 ms"', must="> 0")
-    splitting: Literal["godunov", "strang"] = key(
-        "order 1: reaction, diffusion; order 2: half diffusion, reaction, half diffusion", "godunov")
+    splitting: Literal["godunov", "strang", "unsplit"] = key(
+        "order 1: reaction, diffusion; order 2: half diffusion, reaction, half diffusion; 'unsplit': both from the same "
+        "state, in one pass (order 1, explicit diffusion)", "godunov")
     diffusion: Literal["explicit", "crank_nicolson", "backward_euler"] = key(
         "time scheme of the diffusion", "crank_nicolson")
     reaction_steps: int = key("reaction steps in one time step", 1, must=">= 1")

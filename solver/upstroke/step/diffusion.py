@@ -47,15 +47,19 @@ def make_diffusion(scheme: str, operator: Operator, state: State, dt: float, sol
         return []
     theta = SCHEMES[scheme].theta
     if theta == 0.0:
-        limit = operator.explicit_limit
-        if dt > limit:
-            raise CaseError("time.dt", f"a diffusion step of {dt:g} ms is unstable with diffusion = \"explicit\": the "
-                            f"limit of this mesh is {limit:.4g} ms", "take a smaller dt, or diffusion = "
-                            "\"crank_nicolson\"")
+        require_stable(operator, dt)
         return [backend.explicit_diffusion(operator.stiffness, operator.lumped_mass, state.V, dt)]
     A, K = operator.implicit_matrix(theta * dt), operator.stiffness
     return [backend.implicit_diffusion(A, K, state.V, dt, solver.tolerance, solver.max_iterations,
                                        choose_method(solver.method, A, K, backend.name))]
+
+
+def require_stable(operator: Operator, dt: float) -> None:
+    """Raise a CaseError where an explicit step of ``dt`` (ms) is longer than 2 / lambda_max."""
+    if dt > operator.explicit_limit:
+        raise CaseError("time.dt", f"a diffusion step of {dt:g} ms is unstable with diffusion = \"explicit\": the limit of "
+                        f"this mesh is {operator.explicit_limit:.4g} ms", "take a smaller dt, or diffusion = "
+                        "\"crank_nicolson\"")
 
 
 def choose_method(method: str, A: Any, K: Any, device: str) -> str:

@@ -10,7 +10,7 @@ from upstroke.errors import DivergenceError
 from upstroke.ionic.methods import METHODS
 from upstroke.protocol import Stimuli
 from upstroke.space.operator import Operator
-from upstroke.step.diffusion import make_diffusion
+from upstroke.step.diffusion import make_diffusion, require_stable
 from upstroke.step.splitting import SPLITTINGS
 from upstroke.step.state import State
 
@@ -31,18 +31,29 @@ class Stepper:
         self.n_steps = round(time.end / time.dt)
         self.clock, self.seconds = Clock(), dict[str, float]()
         self._time, self._backend = time, backend
-        reaction = [backend.membrane(group.kernel.source, group.arrays, C_m, time.dt, steps=time.reaction_steps)
-                    for group in state.groups]
-        splitting = SPLITTINGS[time.splitting].stages
-        diffusion = {part: make_diffusion(time.diffusion, operator, state, part * time.dt, solver, backend)
-                     for what, part in splitting if what == "diffusion"}
         table = stimuli.table(self.n_steps)
         self._stages: list[Stage] = []
         if len(table.nodes):
             self._stages.append(backend.inputs(state.Istim, table.nodes, table.offsets, table.trains, table.steps,
                                                table.values))
-        for what, part in splitting:
-            self._stages += reaction if what == "reaction" else diffusion[part]
+        make = {"reaction": self._reaction, "diffusion": self._diffusion, "both": self._unsplit}
+        parts = {stage: make[stage[0]](stage[1], operator, solver, C_m)
+                 for stage in SPLITTINGS[time.splitting].stages}        # half steps share one solver
+        for stage in SPLITTINGS[time.splitting].stages:
+            self._stages += parts[stage]
+
+    def _reaction(self, part: float, operator: Operator, solver: Solver, C_m: float) -> list[Stage]:
+        return [self._backend.membrane(group.kernel.source, group.arrays, C_m, self._time.dt, part=part,
+                                       steps=self._time.reaction_steps) for group in self.state.groups]
+
+    def _diffusion(self, part: float, operator: Operator, solver: Solver, C_m: float) -> list[Stage]:
+        return make_diffusion(self._time.diffusion, operator, self.state, part * self._time.dt, solver, self._backend)
+
+    def _unsplit(self, part: float, operator: Operator, solver: Solver, C_m: float) -> list[Stage]:
+        require_stable(operator, self._time.dt)
+        groups = [(group.kernel.source, group.arrays, group.begin) for group in self.state.groups]
+        return self._backend.unsplit(groups, operator.stiffness, operator.lumped_mass, self.state.V, C_m,
+                                     self._time.dt, self._time.reaction_steps)
 
     def notes(self, methods: Mapping[str, str]) -> list[str]:
         """What the user should know: pulses that never fire, and an order that the membrane's methods do not reach.

@@ -14,7 +14,9 @@ EMULATED = Path(__file__).parent / "emulated"
 
 
 def _take_cupy_out() -> dict[str, ModuleType]:
-    names = [name for name in sys.modules if name.partition(".")[0] in ("cupy", "cupyx")]
+    """CuPy's modules, and those that hold on to them."""
+    names = [name for name in sys.modules
+             if name.partition(".")[0] in ("cupy", "cupyx") or name.startswith("upstroke.backend.cuda")]
     return {name: sys.modules.pop(name) for name in names}
 
 

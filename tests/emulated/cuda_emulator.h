@@ -264,8 +264,8 @@ EMU_OUT_OF_LINE static void advance(Block *chosen)
         at_warp += thread->state == AT_WARP;
         if (thread->state == AT_BLOCK || thread->state == AT_WARP) line = thread->line;
     }
-    snprintf(failure, sizeof failure, "block %u stands still: %d of %d threads wait at __syncthreads, %d at a function of "
-             "the warp (one at line %d), %d have left", block->index.x, block->waiting, block->size, at_warp, line, block->left);
+    snprintf(failure, sizeof failure, "block %u stands still: of %d threads, %d wait at __syncthreads, %d at a function of "
+             "the warp (one at line %d), %d have left", block->index.x, block->size, block->waiting, at_warp, line, block->left);
 }
 
 static Block *open_block(long number, size_t dynamic)
@@ -334,14 +334,14 @@ template <class... A, void (*F)(A...)> struct Entry<F> {
     static constexpr Parameter parameters[] = {Kind<A>::describe()..., {}};
     template <int... N> static void unpack(void **values, Numbers<N...>) { F(*(A *)values[N]...); }
     static void call(void **values) { unpack(values, typename Count<sizeof...(A)>::type()); }
+    static constexpr Kernel kernel(int bound) { return {bound, sizeof...(A), parameters, call}; }
 };
 
 }  // namespace emu
 
 #define EMULATED_KERNEL(name, bound) \
     extern "C" __attribute__((visibility("default"), used)) const emu::Kernel emulated_kernel_##name; \
-    const emu::Kernel emulated_kernel_##name = {(int)(bound), (int)(sizeof emu::Entry<name>::parameters / sizeof(emu::Parameter)) - 1, \
-                                                emu::Entry<name>::parameters, emu::Entry<name>::call};
+    const emu::Kernel emulated_kernel_##name = emu::Entry<name>::kernel(bound);
 
 /* Runs a grid to its end; 0, or 1 with what went wrong in `message`. */
 extern "C" __attribute__((visibility("default")))
@@ -379,6 +379,16 @@ int emulated_launch(const emu::Kernel *kernel, void **values, const unsigned *gr
     }
     snprintf(message, length, "%s", failure);
     return failure[0] != 0;
+}
+
+/* The first of `count` stretches of memory with a byte that is not 0xff; -1 where there is none. */
+extern "C" __attribute__((visibility("default"))) long emulated_find_broken(const uint64_t *stretches, long count, long size)
+{
+    for (long k = 0; k < count; k++) {
+        const unsigned char *at = (const unsigned char *)stretches[k];
+        if (at[0] != 0xff || memcmp(at, at + 1, size - 1)) return k;
+    }
+    return -1;
 }
 
 /* ---- what CUDA C++ adds to C++ ---- */

@@ -1,6 +1,6 @@
 """A stand-in for CuPy in Upstroke's tests: see README.md beside this package."""
 
-from . import cuda
+from . import cuda, linalg
 from ._array import (
     arange,
     array,
@@ -19,7 +19,7 @@ from ._kernel import RawKernel, RawModule
 
 __version__ = "14.0.0"
 __all__ = ["EmulatorError", "RawKernel", "RawModule", "arange", "array", "asarray", "asnumpy", "cuda", "empty",
-           "empty_like", "full", "get_default_memory_pool", "ndarray", "ones", "zeros", "zeros_like"]
+           "empty_like", "full", "get_default_memory_pool", "linalg", "ndarray", "ones", "zeros", "zeros_like"]
 
 
 class _MemoryPool:

@@ -185,19 +185,23 @@ def apply(function: Callable[..., Any], *operands: Any) -> ndarray:
     return result
 
 
+def _method(name: str) -> Callable[..., ndarray]:
+    return lambda self, *others: apply(lambda a, *b: getattr(a, name)(*b), self, *others)
+
+
 def _add_methods() -> None:
     unary = ("neg", "abs", "invert")
     binary = ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "and", "or", "xor", "lshift", "rshift",
               "eq", "ne", "lt", "le", "gt", "ge")
     for name in (f"__{name}__" for name in (*unary, *binary, *(f"r{name}" for name in binary[:12]))):
-        setattr(ndarray, name, lambda self, *other, _name=name: apply(lambda a, *b: getattr(a, _name)(*b), self, *other))
+        setattr(ndarray, name, _method(name))
     for name in (f"__i{name}__" for name in binary[:12]):
         def in_place(self: ndarray, other: Any, _name: str = name) -> ndarray:
             run(lambda a, b: getattr(a, _name)(b), self, other)
             return self
         setattr(ndarray, name, in_place)
     for name in ("sum", "min", "max", "any", "all", "dot"):
-        setattr(ndarray, name, lambda self, *args, _name=name: apply(lambda a, *b: getattr(a, _name)(*b), self, *args))
+        setattr(ndarray, name, _method(name))
 
 
 _add_methods()

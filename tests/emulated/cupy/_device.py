@@ -1,4 +1,4 @@
-"""The emulated device: memory with fences around it, streams that do nothing until someone waits for them, events, graphs."""
+"""The emulated device: memory between fences, streams that do nothing until someone waits, events, graphs."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import time
 import weakref
 from collections import deque
 from collections.abc import Callable, Sequence
+from typing import ClassVar
 
 import numpy as np
 
@@ -24,13 +25,13 @@ class EmulatorError(AssertionError):
 
 
 class CUDARuntimeError(RuntimeError):
-    _TEXTS = {1: "cudaErrorInvalidValue: invalid argument",
-              100: "cudaErrorNoDevice: no CUDA-capable device is detected",
-              101: "cudaErrorInvalidDevice: invalid device ordinal",
-              400: "cudaErrorInvalidResourceHandle: invalid resource handle",
-              600: "cudaErrorNotReady: device not ready",
-              900: "cudaErrorStreamCaptureUnsupported: operation not permitted when stream is capturing",
-              905: "cudaErrorStreamCaptureIsolation: dependency created on uncaptured work in another stream"}
+    _TEXTS: ClassVar = {1: "cudaErrorInvalidValue: invalid argument",
+                        100: "cudaErrorNoDevice: no CUDA-capable device is detected",
+                        101: "cudaErrorInvalidDevice: invalid device ordinal",
+                        400: "cudaErrorInvalidResourceHandle: invalid resource handle",
+                        600: "cudaErrorNotReady: device not ready",
+                        900: "cudaErrorStreamCaptureUnsupported: operation not permitted when stream is capturing",
+                        905: "cudaErrorStreamCaptureIsolation: dependency created on uncaptured work"}
 
     def __init__(self, status: int) -> None:
         self.status = status
@@ -57,10 +58,11 @@ def ensure_device() -> None:
 class Memory:
     """Device memory between two fences. Freed memory is poisoned once all queued work is done."""
 
-    live: dict[int, weakref.ref[Memory]] = {}
+    live: ClassVar[dict[int, weakref.ref[Memory]]] = {}
     used = 0
-    _freed: list[np.ndarray] = []
-    _quarantine: deque[np.ndarray] = deque()
+    _fences: np.ndarray | None = None     # addresses of all fences, where known
+    _freed: ClassVar[list[np.ndarray]] = []
+    _quarantine: ClassVar[deque[np.ndarray]] = deque()
 
     def __init__(self, size: int) -> None:
         ensure_device()
@@ -77,11 +79,13 @@ class Memory:
         Memory.used += rounded
         if size:
             Memory.live[start] = weakref.ref(self)
+            Memory._fences = None
         weakref.finalize(self, Memory._free, raw, start, rounded).atexit = False
 
     @staticmethod
     def _free(raw: np.ndarray, start: int, rounded: int) -> None:
-        Memory.live.pop(start, None)
+        if Memory.live.pop(start, None):
+            Memory._fences = None
         Memory.used -= rounded
         Memory._freed.append(raw)
 
@@ -95,15 +99,18 @@ class Memory:
             Memory._quarantine.popleft()
 
     @staticmethod
-    def check_fences(culprit: str) -> None:
-        for reference in list(Memory.live.values()):
-            memory = reference()
-            for side, fence in (("before", memory._before), ("behind", memory._after)) if memory else ():
-                if fence.view(np.int64).min() != -1 or fence.view(np.int64).max() != -1:
-                    place = fence.ctypes.data + int(np.flatnonzero(fence != 0xFF)[0])
-                    fence.fill(0xFF)
-                    raise EmulatorError(f"{culprit} wrote {side} an array of {memory.size} bytes, "
-                                        f"at byte {place - memory.ptr}")
+    def check_fences(find_broken: Callable[[int, int, int], int], culprit: str) -> None:
+        """``find_broken(addresses, count, size)``: the first fence with a byte that is not 0xFF, or -1."""
+        if Memory._fences is None:
+            alive = [memory for reference in list(Memory.live.values()) if (memory := reference())]
+            Memory._fences = np.array([at for m in alive for at in (m.ptr - FENCE, m.ptr + m.size)], np.uint64)
+        found = find_broken(Memory._fences.ctypes.data, len(Memory._fences), FENCE)
+        if found >= 0:
+            owner = Memory.live[int(Memory._fences[found & ~1]) + FENCE]()
+            fence = (owner._before, owner._after)[found % 2]
+            place = fence.ctypes.data + int(np.flatnonzero(fence != 0xFF)[0]) - owner.ptr
+            fence.fill(0xFF)
+            raise EmulatorError(f"{culprit} wrote at byte {place} of an array of {owner.size} bytes")
 
     @staticmethod
     def check_range(ptr: int, size: int) -> None:
@@ -136,10 +143,16 @@ def alloc_pinned_memory(size: int) -> ctypes.Array:
     kind = type("PinnedMemoryPointer", (ctypes.Array,),
                 {"_type_": ctypes.c_byte, "_length_": rounded, "ptr": property(ctypes.addressof),
                  "size": lambda self: rounded})
-    memory = kind()
+    raw = np.full(rounded, 0xFF, np.uint8)
+    memory = kind.from_buffer(raw)
     _pinned[memory.ptr] = rounded
-    weakref.finalize(memory, _pinned.pop, memory.ptr, None).atexit = False
+    weakref.finalize(memory, _free_pinned, memory.ptr, raw).atexit = False
     return memory
+
+
+def _free_pinned(ptr: int, raw: np.ndarray) -> None:
+    del _pinned[ptr]
+    Memory._freed.append(raw)
 
 
 def is_pinned(ptr: int, size: int) -> bool:
@@ -157,7 +170,7 @@ class Operation:
 class Queue:
     """What a stream has still to do. Nothing is done before someone waits for it."""
 
-    every: dict[int, Queue] = {}
+    every: ClassVar[dict[int, Queue]] = {}
 
     def __init__(self, ptr: int, blocking: bool) -> None:
         self.ptr, self.blocking = ptr, blocking
@@ -368,7 +381,7 @@ HOST_TO_HOST, HOST_TO_DEVICE, DEVICE_TO_HOST, DEVICE_TO_DEVICE, DEFAULT = range(
 
 
 def copy_async(dst: int, src: int, size: int, kind: int, queue: Queue) -> None:
-    """As cudaMemcpyAsync: pinned host memory is touched when the stream comes to it, other host memory before the return."""
+    """As cudaMemcpyAsync: pinned host memory is touched when the stream comes to it, other before the return."""
     if kind not in (HOST_TO_DEVICE, DEVICE_TO_HOST, DEVICE_TO_DEVICE):
         raise EmulatorError(f"copies of kind {kind} are not emulated: name the direction")
     for ptr in {HOST_TO_DEVICE: (dst,), DEVICE_TO_HOST: (src,), DEVICE_TO_DEVICE: (dst, src)}[kind]:

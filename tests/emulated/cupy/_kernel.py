@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 import re
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -21,13 +22,13 @@ from ._device import EmulatorError, Memory, MemoryPointer, Stream, ensure_device
 
 MULTIPROCESSORS, BLOCKS_PER_MULTIPROCESSOR = 2, 2
 _HEADER = Path(__file__).parents[1] / "cuda_emulator.h"
-_FLAGS = ("-x", "c++", "-std=c++17", "-nostdinc++", "-O1", "-fPIC", "-fvisibility=hidden", "-fno-exceptions", "-fno-rtti",
-          "-fno-threadsafe-statics", "-fno-math-errno", "-ffp-contract=off", "-fno-strict-aliasing", "-U_FORTIFY_SOURCE",
-          "-fno-sanitize=all", "-w")
+_FLAGS = ("-x", "c++", "-std=c++17", "-nostdinc++", "-O1", "-fPIC", "-fvisibility=hidden", "-fno-exceptions",
+          "-fno-rtti", "-fno-threadsafe-statics", "-fno-math-errno", "-ffp-contract=off", "-fno-strict-aliasing",
+          "-U_FORTIFY_SOURCE", "-fno-sanitize=all", "-w")
 #: Options of NVRTC that say nothing about what a text computes.
-_IGNORED = re.compile(r"-I|--?std=|--include-path|-?-gpu-architecture|-arch|--?(generate-)?line-?info|--ptxas-options|-Xptxas|--fmad"
-                      r"|--?use_fast_math|--maxrregcount|--device-as-default|-default-device|--extra-device|--restrict|-dopt"
-                      r"|--diag-|-diag-|--disable-warnings|-w$|--dopt|--split-compile|-lto|-dlto|--minimal")
+_IGNORED = re.compile(r"-I|--?(std=|include-path|gpu-architecture|arch|generate-line-info|lineinfo|ptxas-options|fmad"
+                      r"|use_fast_math|maxrregcount|device-as-default|default-device|extra-device|restrict|dopt"
+                      r"|diag-|disable-warnings|minimal|split-compile)|-Xptxas|-w$")
 
 
 class CompileException(Exception):
@@ -46,13 +47,13 @@ class CompileException(Exception):
 
 _BOUNDS = r"__launch_bounds__\s*\(\s*(?P<bound>[^(),]+|\([^()]*\))(?:,[^()]*)?\)"
 _KERNEL = re.compile(rf'extern\s+"C"\s+(?P<head>(?:{_BOUNDS}|\w+|\s)*?)\b(?!__launch)(?P<name>\w+)\s*\(')
-_SHARED = re.compile(r"(?P<extern>extern\s+)?\b__shared__\s+(?P<declaration>[^;=(){}]*(?:__align__\(\d+\))?[^;=(){}]*);")
+_SHARED = re.compile(r"(?P<extern>extern\s+)?\b__shared__\s+(?P<declaration>(?:[^][;=(){}]|\[[^]]*\])+);")
 _DECLARATOR = re.compile(r"(?P<name>\w+)\s*(?P<dimensions>(?:\[[^\]]*\]\s*)*)$")
 
 
 def translate(code: str, options: Sequence[str]) -> str:
     """The C++ text of a CUDA text. Lines keep their numbers, so that the compiler's log fits the CUDA text."""
-    code = re.sub(r"//[^\n]*|/\*.*?\*/", lambda m: " " + "\n" * m[0].count("\n"), code, flags=re.DOTALL)
+    code = re.sub(r"//[^\n]*|/\*.*?\*/", lambda comment: " " + "\n" * comment[0].count("\n"), code, flags=re.DOTALL)
     kernels: dict[str, str] = {}
 
     def mark(match: re.Match[str]) -> str:
@@ -69,8 +70,9 @@ def translate(code: str, options: Sequence[str]) -> str:
         if definition := re.fullmatch(r"(?:-D|--define-macro=)\s*(\w+)(?:=(.*))?", option):
             defines.append(f"#define {definition[1]} {definition[2] if definition[2] is not None else 1}")
         elif not _IGNORED.match(option):
-            raise CompileException(f"nvrtc: error: invalid value for option: {option}", code, "kernel.cu", tuple(options))
-    entries = [f"#ifdef EMULATED_HAS_{name}\nEMULATED_KERNEL({name}, {bound})\n#endif" for name, bound in kernels.items()]
+            raise CompileException(f"nvrtc: error: unrecognized option {option} found", code, "kernel.cu", (*options,))
+    entries = [f"#ifdef EMULATED_HAS_{name}\nEMULATED_KERNEL({name}, {bound})\n#endif"
+               for name, bound in kernels.items()]
     return "\n".join((_HEADER.read_text(), *defines, '#line 1 "kernel.cu"', text, *entries, ""))
 
 
@@ -85,9 +87,10 @@ def _place_in_shared_memory(match: re.Match[str]) -> str:
         if match["extern"]:
             statements.append(f"{kind} *{name} = ({kind} *)emu::block->dynamic;")
         else:
-            statements.append(f"typedef {kind} emu_{name}{dimensions}; "
-                              f"static const size_t emu_at_{name} = emu::reserve(sizeof(emu_{name}), alignof(emu_{name})); "
-                              f"emu_{name} &{name} = *(emu_{name} *)(emu::block->shared + emu_at_{name});")
+            type_, place = f"emu_{name}", f"emu_at_{name}"
+            statements.append(f"typedef {kind} {type_}{dimensions}; "
+                              f"static const size_t {place} = emu::reserve(sizeof({type_}), alignof({type_})); "
+                              f"{type_} &{name} = *({type_} *)(emu::block->shared + {place});")
     return " ".join(statements) + "\n" * match[0].count("\n")
 
 
@@ -101,7 +104,7 @@ class _Cpp(Compiler):
 
 @cache
 def _compiler() -> Compiler:
-    for compiler in (find_compiler(), try_compiler((os.sys.executable, "-m", "ziglang", "cc"))):
+    for compiler in (find_compiler(), try_compiler((sys.executable, "-m", "ziglang", "cc"))):
         if compiler is not None:
             chosen = _Cpp(compiler.name, compiler.version, compiler.command, False)
             try:
@@ -122,13 +125,16 @@ def _load(code: str, options: tuple[str, ...]) -> ctypes.CDLL:
     library = ctypes.CDLL(str(path))
     library.emulated_launch.argtypes = [ctypes.c_void_p] * 4 + [ctypes.c_size_t, ctypes.c_int, ctypes.c_int,
                                                                 ctypes.c_char_p, ctypes.c_size_t]
+    library.emulated_find_broken.argtypes = [ctypes.c_void_p, ctypes.c_long, ctypes.c_long]
+    library.emulated_find_broken.restype = ctypes.c_long
     return library
 
 
 # ---- kernels ----
 
 class _Parameter(ctypes.Structure):
-    _fields_ = (("size", ctypes.c_uint), ("target", ctypes.c_uint), ("kind", ctypes.c_char), ("target_kind", ctypes.c_char))
+    _fields_ = (("size", ctypes.c_uint), ("target", ctypes.c_uint),
+                ("kind", ctypes.c_char), ("target_kind", ctypes.c_char))
 
 
 class _Kernel(ctypes.Structure):
@@ -167,8 +173,8 @@ class RawKernel:
         try:
             self._kernel = _Kernel.in_dll(self._library, f"emulated_kernel_{name}")
         except ValueError:
-            raise RuntimeError(f"CUDA_ERROR_NOT_FOUND: named symbol not found ({name}; the emulator finds kernels written "
-                               'extern "C" __global__ void NAME(...))') from None
+            raise RuntimeError(f"CUDA_ERROR_NOT_FOUND: named symbol not found ({name}; the emulator finds kernels "
+                               'written extern "C" __global__ void NAME(...))') from None
         self.max_threads_per_block = self._kernel.bound
         self.kernel = Function(ctypes.addressof(self._kernel))
 
@@ -223,9 +229,10 @@ class RawKernel:
 
         def run(keep: object = buffers) -> None:
             backwards = os.environ.get("UPSTROKE_EMULATED_ORDER") == "reverse"
-            if self._library.emulated_launch(self.kernel.ptr, pointers, grid, block, shared, resident, backwards, message, 600):
+            if self._library.emulated_launch(self.kernel.ptr, pointers, grid, block, shared, resident, backwards,
+                                             message, len(message)):
                 raise EmulatorError(f"{self.name}: {message.value.decode()}")
-            Memory.check_fences(self.name)
+            Memory.check_fences(self._library.emulated_find_broken, self.name)
         return run
 
 

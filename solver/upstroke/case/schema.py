@@ -236,9 +236,9 @@ class Solver:
     """The linear solver of the implicit diffusion schemes.
 
     'cg' is conjugate gradients and 'chebyshev' Chebyshev's iteration, which needs bounds of the spectrum (found at the
-    start) and hardly any sums; both with a Jacobi preconditioner. 'tree' is a direct solver for meshes without loops:
-    cables and neurons. 'scipy' (on the CPU) and 'cupyx' (on CUDA) are the conjugate gradients of these libraries, slow,
-    to check the others by.
+    start) and hardly any sums; both with a Jacobi preconditioner. 'tree' is a direct solver for meshes without loops,
+    cables and neurons: it neither iterates nor has a tolerance. 'scipy' (on the CPU) and 'cupyx' (on CUDA) are the
+    conjugate gradients of these libraries, slow, to check the others by.
     """
 
     method: Literal["auto", "cg", "chebyshev", "tree", "scipy", "cupyx"] = key(

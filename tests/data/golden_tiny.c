@@ -33,9 +33,9 @@ static long up_advance(long up_begin, long up_end, const upstroke_args *up_a)
             real v_c = up_S[1 * up_stride + up_i];   /* mM */
             const real v_scale = v_g * 2.0;
             /* stage 0: t */
-            const real v_m_inf = 1.0 / (1.0 + up_exp(-(v_V / v_k)));
+            const real v_m_inf = up_div(1.0, 1.0 + up_exp(-up_div(v_V, v_k)));
             up_I = v_scale * v_m * (v_V - v_c);   /* uA/cm^2 */
-            const real r_V = (up_stimulus - up_I) / up_Cm;   /* mV/ms */
+            const real r_V = up_div(up_stimulus - up_I, up_Cm);   /* mV/ms */
             const real inf_m = v_m_inf;
             const real slope_m = -0.2;
             const real r_c = 0.01 * (v_m - v_c);
@@ -44,7 +44,7 @@ static long up_advance(long up_begin, long up_end, const upstroke_args *up_a)
             const real v1_m = inf_m + (v_m - inf_m) * up_exp(0.5 * v_dt * slope_m);
             const real v1_c = v_c + 0.5 * v_dt * r_c;
             const real up_I1 = v_scale * v1_m * (v1_V - v1_c);   /* uA/cm^2 */
-            const real r1_V = (up_stimulus - up_I1) / up_Cm;   /* mV/ms */
+            const real r1_V = up_div(up_stimulus - up_I1, up_Cm);   /* mV/ms */
             const real r1_c = 0.01 * (v1_m - v1_c);
             /* new values */
             v_V = v_V + v_dt * r1_V;
@@ -123,10 +123,10 @@ UP_EXPORT void upstroke_rates(long begin, long end, const upstroke_args *up_a, r
         real v_m = up_S[0 * up_stride + up_i];
         real v_c = up_S[1 * up_stride + up_i];   /* mM */
         const real v_scale = v_g * 2.0;
-        const real v_m_inf = 1.0 / (1.0 + up_exp(-(v_V / v_k)));
+        const real v_m_inf = up_div(1.0, 1.0 + up_exp(-up_div(v_V, v_k)));
         up_I = v_scale * v_m * (v_V - v_c);   /* uA/cm^2 */
-        up_dV[up_i] = (up_stimulus - up_I) / up_Cm;   /* mV/ms */
-        up_dS[0 * up_stride + up_i] = (v_m_inf - v_m) / 5.0;
+        up_dV[up_i] = up_div(up_stimulus - up_I, up_Cm);   /* mV/ms */
+        up_dS[0 * up_stride + up_i] = (v_m_inf - v_m) * (1.0 / 5.0);
         up_dS[1 * up_stride + up_i] = 0.01 * (v_m - v_c);
     }
 }

@@ -39,9 +39,9 @@ UP_INLINE void up_advance(const upstroke_args *up_a, const real *up_uniform, lon
         const real v_t = (real)up_time(up_start, up_k, up_a->dt);
         (void)v_t;
         /* stage 0: t */
-        const real v_m_inf = 1.0f / (1.0f + up_exp(-(v_V / v_k)));
+        const real v_m_inf = up_div(1.0f, 1.0f + up_exp(-up_div(v_V, v_k)));
         up_I = v_scale * v_m * (v_V - v_c);   /* uA/cm^2 */
-        const real r_V = (up_stimulus - up_I) / up_Cm;   /* mV/ms */
+        const real r_V = up_div(up_stimulus - up_I, up_Cm);   /* mV/ms */
         const real inf_m = v_m_inf;
         const real slope_m = -0.2f;
         const real r_c = 0.01f * (v_m - v_c);
@@ -50,7 +50,7 @@ UP_INLINE void up_advance(const upstroke_args *up_a, const real *up_uniform, lon
         const real v1_m = inf_m + (v_m - inf_m) * up_exp(0.5f * v_dt * slope_m);
         const real v1_c = v_c + 0.5f * v_dt * r_c;
         const real up_I1 = v_scale * v1_m * (v1_V - v1_c);   /* uA/cm^2 */
-        const real r1_V = (up_stimulus - up_I1) / up_Cm;   /* mV/ms */
+        const real r1_V = up_div(up_stimulus - up_I1, up_Cm);   /* mV/ms */
         const real r1_c = 0.01f * (v1_m - v1_c);
         /* new values */
         v_V = v_V + v_dt * r1_V;
@@ -110,10 +110,10 @@ upstroke_rates(upstroke_args up_args, upstroke_uniform up_p, long up_n, real *up
     double w_c = up_W[0 * up_stride + up_i];   /* mM */
     real v_c = (real)w_c;
     const real v_scale = v_g * 2.0f;
-    const real v_m_inf = 1.0f / (1.0f + up_exp(-(v_V / v_k)));
+    const real v_m_inf = up_div(1.0f, 1.0f + up_exp(-up_div(v_V, v_k)));
     up_I = v_scale * v_m * (v_V - v_c);   /* uA/cm^2 */
-    up_dV[up_i] = (up_stimulus - up_I) / up_Cm;   /* mV/ms */
-    up_dS[0 * up_stride + up_i] = (v_m_inf - v_m) / 5.0f;
+    up_dV[up_i] = up_div(up_stimulus - up_I, up_Cm);   /* mV/ms */
+    up_dS[0 * up_stride + up_i] = (v_m_inf - v_m) * (1.0f / 5.0f);
     up_dW[0 * up_stride + up_i] = 0.01f * (v_m - v_c);
 }
 

@@ -25,8 +25,8 @@ def text(expr, single=False):
     (op("-", op("-", a, b), c), "v_a - v_b - v_c"),
     (op("-", a, op("-", b, c)), "v_a - (v_b - v_c)"),
     (op("+", a, op("+", b, c)), "v_a + (v_b + v_c)"),
-    (op("/", op("/", a, b), c), "v_a / v_b / v_c"),
-    (op("/", a, op("*", b, c)), "v_a / (v_b * v_c)"),
+    (op("/", op("/", a, b), c), "up_div(up_div(v_a, v_b), v_c)"),
+    (op("/", a, op("*", b, c)), "up_div(v_a, v_b * v_c)"),
     (Unary("-", op("*", a, b)), "-(v_a * v_b)"),
     (Unary("-", Unary("-", a)), "-(-v_a)"),
     (op("-", a, Unary("-", b)), "v_a - -v_b"),
@@ -51,9 +51,22 @@ def test_conditions_select_without_a_branch(expr, expected):
     assert text(expr) == expected
 
 
+@pytest.mark.parametrize(("expr", "expected"), [
+    (op("/", a, Num(5.0)), "v_a * (1.0 / 5.0)"),
+    (op("/", op("+", a, b), Num(-5.0)), "(v_a + v_b) * (1.0 / -5.0)"),
+    (op("/", a, op("*", c, Num(2.0))), "v_a * (1.0 / (v_c * 2.0))"),
+    (op("/", Num(1.0), Num(3.0)), "1.0 / 3.0"),
+    (op("-", a, op("/", op("/", c, Num(3.0)), c)), "v_a - v_c / 3.0 / v_c"),
+    (op("/", c, a), "up_div(v_c, v_a)"),
+])
+def test_what_the_compiler_can_divide_it_divides(expr, expected):
+    assert Printer(False, literals={"c"}).value(expr, lambda name: f"v_{name}") == expected
+
+
 @pytest.mark.parametrize(("exponent", "expected"), [
     (1.0, "(v_a)"), (2.0, "up_square(v_a)"), (3.0, "up_cube(v_a)"), (8.0, "up_pow8(v_a)"), (0.5, "up_sqrt(v_a)"),
-    (-2.0, "(1.0 / up_square(v_a))"), (9.0, "up_pow(v_a, 9.0)"), (1.4, "up_pow(v_a, 1.4)"), (0.0, "up_pow(v_a, 0.0)"),
+    (-2.0, "up_div(1.0, up_square(v_a))"),
+    (9.0, "up_pow(v_a, 9.0)"), (1.4, "up_pow(v_a, 1.4)"), (0.0, "up_pow(v_a, 0.0)"),
 ])
 def test_constant_powers_are_multiplications(exponent, expected):
     assert text(Call("pow", (a, Num(exponent)))) == expected

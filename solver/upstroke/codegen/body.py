@@ -69,13 +69,17 @@ class Body:
     def __init__(self, model: Model, layout: Layout) -> None:
         self._model = model
         self._layout = layout
-        self._printer = Printer(layout.single)
         self._definitions = {d.name: d for d in model.definitions}
         self._states = {s.name: s for s in model.states}
         self._constant = {p.name for p in model.parameters} | {"dt"}
         for definition in model.definitions:   # sorted: a definition of constants alone is one itself
             if free_names(definition.expr) <= self._constant:
                 self._constant.add(definition.name)
+        literals = {p.name for p in model.parameters} - {*layout.uniform, *layout.nodal}
+        for definition in model.definitions:
+            if free_names(definition.expr) <= literals:
+                literals.add(definition.name)
+        self._printer = Printer(layout.single, literals)
         if model.iion is None:
             raise ModelError(model.file, f"{model.name} has no membrane current Iion", "add  Iion = ...;")
         self._iion: Expr = model.iion
@@ -273,7 +277,7 @@ class Body:
         return f"{kind} = {self._value(self._iion, stage)};   /* uA/cm^2 */"
 
     def _membrane(self, stage: int) -> str:
-        return f"(up_stimulus - {_at('up_I', stage)}) / up_Cm"
+        return f"up_div(up_stimulus - {_at('up_I', stage)}, up_Cm)"
 
     def _parameters(self, roots: Iterable[Expr], nodal: bool) -> tuple[str, ...]:
         used = self._names(roots)

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from upstroke.errors import ModelError
 from upstroke.ionic.expr import Binary, Call, Expr, Name, Num, Select, Unary
+from upstroke.ionic.symbolic import free_names
 
 FLOAT_MAX = 3.4028234663852886e38
 
 # How tightly C binds; the text of a looser child goes into parentheses.
 _SUM, _PRODUCT, _UNARY, _ATOM = range(4)
-_LEVEL = {"+": _SUM, "-": _SUM, "*": _PRODUCT, "/": _PRODUCT}
+_LEVEL = {"+": _SUM, "-": _SUM, "*": _PRODUCT}
 
 
 class Printer:
@@ -20,10 +21,12 @@ class Printer:
     Parameters
     ----------
     single : literals are float (``0.5f``)
+    literals : names of quantities that the compiler knows; it divides by them once and for all
     """
 
-    def __init__(self, single: bool) -> None:
+    def __init__(self, single: bool, literals: Collection[str] = ()) -> None:
         self._single = single
+        self._literals = frozenset(literals)
 
     def number(self, value: float) -> str:
         """A literal of the kernel's ``real``; a negative one begins with its sign."""
@@ -52,8 +55,19 @@ class Printer:
             case Binary(op, a, b) if op in _LEVEL:
                 level = _LEVEL[op]
                 return f"{self._child(a, name, level)} {op} {self._child(b, name, level + 1)}", level
+            case Binary("/", a, b):
+                return self._quotient(a, b, name)
             case _:   # a comparison or logic, used as a number
                 return f"up_select({self._condition(expr, name)}, {self.number(1.0)}, {self.number(0.0)})", _ATOM
+
+    def _quotient(self, a: Expr, b: Expr, name: Callable[[str], str]) -> tuple[str, int]:
+        """a / b; a (1 / b) where the compiler can work that out (another rounding); else as the frame divides."""
+        if not free_names(b) <= self._literals:
+            return f"up_div({self.value(a, name)}, {self.value(b, name)})", _ATOM
+        divisor = self._child(b, name, _UNARY)
+        if free_names(a) <= self._literals:
+            return f"{self._child(a, name, _PRODUCT)} / {divisor}", _PRODUCT
+        return f"{self._child(a, name, _PRODUCT)} * ({self.number(1.0)} / {divisor})", _PRODUCT
 
     def _child(self, expr: Expr, name: Callable[[str], str], least: int) -> str:
         text, level = self._value(expr, name)
@@ -82,7 +96,7 @@ class Printer:
         """x^n by multiplication for 0 < \\|n\\| <= 8, roots for one half; "" where neither applies."""
         if exponent < 0:
             text = self._constant_power(base, -exponent)
-            return f"({self.number(1.0)} / {text})" if text else ""
+            return f"up_div({self.number(1.0)}, {text})" if text else ""
         if exponent == 0.5:
             return f"up_sqrt({base})"
         if exponent not in range(1, 9):

@@ -43,11 +43,11 @@ const real v_dt = (real)up_a->dt, up_Cm = (real)up_a->C_m;
 
 def prologue(target: str, precision: str) -> str:
     """Types and functions that a body uses."""
-    read = {name: (_PROLOGUE / f"{name}.h").read_text() for name in ("c", "c_math", "c_libm", "cuda", "common")}
-    head = f"#define UP_FP64 {int(precision == 'fp64')}\n"
+    read = {path.stem: path.read_text() for path in _PROLOGUE.glob("*.h")}
+    head = f"#define UP_FP64 {int(precision == 'fp64')}\n\n{read['types']}\n{read[target]}\n"
     if target == "cuda":
-        return head + read["cuda"] + read["common"]
-    return f"{head}{read['c']}\n#ifdef UPSTROKE_LIBM\n{read['c_libm']}#else\n{read['c_math']}#endif\n\n{read['common']}"
+        return "\n".join((head + read["cuda_div"], read["math"], read["common"]))
+    return f"{head}#ifdef UPSTROKE_LIBM\n{read['c_libm']}#else\n{read['math']}#endif\n\n{read['common']}"
 
 
 def c_unit(title: str, precision: str, layout: Layout, advance: Text, rates: Text) -> str:

@@ -1,29 +1,19 @@
-/* ---- C: types, vectorisation, bits. Needs no header: any C11 compiler with GNU builtins (gcc, clang, zig). ---- */
+/* ---- C: vectorisation, bits. Needs no header: any C11 compiler with GNU builtins (gcc, clang, zig). ---- */
 #define UP_INLINE static inline __attribute__((always_inline))
 #define UP_EXPORT __attribute__((visibility("default")))
 #define UP_VECTORISE _Pragma("omp simd reduction(|:up_bad,up_clamped)")
 #define UP_PRAGMA_SIMD _Pragma("omp simd")
 
 #if UP_FP64
-typedef double real;
-typedef unsigned long long up_bits;
-#define UP_C(x) x
 #define UP_BUILTIN(name) __builtin_##name
-#define UP_MANTISSA 52
-#define UP_BIAS 1023
 #else
-typedef float real;
-typedef unsigned int up_bits;
-#define UP_C(x) x##f
 #define UP_BUILTIN(name) __builtin_##name##f
-#define UP_MANTISSA 23
-#define UP_BIAS 127
 #endif
-#define UP_INF ((up_bits)(2 * UP_BIAS + 1) << UP_MANTISSA)
-#define UP_NAN (UP_INF | (up_bits)1 << (UP_MANTISSA - 1))
-#define UP_ONE ((up_bits)UP_BIAS << UP_MANTISSA)
-#define UP_FRACTION (((up_bits)1 << UP_MANTISSA) - 1)
-#define UP_SIGN ((up_bits)1 << (sizeof(real) * 8 - 1))
+#if defined(__FMA__) || defined(__ARM_FEATURE_FMA) || defined(__FP_FAST_FMA)
+#define UP_FMA(a, b, c) UP_BUILTIN(fma)(a, b, c)
+#else
+#define UP_FMA(a, b, c) ((a) * (b) + (c))
+#endif
 
 /* Nodes that one pass of the vector loop takes: as many as a vector has lanes. Ranges are padded to a
  * multiple, so every node is computed by the same instructions and results do not depend on how a range is split. */
@@ -44,6 +34,13 @@ UP_INLINE real up_select(up_bits c, real x, real y)
     return up_real_of((up_bits_of(x) & mask) | (up_bits_of(y) & ~mask));
 }
 
+/* x within [low, high], a NaN as it is. */
+UP_INLINE real up_limit(real x, real low, real high)
+{
+    x = up_select(x > high, high, x);
+    return up_select(x < low, low, x);
+}
+
 /* 1 where x is inf or NaN; by bits, because the compiler may assume that there are none. */
 UP_INLINE up_bits up_nonfinite(real x) { return (up_bits_of(x) & UP_INF) == UP_INF; }
 
@@ -53,3 +50,5 @@ static inline double up_time(double t, long k, double dt)
     volatile double passed = (double)k * dt;
     return t + passed;
 }
+
+#define up_div(a, b) ((a) / (b))

@@ -11,4 +11,4 @@ UP_INLINE real up_pow7(real x) { return x * up_pow6(x); }
 UP_INLINE real up_pow8(real x) { return up_square(up_pow4(x)); }
 
 /* (e^a - 1)/a, the growth of dx/dt = slope x + c over dt relative to Euler's; a = slope dt. */
-UP_INLINE real up_phi(real a) { return up_select(a == 0, 1, up_expm1(a) / up_select(a == 0, 1, a)); }
+UP_INLINE real up_phi(real a) { return up_select(a == 0, 1, up_div(up_expm1(a), up_select(a == 0, 1, a))); }

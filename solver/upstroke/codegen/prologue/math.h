@@ -1,4 +1,5 @@
-/* ---- C: elementary functions as straight lines of arithmetic, so that the compiler vectorises the node loop. ----
+/* ---- both frames: elementary functions as straight lines of arithmetic: C vectorises the node loop, CUDA does not
+ * branch, and both get the same results to the rounding of contracted products. ----
  *
  * Polynomials: Chebyshev interpolation on the reduced interval. Rounding to an integer is the addition of
  * UP_ROUND = 1.5 2^MANTISSA, which leaves the integer in the low bits, so no lane changes its width; that, and the
@@ -7,11 +8,6 @@
  * sin, cos, tan: |x| < 1e5 (fp64), 1e3 (fp32). */
 #ifdef __FAST_MATH__
 #error "compile without -ffast-math: see above"
-#endif
-#if defined(__FMA__) || defined(__ARM_FEATURE_FMA) || defined(__FP_FAST_FMA)
-#define UP_FMA(a, b, c) UP_BUILTIN(fma)(a, b, c)
-#else
-#define UP_FMA(a, b, c) ((a) * (b) + (c))
 #endif
 
 #if UP_FP64
@@ -119,20 +115,20 @@ UP_INLINE real up_reduce_ln2(real x, real *factor)
     return UP_FMA(-n, UP_LN2_LO, UP_FMA(-n, UP_LN2_HI, x));
 }
 
+#ifndef UP_HAS_EXP
 UP_INLINE real up_exp(real x)
 {
     real factor;
-    x = up_select(x > UP_EXP_MAX, UP_EXP_MAX, x);
-    x = up_select(x < UP_EXP_MIN, UP_EXP_MIN, x);
+    x = up_limit(x, UP_EXP_MIN, UP_EXP_MAX);
     const real r = up_reduce_ln2(x, &factor);
     return (1 + r * (1 + r * up_exp_poly(r))) * factor;
 }
+#endif
 
 UP_INLINE real up_expm1(real x)
 {
     real factor;
-    x = up_select(x > UP_EXPM1_MAX, UP_EXPM1_MAX, x);
-    x = up_select(x < UP_EXP_MIN, UP_EXP_MIN, x);
+    x = up_limit(x, UP_EXP_MIN, UP_EXPM1_MAX);
     const real r = up_reduce_ln2(x, &factor), p = r + r * r * up_exp_poly(r);
     return factor * p + (factor - 1);
 }
@@ -140,7 +136,7 @@ UP_INLINE real up_expm1(real x)
 /* log(2^e (1 + f)), sqrt(1/2) <= 1 + f < sqrt(2) */
 UP_INLINE real up_log_of_parts(real e, real f)
 {
-    const real s = f / (2 + f), z = s * s, h = UP_C(0.5) * f * f;
+    const real s = up_div(f, 2 + f), z = s * s, h = UP_C(0.5) * f * f;
     return e * UP_LN2_HI + (f - (h - (s * (h + z * up_atanh_poly(z)) + e * UP_LN2_LO)));
 }
 
@@ -190,23 +186,23 @@ UP_INLINE real up_cbrt(real x)
 {
     const real a = up_fabs(x), safe = up_select(a == 0, 1, a);
     const real y = up_exp(up_log(safe) * UP_C(0.33333333333333333333));
-    return up_copysign(up_select(a == 0, 0, y - (y * y * y - safe) / (3 * y * y)), x);
+    return up_copysign(up_select(a == 0, 0, y - up_div(y * y * y - safe, 3 * y * y)), x);
 }
 
 UP_INLINE real up_tanh(real x)
 {
     const real m = up_expm1(up_select(x > 20, 40, 2 * x));
-    return m / (m + 2);
+    return up_div(m, m + 2);
 }
 UP_INLINE real up_sinh(real x)
 {
     const real m = up_expm1(up_fabs(x));
-    return up_copysign(UP_C(0.5) * (m + m / (m + 1)), x);
+    return up_copysign(UP_C(0.5) * (m + up_div(m, m + 1)), x);
 }
 UP_INLINE real up_cosh(real x)
 {
     const real e = up_exp(up_fabs(x));
-    return UP_C(0.5) * (e + 1 / e);
+    return UP_C(0.5) * (e + up_div(1, e));
 }
 
 /* x = n pi/2 + r; the sine of x where shift = 0, its cosine where shift = 1 */
@@ -220,7 +216,7 @@ UP_INLINE real up_sine(real x, up_bits shift)
 }
 UP_INLINE real up_sin(real x) { return up_sine(x, 0); }
 UP_INLINE real up_cos(real x) { return up_sine(x, 1); }
-UP_INLINE real up_tan(real x) { return up_sine(x, 0) / up_sine(x, 1); }
+UP_INLINE real up_tan(real x) { return up_div(up_sine(x, 0), up_sine(x, 1)); }
 
 /* The angle of the point (x, y), x, y >= 0: octant reduction, then the tangent of a difference. */
 UP_INLINE real up_angle(real y, real x)
@@ -229,7 +225,7 @@ UP_INLINE real up_angle(real y, real x)
     const real low = up_select(steep, x, y), high = up_select(steep, y, x);
     const up_bits wide = low > UP_C(0.41421356237309504880) * high;
     const real top = up_select(wide, low - high, low), bottom = up_select(wide, low + high, high);
-    const real a = top / up_select(bottom == 0, 1, bottom), z = a * a;
+    const real a = up_div(top, up_select(bottom == 0, 1, bottom)), z = a * a;
     const real angle = up_select(wide, UP_C(0.25) * UP_PI, 0) + (a + a * z * up_atan_poly(z));
     return up_select(steep, UP_C(0.5) * UP_PI - angle, angle);
 }
@@ -254,6 +250,6 @@ UP_INLINE real up_acos(real x)
 UP_INLINE real up_fmod(real x, real y)
 {
     const real a = up_fabs(x), b = up_fabs(y);
-    const real r = a - b * up_floor(a / b), s = up_select(r < 0, r + b, r);
+    const real r = a - b * up_floor(up_div(a, b)), s = up_select(r < 0, r + b, r);
     return up_copysign(up_select(s < b, s, s - b), x);
 }

@@ -13,7 +13,7 @@ from upstroke.setup import Setup
 from upstroke.space.conductivity import diffusivity
 from upstroke.step import State
 
-TRIAL_NODES = 4096        # nodes of the trial that the time estimate is scaled from
+TRIAL_NODES = {"cpu": 2 ** 12, "cuda": 2 ** 18}   # nodes of the trial that the time estimate is scaled from
 TRIAL_SECONDS = 0.3
 AT_ONCE = 8               # steps of the trial between looks at the time
 STEP_SECONDS = 1e-4       # what a step costs however few its nodes
@@ -78,7 +78,7 @@ def _limits(setup: Setup) -> list[str]:
 
 
 def _estimates(setup: Setup) -> list[str]:
-    operator, mesh = setup.operator, setup.mesh
+    operator, mesh, backend = setup.operator, setup.mesh, setup.backend
     matrix = operator.stiffness.data.nbytes + operator.stiffness.indices.nbytes       # K; M, A and its slices likewise
     cells = mesh.cells.nbytes + (9 + 3) * 8 * mesh.n_cells                            # with diffusivity and fibre
     nodes = mesh.points.nbytes + setup.state.nbytes + 10 * 8 * operator.n             # with the solver's vectors
@@ -86,17 +86,18 @@ def _estimates(setup: Setup) -> list[str]:
     seconds = (STEP_SECONDS + 2.0 * _reaction_seconds(setup)) * setup.stepper.n_steps
     hours, rest = divmod(round(seconds), 3600)
     clock = f"{seconds:.1f} s" if seconds < 100 else f"{hours} h {rest // 60} min {rest % 60} s"
+    who = f"{backend.threads} threads" if backend.name == "cpu" else f"the {backend.describe()['processor']}"
     return [f"memory: about {memory / 2 ** 20:,.0f} MiB",
-            f"time: about {clock} on {setup.backend.threads} threads (from a trial of the membrane kernel on this "
-            "machine, doubled for the diffusion)"]
+            f"time: about {clock} on {who} (from a trial of the membrane kernel on this machine, doubled for the "
+            "diffusion)"]
 
 
 def _reaction_seconds(setup: Setup) -> float:
     """Wall seconds of one reaction step of all nodes, from a trial of each membrane on a few nodes at rest."""
     backend, time = setup.backend, setup.case.time
-    seconds = 0.0
+    seconds, nodes = 0.0, TRIAL_NODES[backend.name]
     for membrane, group in zip(setup.membranes, setup.state.groups, strict=True):
-        trial, = State([(membrane.kernel, membrane.initial, TRIAL_NODES)], backend).groups
+        trial, = State([(membrane.kernel, membrane.initial, nodes)], backend).groups
         loop = backend.loop([backend.membrane(trial.kernel.source, trial.arrays, setup.case.tissue.capacitance, time.dt,
                                               steps=time.reaction_steps)])
         start, rounds = perf_counter(), 0
@@ -105,5 +106,5 @@ def _reaction_seconds(setup: Setup) -> float:
                 loop.run(n)
             loop.sync()
             rounds += AT_ONCE
-        seconds += elapsed / (rounds * TRIAL_NODES) * (group.end - group.begin)
+        seconds += elapsed / (rounds * nodes) * (group.end - group.begin)
     return seconds

@@ -1,10 +1,14 @@
 """Several membranes in one mesh, and meshes whose nodes are in no order: the numbering inside is nobody's business."""
 
+import json
+
+import h5py
 import meshio
 import numpy as np
 import pytest
 
 import upstroke
+import upstroke.check
 from upstroke.case.schema import SlabMesh
 from upstroke.errors import DivergenceError, UpstrokeError
 from upstroke.mesh import build_mesh
@@ -68,7 +72,6 @@ def test_the_order_of_the_nodes_in_a_file_changes_nothing(tmp_path, slabs, membr
 
 
 def test_snapshots_are_in_the_meshs_order(tmp_path, slabs):
-    import h5py
     ordered, shuffled, number = slabs
     membrane = [SLOW | {"regions": [2]}, FAST]
     frames = []
@@ -103,7 +106,6 @@ def test_each_node_does_what_its_membrane_does(tmp_path, slabs):
 
 
 def test_a_variable_that_one_membrane_lacks_is_nan_there(tmp_path, slabs):
-    import h5py
     watch = {"probes": TABLES["watch"]["probes"] | {"variables": ["V", "h", "W"]},
              "snapshots": {"every": "10 ms", "variables": ["h", "W"]}}
     result = run(tmp_path / "out", slabs[1], watch=watch,
@@ -131,6 +133,27 @@ def test_what_breaks_is_named_by_the_meshs_number(tmp_path, slabs):
     node = int(str(error.value).split("node ")[1].split(":")[0])
     points = meshio.read(shuffled["mesh"]["file"]).points
     assert points[node, 0] >= 3.0 and "x" in str(error.value)
+
+
+def test_the_device_does_the_same(tmp_path, slabs, emulated_cupy):
+    """The text of the CUDA kernels, run on the host: groups, pieces and renumbering on arrays that are not NumPy's."""
+    keys = {"membrane": [{"model": "AlievPanfilov", "regions": [2]}, FAST],
+            "time": {"end": "3 ms", "dt": "0.05 ms"}, "stimulus": TABLES["stimulus"] | {"box": {"min": ["0 mm"],
+                                                                                               "max": ["4 mm"]}},
+            "watch": {"probes": TABLES["watch"]["probes"] | {"variables": ["V", "W"]},
+                      "snapshots": {"every": "1 ms", "variables": ["V", "h"]}}}
+    host, device = (run(tmp_path / name, slabs[1], **keys, backend={"device": name}) for name in ("cpu", "cuda"))
+    assert json.loads((device.directory / "manifest.json").read_text())["backend"]["device"] == "cuda"
+    for name in ("V", "h", "W", "Iion"):
+        assert np.allclose(device.state.variable(name), host.state.variable(name), rtol=0, atol=1e-7, equal_nan=True)
+    assert np.isfinite(host.activation.activation).any()
+    assert np.allclose(device.activation.activation, host.activation.activation, rtol=0, atol=1e-6, equal_nan=True)
+    for name, column in host.probes().items():
+        assert np.allclose(device.probes()[name], column, rtol=0, atol=1e-6, equal_nan=True)
+    with h5py.File(host.directory / "vm.vtkhdf") as a, h5py.File(device.directory / "vm.vtkhdf") as b:
+        for name in ("V", "h"):
+            assert np.allclose(a[f"VTKHDF/PointData/{name}"], b[f"VTKHDF/PointData/{name}"], rtol=0, atol=1e-4,
+                               equal_nan=True)
 
 
 # ------------------------------------------------------------------------------------------------- mistakes
@@ -187,14 +210,21 @@ def test_notes_look_at_all_membranes(slabs):
 
 
 def test_check_lists_the_membranes(slabs):
-    from upstroke.check import check
     case = upstroke.load_case(TABLES | slabs[0] | {"membrane": [{"model": "AlievPanfilov", "regions": [2]}, FAST]})
-    text = check(case)
+    text = upstroke.check.check(case)
     first, second = (int((owner == k).sum()) for owner in [owners(case)] for k in (0, 1))
     assert first + second == 325 and 150 < first < 175                   # 150 nodes right of the interface, 25 on it
     assert '[[membrane]]\nmodel = "AlievPanfilov"' in text and "regions = [2]" in text
     assert f"# membrane.0: AlievPanfilov, 2 states a node, {first} nodes\n" in text
     assert f"# membrane.1: MitchellSchaeffer, 2 states a node, {second} nodes\n" in text
+
+
+def test_check_tries_the_device(slabs, emulated_cupy, monkeypatch):
+    monkeypatch.setitem(upstroke.check.TRIAL_NODES, "cuda", 64)
+    monkeypatch.setattr("upstroke.check.TRIAL_SECONDS", 0.01)
+    text = upstroke.check.check(upstroke.load_case(TABLES | slabs[0] | {"backend": {"device": "cuda"}}))
+    name = emulated_cupy.cuda.runtime.getDeviceProperties(0)["name"].decode()
+    assert f" s on the {name} (from a trial of the membrane kernel on this machine" in text
 
 
 def owners(case):

@@ -1,7 +1,7 @@
 """What belongs to which table of the case: cells, then nodes; and the order in which nodes are solved for.
 
-The mesh, maps, probes and files count nodes as the mesh does. Only the operator, the stimuli and the arrays of a run are
-in solve order: the nodes of each membrane follow each other, so that neighbours in memory run the same kernel.
+The mesh, maps, probes and files count nodes as the mesh does. Only the operator, the stimuli and the arrays of a run
+are in solve order: the nodes of each membrane follow each other, so that neighbours in memory run the same kernel.
 """
 
 from __future__ import annotations
@@ -66,6 +66,8 @@ def membrane_of_nodes(mesh: Mesh, regions: Sequence[tuple[int | str, ...] | None
     """
     count = len(regions)
     cells = table_of_cells(mesh, regions, "membrane", "membrane")
+    if count == 1:
+        return np.zeros(mesh.n_points, np.int64)
     sizes = relative_sizes(mesh)
     share = np.zeros((mesh.n_points, count))     # of each node's volume, by membrane
     for corner in mesh.cells.T:                  # one after the other, to spare memory

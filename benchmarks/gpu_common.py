@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import ctypes
+import gc
 import json
 import os
 import sys
@@ -120,11 +121,20 @@ def stamp() -> dict[str, Any]:
 
 
 def memory_left() -> int:
-    """Bytes of free device memory."""
+    """Bytes of free device memory, once all that nothing refers to is given back."""
     import cupy
 
+    gc.collect()
     cupy.get_default_memory_pool().free_all_blocks()
     return int(cupy.cuda.runtime.memGetInfo()[0])
+
+
+def memory_used() -> int:
+    """Bytes of device memory in arrays."""
+    import cupy
+
+    gc.collect()
+    return int(cupy.get_default_memory_pool().used_bytes())
 
 
 # ------------------------------------------------------------------------------------------------------- timing

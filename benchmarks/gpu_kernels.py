@@ -2,14 +2,24 @@
 
     python benchmarks/gpu_kernels.py [--budget 80] [--emulated]
 
-For every shipped model in fp64, fp32 and mixed precision: cell-steps per second, and the share of the roofline, which
-is the slower of two times: every array read and written once at the copy bandwidth, and the kernel's arithmetic at the
-multiply-add rate, both measured in this run. Cells start spread over a travelling wave's voltages.
+For every shipped model in fp64, fp32 and mixed precision: cell-steps per second, and the share of the roofline, the
+slowest of four times. Memory: every array read and written once at the copy bandwidth. Instructions, where nvdisasm is
+on the PATH: all of them at the rate of single-precision multiply-adds, which is the rate of issue; those in double
+precision at the rate of double-precision multiply-adds; special functions and conversions at an eighth of the rate of
+issue. Rates are measured in this run. Instructions are counted in the kernel's text, with branches that are never taken
+(slow divisions), so their times err on the long side. Cells start spread over a travelling wave's voltages.
 """
 
 from __future__ import annotations
 
+import re
+import shutil
+import subprocess
+import tempfile
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -66,17 +76,57 @@ def measure(name: str, n: int, limits: Limits, tiny: bool) -> dict[str, dict[str
     rows = {}
     for precision, (kernel, stage, _) in built.items():
         seconds, moved = timings[precision].median, bytes_per_step(kernel)
-        memory_s = moved / limits.copy
+        counts = Counter() if tiny else instructions(kernel.source, "upstroke_advance")
+        least = {"memory": moved / limits.copy} | instruction_times(counts, limits)
+        bound = max(least, key=lambda leg: least[leg])
         rows[precision] = {
-            "nodes": n, "cell_steps_per_s": n / seconds, "bytes_per_step": moved,
-            "bandwidth_share": memory_s * n / seconds, "spread": timings[precision].spread,
-            "seconds": asdict(timings[precision])} | resources(stage)
+            "nodes": n, "cell_steps_per_s": n / seconds, "spread": timings[precision].spread, "bytes_per_step": moved,
+            "least_ns": {leg: 1e9 * s for leg, s in least.items()}, "bound": bound,
+            "roofline_share": least[bound] * n / seconds, "instructions": counts.total(),
+            "registers": stage.function.num_regs, "local_bytes": stage.function.local_size_bytes,
+            "seconds": asdict(timings[precision])}
     return rows
 
 
-def resources(stage: Any) -> dict[str, Any]:
-    """Registers and spilled bytes per thread, where the backend tells."""
-    return {key: value for key in ("registers", "spilled_bytes") if (value := getattr(stage, key, None)) is not None}
+# ------------------------------------------------------------------------------------------------ instructions
+def instructions(source: str, name: str) -> Counter[str]:
+    """The instructions of a kernel by name, as compiled for this device; empty where nvdisasm is missing."""
+    tool = shutil.which("nvdisasm")
+    if tool is None:
+        return Counter()
+    from cupy.cuda import Device, nvrtc
+
+    program = nvrtc.createProgram(source, "kernel.cu", [], [])
+    nvrtc.compileProgram(program, [f"-arch=sm_{Device().compute_capability}", "-std=c++17"])
+    with tempfile.TemporaryDirectory() as folder:
+        cubin = Path(folder) / "kernel.cubin"
+        cubin.write_bytes(nvrtc.getCUBIN(program))
+        text = subprocess.run([tool, "-c", str(cubin)], capture_output=True, text=True, check=True).stdout
+    return count_instructions(text.splitlines(), name)
+
+
+def count_instructions(lines: Iterable[str], name: str) -> Counter[str]:
+    """The instructions of one function in what nvdisasm prints."""
+    counts: Counter[str] = Counter()
+    inside = False
+    for line in lines:
+        if line.lstrip().startswith(".section"):
+            inside = f".text.{name}," in line
+        elif inside and (found := re.match(r"\s*/\*[0-9a-f]+\*/\s+(?:@!?U?P\w+\s+)?([A-Z][A-Z0-9]*)", line)):
+            counts[found[1]] += 1
+    counts.pop("NOP", None)
+    return counts
+
+
+def instruction_times(counts: Counter[str], limits: Limits) -> dict[str, float]:
+    """Seconds per node-step of what a kernel has to issue, by what limits it."""
+    if not counts:
+        return {}
+    issue, double = limits.fma["fp32"] / 2, limits.fma["fp64"] / 2        # a multiply-add is two operations
+    doubles = sum(counts[name] for name in ("DFMA", "DMUL", "DADD", "DSETP", "DMNMX"))
+    special = sum(counts[name] for name in ("MUFU", "F2F", "F2I", "I2F", "FRND"))
+    return {"issue": counts.total() / issue, "fp64 arithmetic": doubles / double,
+            "special functions": 8 * special / issue}
 
 
 def main() -> None:
@@ -97,14 +147,15 @@ def main() -> None:
             rows += [{"model": name, "precision": p, **row} for p, row in measure(name, n, limits, tiny).items()]
     head = stamp()
     lines = [*heading("Membrane kernels on a GPU", "gpu_kernels.py", head), *limits.lines(),
-             "Medians of rounds in turns, dt 0.005 ms; bytes: every array once.", "",
-             "| model | precision | nodes | 1e9 cell-steps/s | spread | bytes/step | GB/s | of copy | registers | "
-             "spilled bytes |", "|---" * 10 + "|"]
+             "Medians of rounds in turns, dt 0.005 ms. Bytes: every array once. Bound: the slowest part of the roofline"
+             + ("." if rows and rows[0]["instructions"] else "; memory only, since there is no nvdisasm here."), "",
+             "| model | precision | nodes | 1e9 cell-steps/s | spread | bytes/step | GB/s | bound | of roofline | "
+             "registers | local bytes | instructions |", "|---" * 12 + "|"]
     lines += [f"| {row['model']} | {row['precision']} | {row['nodes']:,} | {row['cell_steps_per_s'] / 1e9:.3g} | "
               f"{100 * row['spread']:.0f} % | {row['bytes_per_step']} | "
-              f"{row['cell_steps_per_s'] * row['bytes_per_step'] / 1e9:.0f} | "
-              f"{100 * row['bandwidth_share']:.0f} % | {row.get('registers', '-')} | {row.get('spilled_bytes', '-')} |"
-              for row in rows]
+              f"{row['cell_steps_per_s'] * row['bytes_per_step'] / 1e9:.0f} | {row['bound']} | "
+              f"{100 * row['roofline_share']:.0f} % | {row['registers']} | {row['local_bytes']} | "
+              f"{row['instructions'] or '-'} |" for row in rows]
     if left_out:
         lines += ["", f"Left out for time: {', '.join(left_out)}."]
     report("gpu_kernels", {"made": head, "limits": asdict(limits), "rows": rows, "left_out": left_out}, lines)

@@ -19,6 +19,7 @@ from gpu_common import (
     heading,
     measure_limits,
     memory_left,
+    memory_used,
     report,
     say,
     settings,
@@ -89,12 +90,12 @@ def build(variant: Variant, nodes: tuple[int, int, int], operators: dict[Any, An
 def measure(variant: Variant, nodes: tuple[int, int, int], operators: dict[Any, Any], limits: Limits,
             tiny: bool) -> dict[str, Any]:
     """Microseconds of a step, whole and in parts."""
-    free = memory_left()
+    before = memory_used()
     made, setup_s = timed(lambda: build(variant, nodes, operators))
     n = made.state.n
     loop = made.loop()
     Contestant(loop).take(2 if tiny else WARM_UP)
-    used = free - memory_left()
+    used = memory_used() - before
     counted = loop.clock.solves, loop.clock.iterations
     whole = _seconds(loop, tiny, first=2 if tiny else WARM_UP)
     solves = loop.clock.solves - counted[0]

@@ -14,9 +14,10 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 def main() -> None:
     import cupy
-    from compare import Comparison, sheet
+    from compare import Comparison, sheet, tiny
 
-    cupy.cuda.set_allocator(None)
+    if not tiny():
+        cupy.cuda.set_allocator(None)
     grid = {"kind": "grid", "size": ["2 mm", "1.6 mm"], "dx": "0.4 mm"}
     cable = {"kind": "cable", "length": "4 mm", "dx": "0.2 mm"}
     corner = {"box": {"min": ["0 mm"], "max": ["0.8 mm"]}, "current": "90 uA/cm^2", "duration": "1 ms"}

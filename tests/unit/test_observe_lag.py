@@ -188,7 +188,7 @@ def test_no_beat_is_lost_while_the_host_is_behind(watched, late, period):
 
 
 LOST = (f"watch.activation: a node had more than 3 beats within {2 * LAG} steps\n"
-        "  -> take a smaller dt, or raise watch.activation.threshold")
+        '  -> take a smaller dt, raise watch.activation.threshold, or take backend.device = "cpu"')
 
 
 class Spiking:

@@ -157,7 +157,7 @@ class ActivationWatcher:
         if lost:
             raise BackendError("watch.activation",
                                f"a node had more than {self._spare} beats within {2 * self._backend.lag} steps",
-                               "take a smaller dt, or raise watch.activation.threshold")
+                               'take a smaller dt, raise watch.activation.threshold, or take backend.device = "cpu"')
         return int(begun)
 
     def map(self) -> ActivationMap:

@@ -87,10 +87,23 @@ namespace emu {
     _longjmp(scheduler, 1);             /* the fiber is left as it lies */
 }
 
+static inline void choose_ready()
+{
+    self = &block->threads[block->ready[block->first]];
+    block->first = (block->first + 1) % MOST;
+    block->count--;
+    threadIdx = self->index;
+    running = self->fiber;
+}
+
+/* Goes on with another thread that can, or else with the scheduler; returns when this one is chosen again. */
 EMU_OUT_OF_LINE static void leave()
 {
     streak = 0;
-    if (!_setjmp(self->fiber->at)) _longjmp(scheduler, 1);
+    if (_setjmp(self->fiber->at)) return;
+    if (!block->count) _longjmp(scheduler, 1);
+    choose_ready();
+    _longjmp(running->at, 1);
 }
 
 EMU_OUT_OF_LINE static void begin_thread()
@@ -203,19 +216,17 @@ EMU_OUT_OF_LINE static uint64_t exchange(int line, unsigned mask, uint64_t value
     self->in = value;
     self->source = source;
     self->state = AT_WARP;
-    uint64_t vote = 0;
-    for (int k = 0; k < lanes; k++) {
-        if (!(here >> k & 1)) continue;
-        if (warp[k].state != AT_WARP || warp[k].mask != mask || warp[k].line != line) {
+    for (int k = lanes - 1; k >= 0; k--)        /* the last come last, mostly */
+        if (here >> k & 1 && (warp[k].state != AT_WARP || warp[k].mask != mask || warp[k].line != line)) {
             leave();
             return self->out;
         }
-        vote |= (uint64_t)(warp[k].in != 0) << k;
-    }
+    uint64_t vote = 0;
+    for (int k = 0; k < lanes; k++)
+        if (here >> k & 1) vote |= (uint64_t)(warp[k].in != 0) << k;
     for (int k = 0; k < lanes; k++) {
-        if (!(here >> k & 1)) continue;
         const int from = warp[k].source;
-        warp[k].out = from < 0 ? vote : here >> from & 1 ? warp[from].in : POISON;
+        if (here >> k & 1) warp[k].out = from < 0 ? vote : here >> from & 1 ? warp[from].in : POISON;
     }
     for (int k = 0; k < lanes; k++)
         if (here >> k & 1 && k != lane) make_ready(&warp[k]);
@@ -248,11 +259,8 @@ EMU_OUT_OF_LINE static void advance(Block *chosen)
     block->sleeping = 0;
     while (!failure[0]) {
         if (block->count) {
-            self = &block->threads[block->ready[block->first]];
-            block->first = (block->first + 1) % MOST;
-            block->count--;
-            threadIdx = self->index;
-            enter(self->fiber);
+            choose_ready();
+            enter(running);
         }
         else if (block->begun < block->size) enter(take_fiber());
         else break;

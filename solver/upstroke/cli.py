@@ -38,7 +38,7 @@ def _run(arguments: argparse.Namespace) -> int:
     from upstroke.case import load_case
     from upstroke.run import run
 
-    case = load_case(*arguments.case, overrides=arguments.set)
+    case = load_case(*arguments.case, overrides=_overrides(arguments))
     result = run(case, arguments.out, show_progress=not arguments.quiet)
     print(result.report())
     return 0
@@ -48,8 +48,12 @@ def _check(arguments: argparse.Namespace) -> int:
     from upstroke.case import load_case
     from upstroke.check import check
 
-    print(check(load_case(*arguments.case, overrides=arguments.set)))
+    print(check(load_case(*arguments.case, overrides=_overrides(arguments))))
     return 0
+
+
+def _overrides(arguments: argparse.Namespace) -> list[str]:
+    return arguments.set + ([f'backend.device="{arguments.backend}"'] if arguments.backend else [])
 
 
 def _models(arguments: argparse.Namespace) -> int:
@@ -97,6 +101,8 @@ def _parser() -> argparse.ArgumentParser:
                           help="a folder with case.toml, or a case file; several are merged, later ones win")
         verb.add_argument("--set", metavar="KEY=VALUE", action="append", default=[],
                           help='change a key of the case, for example --set time.dt="0.01 ms"')
+        verb.add_argument("--backend", choices=("auto", "cpu", "cuda"),
+                          help="the device, short for --set backend.device=...")
 
     def add_model(verb: argparse.ArgumentParser) -> None:
         verb.add_argument("--flag", metavar="FLAG", action="append", default=[],

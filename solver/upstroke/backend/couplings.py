@@ -53,7 +53,7 @@ def slice_rows(matrices: Mapping[str, Any], lanes: int) -> Sliced:
     columns[place] = column
     values = {name: np.zeros(columns.size, np.float32) for name in matrices}
     for name, matrix in matrices.items():
-        values[name][place] = matrix.data[keep]
+        values[name][place] = _significant(matrix.data)[keep]
     return Sliced(start, columns, values)
 
 
@@ -63,7 +63,7 @@ def repeat_rows(matrices: Mapping[str, Any]) -> Repeated | None:
     row, column, rank, length, keep = _entries(matrices, n)
     width = int(length.max(initial=0))
     offsets = (column - row).astype(np.int32)
-    couplings = {name: matrix.data[keep].astype(np.float32) for name, matrix in matrices.items()}
+    couplings = {name: _significant(matrix.data)[keep].astype(np.float32) for name, matrix in matrices.items()}
     mark = np.zeros(len(row), np.uint64)
     for bits in (offsets.view(np.uint32), *(values.view(np.uint32) for values in couplings.values())):
         mark = _mix(mark ^ bits.astype(np.uint64))
@@ -97,12 +97,17 @@ def _entries(matrices: Mapping[str, Any], rows: int) -> tuple[NDArray[Any], ...]
     pattern = next(iter(matrices.values()))
     n = pattern.shape[0]
     row = np.repeat(np.arange(n), np.diff(pattern.indptr))
-    keep = np.any([abs(m.data) > NEGLIGIBLE * abs(m.data).max(initial=0.0) for m in matrices.values()], axis=0)
+    keep = np.any([_significant(m.data) != 0 for m in matrices.values()], axis=0)
     keep &= pattern.indices != row
     row = row[keep]
     length = np.bincount(row, minlength=rows)
     rank = np.arange(len(row)) - np.repeat(np.cumsum(length) - length, length)
     return row, pattern.indices[keep], rank, length, keep
+
+
+def _significant(data: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Zero where nothing but rounding is."""
+    return np.where(abs(data) > NEGLIGIBLE * abs(data).max(initial=0.0), data, 0.0)
 
 
 def _mix(x: NDArray[np.uint64]) -> NDArray[np.uint64]:

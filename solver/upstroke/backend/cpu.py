@@ -103,6 +103,9 @@ class CpuBackend:
         return {"device": "cpu", "chosen": self.choice, "processor": _processor(), "threads": self.threads, "precision": self.precision,
                 "compiler": str(find_compiler())}
 
+    def __str__(self) -> str:
+        return f"{_processor()}, {self.threads} thread{'s' * (self.threads > 1)}"
+
     # ------------------------------------------------------------------------------------------ arrays
     def zeros(self, *shape: int, dtype: DTypeLike | None = None) -> NDArray[Any]:
         """A zeroed array, aligned to a cache line."""
@@ -179,15 +182,16 @@ class CpuBackend:
 
     # --------------------------------------------------------------------------------------- diffusion
     def implicit_diffusion(self, A: Any, K: Any, V: NDArray[Any], dt: float, tolerance: float, max_iterations: int,
-                           method: str = "cg") -> Stage:
+                           method: str = "cg", turns: int = 1) -> Stage:
         """The stage "diffusion": A delta = -dt K V, V += delta; A and K in CSR form with one pattern.
 
         ``method`` is "cg", "chebyshev", "tree" (for couplings without loops) or "library" (SciPy). The iterations stop
-        where the volume-weighted RMS of the residual over diag(A) is at most ``tolerance`` (mV).
+        where the volume-weighted RMS of the residual over diag(A) is at most ``tolerance`` (mV). The stage is run ``turns``
+        times in a step.
         """
         if not (np.array_equal(A.indptr, K.indptr) and np.array_equal(A.indices, K.indices)):
             raise ValueError("A and K must share one sparsity pattern")
-        return IMPLICIT[method](self, A, K, V, dt, tolerance, max_iterations)
+        return IMPLICIT[method](self, A, K, V, dt, tolerance, max_iterations, turns)
 
     def explicit_diffusion(self, K: Any, lumped_mass: NDArray[np.float64], V: NDArray[Any],
                            dt: float) -> ExplicitDiffusion:

@@ -68,13 +68,13 @@ class ConjugateGradients(_Diffusion):
     """Conjugate gradients with a Jacobi preconditioner.
 
     The guess is extrapolated from the increments of the last three steps, which follows a travelling wave and saves
-    about half of the iterations.
+    about half of the iterations; where a step takes several turns, each has its own past.
     """
 
     WEIGHTS = ((0.0, 0.0, 0.0), (1.0, 0.0, 0.0), (2.0, -1.0, 0.0), (3.0, -3.0, 1.0))   # by steps known
 
     def __init__(self, backend: CpuBackend, A: Any, K: Any, V: NDArray[Any], dt: float, tolerance: float,
-                 max_iterations: int) -> None:
+                 max_iterations: int, turns: int) -> None:
         super().__init__(backend, {"A": A, "K": K}, V, dt)
         n = K.shape[0]
         diagonal = A.diagonal()
@@ -83,8 +83,9 @@ class ConjugateGradients(_Diffusion):
         self._inverse = 1.0 / diagonal
         self._work = [backend.zeros(n, dtype=np.float64) for _ in range(2)]
         self._partial = backend.zeros(2 * (n // BLOCK + 1), dtype=np.float64)
-        self._increments = [backend.zeros(n, dtype=np.float64) for _ in range(4)]   # newest first; the last is next
-        self._steps = 0
+        self._increments = [[backend.zeros(n, dtype=np.float64) for _ in range(4)]   # newest first; the last is next
+                            for _ in range(turns)]
+        self._solves = 0
         self._args.mass = self._mass.ctypes.data
         self._args.inverse_diagonal = self._inverse.ctypes.data
         self._args.r, self._args.p = (w.ctypes.data for w in self._work)
@@ -94,14 +95,15 @@ class ConjugateGradients(_Diffusion):
         self._args.max_iterations = max_iterations
 
     def run(self, n: int) -> None:
-        *past, x = self._increments
-        for k, increment in enumerate(past):
-            self._args.past[k] = increment.ctypes.data
-            self._args.weight[k] = self.WEIGHTS[min(self._steps, 3)][k]
+        k, turn = divmod(self._solves, len(self._increments))
+        *past, x = self._increments[turn]
+        for j, increment in enumerate(past):
+            self._args.past[j] = increment.ctypes.data
+            self._args.weight[j] = self.WEIGHTS[min(k, 3)][j]
         self._args.x = x.ctypes.data
         self._solve(ctypes.byref(self._args))
-        self._increments = [x, *past]
-        self._steps += 1
+        self._increments[turn] = [x, *past]
+        self._solves += 1
         args = self._args          # the residual is squared; one that is not a number has not converged
         self._backend.clock.count(args.iterations, float(np.sqrt(args.residual)),
                                   bool(args.residual <= args.tolerance ** 2 * (1.0 + ROUNDING)))
@@ -111,8 +113,8 @@ class Chebyshev(ConjugateGradients):
     """Chebyshev's iteration with a Jacobi preconditioner, from the same guess to the same tolerance."""
 
     def __init__(self, backend: CpuBackend, A: Any, K: Any, V: NDArray[Any], dt: float, tolerance: float,
-                 max_iterations: int) -> None:
-        super().__init__(backend, A, K, V, dt, tolerance, max_iterations)
+                 max_iterations: int, turns: int) -> None:
+        super().__init__(backend, A, K, V, dt, tolerance, max_iterations, turns)
         self._solve = backend._runtime.diffuse_chebyshev
         self._args.low, self._args.high = spectrum_bounds(A)
 
@@ -123,7 +125,7 @@ class TreeDiffusion:
     name = "diffusion"
 
     def __init__(self, backend: CpuBackend, A: Any, K: Any, V: NDArray[Any], dt: float, tolerance: float,
-                 max_iterations: int) -> None:
+                 max_iterations: int, turns: int) -> None:
         arrays = tree_arrays(A, K)
         self._arrays = arrays | {"x": backend.zeros(len(V), dtype=np.float64), "V": V}
         self._args = TreeArgs(dt=dt, groups=len(arrays["group_level"]) - 1,
@@ -146,7 +148,7 @@ class SciPyDiffusion:
     name = "diffusion"
 
     def __init__(self, backend: CpuBackend, A: Any, K: Any, V: NDArray[Any], dt: float, tolerance: float,
-                 max_iterations: int) -> None:
+                 max_iterations: int, turns: int) -> None:
         from scipy import sparse
 
         diagonal = A.diagonal()

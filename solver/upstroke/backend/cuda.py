@@ -86,6 +86,9 @@ class CudaBackend:
                 "memory_MiB": p["totalGlobalMem"] // 2 ** 20, "precision": self.precision, "cupy": cp.__version__,
                 "cuda_runtime": runtime.runtimeGetVersion(), "cuda_driver": runtime.driverGetVersion()}
 
+    def __str__(self) -> str:
+        return self._properties["name"].decode()
+
     # ------------------------------------------------------------------------------------------ arrays
     def zeros(self, *shape: int, dtype: DTypeLike | None = None) -> Any:
         """A zeroed array in device memory."""
@@ -185,15 +188,16 @@ class CudaBackend:
 
     # --------------------------------------------------------------------------------------- diffusion
     def implicit_diffusion(self, A: Any, K: Any, V: Any, dt: float, tolerance: float, max_iterations: int,
-                           method: str = "cg") -> Stage:
+                           method: str = "cg", turns: int = 1) -> Stage:
         """The stage "diffusion": A delta = -dt K V, V += delta; A and K in CSR form with one pattern.
 
         ``method`` is "cg", "chebyshev", "tree" (for couplings without loops) or "library" (CuPy). The iterations stop
-        where the volume-weighted RMS of the residual over diag(A) is at most ``tolerance`` (mV).
+        where the volume-weighted RMS of the residual over diag(A) is at most ``tolerance`` (mV). The stage is run ``turns``
+        times in a step.
         """
         if method == "library":
             return LibraryDiffusion(self, A, K, V, dt, tolerance, max_iterations)
-        return IMPLICIT[method](self, A, K, V, dt, tolerance, max_iterations)
+        return IMPLICIT[method](self, A, K, V, dt, tolerance, max_iterations, turns)
 
     def explicit_diffusion(self, K: Any, lumped_mass: NDArray[np.float64], V: Any, dt: float) -> Stage:
         """The stage "diffusion": V -= dt K V / m."""

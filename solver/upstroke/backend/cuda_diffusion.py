@@ -43,7 +43,7 @@ class DiffusionArgs(ctypes.Structure):
                 *((name, ctypes.c_double) for name in ("trace", "dt", "tolerance")),
                 ("max_iterations", ctypes.c_long), ("low", ctypes.c_double), ("high", ctypes.c_double),
                 *((name, ctypes.c_void_p) for name in ("increments", "r", "z", "w", "p", "s", "parts", "arrivals",
-                                                       "solves", "V"))]
+                                                       "solves")), ("turns", ctypes.c_long), ("V", ctypes.c_void_p)]
 
 
 class InputArgs(ctypes.Structure):
@@ -93,8 +93,8 @@ class Diffusion:
         self._arrays |= {name: backend.zeros(n, dtype=np.float64) for name in self.WORK}
         self._arrays |= {"arrivals": backend.zeros(1, dtype=np.uint64), "solves": backend.zeros(1, dtype=np.int64),
                          "parts": backend.zeros(2, self._grid[0], dtype=np.float64), "V": V}
-        if "A" in matrices:
-            self._arrays["increments"] = backend.zeros(4, n, dtype=np.float64)
+        if "turns" in more:
+            self._arrays["increments"] = backend.zeros(more["turns"], 4, n, dtype=np.float64)
         fields = {name for name, _ in DiffusionArgs._fields_}
         pointers = {name: backend.pointer(array) for name, array in self._arrays.items() if name in fields}
         scalars = {name: value for name, value in more.items() if not isinstance(value, np.ndarray)}
@@ -112,11 +112,11 @@ class ConjugateGradients(Diffusion):
     WORK = ("r", "z", "w", "p", "s")
 
     def __init__(self, backend: CudaBackend, A: Any, K: Any, V: Any, dt: float, tolerance: float,
-                 max_iterations: int, *, function: str = "diffuse_cg", **more: Any) -> None:
+                 max_iterations: int, turns: int, *, function: str = "diffuse_cg", **more: Any) -> None:
         diagonal = A.diagonal()
         super().__init__(backend, function, {"A": A, "K": K}, V, dt=dt, mass=np.asarray(A.sum(axis=1)).ravel(),
                          inverse_diagonal=1.0 / diagonal, trace=float(diagonal.sum()), tolerance=tolerance,
-                         max_iterations=max_iterations, **more)
+                         max_iterations=max_iterations, turns=turns, **more)
 
 
 class Chebyshev(ConjugateGradients):
@@ -125,9 +125,9 @@ class Chebyshev(ConjugateGradients):
     WORK = ("r", "z", "w", "p")
 
     def __init__(self, backend: CudaBackend, A: Any, K: Any, V: Any, dt: float, tolerance: float,
-                 max_iterations: int) -> None:
+                 max_iterations: int, turns: int) -> None:
         low, high = spectrum_bounds(A)
-        super().__init__(backend, A, K, V, dt, tolerance, max_iterations, function="diffuse_chebyshev", low=low,
+        super().__init__(backend, A, K, V, dt, tolerance, max_iterations, turns, function="diffuse_chebyshev", low=low,
                          high=high)
 
 
@@ -137,7 +137,7 @@ class TreeDiffusion:
     name = "diffusion"
 
     def __init__(self, backend: CudaBackend, A: Any, K: Any, V: Any, dt: float, tolerance: float,
-                 max_iterations: int) -> None:
+                 max_iterations: int, turns: int) -> None:
         assert __package__
         arrays = tree_arrays(A, K)
         groups = len(arrays["group_level"]) - 1

@@ -62,21 +62,20 @@ typedef struct {
     double dt, tolerance;             /* ms, mV */
     long max_iterations;
     double low, high;                 /* bounds of the spectrum of A / diag(A), for Chebyshev */
-    double *increments;               /* (4, n) of V: solve k leaves its own in row k % 4 */
+    double *increments;               /* (turns, 4, n) of V: solve k of a turn leaves its own in row k % 4 */
     double *r, *z, *w, *p, *s;        /* (n) work */
     double *parts;                    /* (2, blocks) sums */
     unsigned long long *arrivals;     /* of blocks at barriers, in all launches */
-    long *solves;
+    long *solves, turns;              /* so far; in a step, each of which extrapolates from its own past */
     real *V;                          /* (n) mV */
 } diffusion;
 
 /* The guess, extrapolated from the increments of the last three solves; the new increment lies where it is returned. */
 static __device__ double *guess(const diffusion &d)
 {
-    const long k = *d.solves, n = d.n;
-    double *x = d.increments + k % 4 * n;
-    const double *a = d.increments + (k + 3) % 4 * n, *b = d.increments + (k + 2) % 4 * n,
-                 *c = d.increments + (k + 1) % 4 * n;
+    const long n = d.n, k = *d.solves / d.turns;
+    double *own = d.increments + *d.solves % d.turns * 4 * n, *x = own + k % 4 * n;
+    const double *a = own + (k + 3) % 4 * n, *b = own + (k + 2) % 4 * n, *c = own + (k + 1) % 4 * n;
     const double u = k < 3 ? k : 3, v = k < 2 ? 0 : k < 3 ? -1 : -3, t = k < 3 ? 0 : 1;
     EACH_ROW(i, n) x[i] = u * a[i] + v * b[i] + t * c[i];
     return x;
@@ -194,9 +193,9 @@ extern "C" __global__ void __launch_bounds__(THREADS, 4) diffuse_chebyshev(diffu
                 grid_barrier(d.arrivals);
             } else {
                 part = block_sum(part);
-                if (threadIdx.x == 0) d.parts[iterations % 2 * gridDim.x + blockIdx.x] = part;
+                if (threadIdx.x == 0) d.parts[(iterations + 1) % 2 * gridDim.x + blockIdx.x] = part;
                 grid_barrier(d.arrivals);
-                rho = grid_sum(d.parts + iterations % 2 * gridDim.x);
+                rho = grid_sum(d.parts + (iterations + 1) % 2 * gridDim.x);
             }
         }
         due = iterations + 1 + iterations / 8;

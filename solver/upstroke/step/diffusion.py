@@ -36,8 +36,9 @@ LARGE_TREE = 65536       # nodes of one tree, which one thread (or one block of 
 
 
 def make_diffusion(scheme: str, operator: Operator, state: State, dt: float, solver: Solver,
-                   backend: Backend) -> list[Stage]:
-    """The stages that take a diffusion step of length ``dt`` (ms) on ``state.V``; none where nothing conducts.
+                   backend: Backend, turns: int = 1) -> list[Stage]:
+    """The stages that take a diffusion step of length ``dt`` (ms) on ``state.V``, ``turns`` times in a whole step; none
+    where nothing conducts.
 
     Raises
     ------
@@ -51,7 +52,7 @@ def make_diffusion(scheme: str, operator: Operator, state: State, dt: float, sol
         return [backend.explicit_diffusion(operator.stiffness, operator.lumped_mass, state.V, dt)]
     A, K = operator.implicit_matrix(theta * dt), operator.stiffness
     return [backend.implicit_diffusion(A, K, state.V, dt, solver.tolerance, solver.max_iterations,
-                                       choose_method(solver.method, A, K, backend.name))]
+                                       choose_method(solver.method, A, K, backend.name), turns)]
 
 
 def require_stable(operator: Operator, dt: float) -> None:

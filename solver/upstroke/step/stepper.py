@@ -47,7 +47,9 @@ class Stepper:
                                        steps=self._time.reaction_steps) for group in self.state.groups]
 
     def _diffusion(self, part: float, operator: Operator, solver: Solver, C_m: float) -> list[Stage]:
-        return make_diffusion(self._time.diffusion, operator, self.state, part * self._time.dt, solver, self._backend)
+        turns = SPLITTINGS[self._time.splitting].stages.count(("diffusion", part))
+        return make_diffusion(self._time.diffusion, operator, self.state, part * self._time.dt, solver, self._backend,
+                              turns)
 
     def _unsplit(self, part: float, operator: Operator, solver: Solver, C_m: float) -> list[Stage]:
         require_stable(operator, self._time.dt)

@@ -25,21 +25,28 @@ Iion = I*(V + 70) + float + signbit;
 """
 
 
-def compile_for_sm_90(source: str) -> str:
-    """ptxas's report; fails with NVRTC's log where the source does not compile."""
+def compile_with_nvrtc(source: str, arch: str, result: str) -> tuple[str, str]:
+    """The log and the PTX or cubin; fails with NVRTC's log where the source does not compile."""
     try:
         error, program = nvrtc.nvrtcCreateProgram(source.encode(), b"kernel.cu", 0, [], [])
     except RuntimeError as reason:
         pytest.skip(f"NVRTC cannot be loaded: {reason}")
     assert int(error) == 0
-    options = [b"--gpu-architecture=sm_90", b"--ptxas-options=-v"]
+    options = [f"--gpu-architecture={arch}".encode(), b"--ptxas-options=-v"]
     (error,) = nvrtc.nvrtcCompileProgram(program, len(options), options)
     log = b" " * nvrtc.nvrtcGetProgramLogSize(program)[1]
     nvrtc.nvrtcGetProgramLog(program, log)
-    nvrtc.nvrtcDestroyProgram(program)
     assert int(error) == 0, log.decode()
+    code = b" " * getattr(nvrtc, f"nvrtcGet{result}Size")(program)[1]
+    getattr(nvrtc, f"nvrtcGet{result}")(program, code)
+    nvrtc.nvrtcDestroyProgram(program)
     assert "warning" not in log.decode()
-    return log.decode()
+    return log.decode(), code.decode("latin-1")
+
+
+def compile_for_sm_90(source: str) -> str:
+    """ptxas's report."""
+    return compile_with_nvrtc(source, "sm_90", "CUBIN")[0]
 
 
 @pytest.mark.parametrize("precision", ["fp64", "fp32", "mixed"])
@@ -53,9 +60,39 @@ def test_kernels_compile(tmp_path, name, precision):
     spilled = sum(map(int, re.findall(r"(\d+) bytes spill", report)))
     if spilled:
         warnings.warn(f"{name} in {precision} spills {spilled} bytes of registers", stacklevel=1)
+    assert name != "tenTusscherPanfilov" or not spilled
 
 
 def test_parameters_from_memory_compile():
     model = load_model("HodgkinHuxley")
     names = [p.name for p in model.parameters]
     compile_for_sm_90(generate(model, "cuda", "mixed", uniform=names[:2], nodal=names[2:4]).source)
+
+
+COUPLINGS = """
+#define UP_COUPLED 1
+typedef double real;
+typedef struct { const real *K; } up_couplings;
+static __device__ __forceinline__ real up_coupling(const up_couplings *c, long i, const real *V)
+{
+    return c->K[i] * V[i];
+}
+"""
+
+
+def test_coupled_kernels_compile():
+    model = load_model("tenTusscherPanfilov")
+    names = [p.name for p in model.parameters]
+    for uniform in ((), names[:2]):
+        report = compile_for_sm_90(COUPLINGS + generate(model, "cuda", "fp64", uniform=uniform).source)
+        assert "upstroke_advance_coupled" in report
+        assert set(re.findall(r"(\d+) bytes spill", report)) == {"0"}
+
+
+@pytest.mark.parametrize("precision", ["fp64", "fp32", "mixed"])
+def test_kernels_do_not_divide_by_subroutine(precision):
+    """A division of the language is a call, and a hundred of them are half of a kernel."""
+    source = generate(load_model("tenTusscherPanfilov"), "cuda", precision).source
+    ptx = compile_with_nvrtc(source, "compute_90", "PTX")[1]
+    assert "rcp.approx.ftz" in ptx
+    assert "div." not in ptx

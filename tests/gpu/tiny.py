@@ -18,17 +18,17 @@ def main() -> None:
 
     if not tiny():
         cupy.cuda.set_allocator(None)
-    grid = {"kind": "grid", "size": ["2 mm", "1.6 mm"], "dx": "0.4 mm"}
-    cable = {"kind": "cable", "length": "4 mm", "dx": "0.2 mm"}
+    grid = {"kind": "grid", "size": ["9.6 mm", "8 mm"], "dx": "0.4 mm", "fibre": [1, 0, 0]}
+    cable = {"kind": "cable", "length": "30 mm", "dx": "0.2 mm"}
     corner = {"box": {"min": ["0 mm"], "max": ["0.8 mm"]}, "current": "90 uA/cm^2", "duration": "1 ms"}
     watch = {"probes": {"points": {"corner": ["0 mm"]}, "every": "0.2 ms"}, "snapshots": {"every": "0.5 ms"}}
     short = {"end": "2 ms", "dt": "0.1 ms"}
     runs = {
-        "cg, fp64": sheet(6, 5, time=short, watch=watch),
-        "chebyshev, mixed": sheet(6, 5, time=short, solver={"method": "chebyshev"}, backend={"precision": "mixed"}),
+        "cg, fp64": sheet(24, 20, time=short, watch=watch),
+        "chebyshev, mixed": sheet(24, 20, time=short, solver={"method": "chebyshev"}, backend={"precision": "mixed"}),
         "explicit grid, fp32": sheet(time=short | {"diffusion": "explicit"}, tissue={"mass": "lumped"},
                                      backend={"precision": "fp32"}) | {"mesh": grid, "stimulus": corner},
-        "unsplit": sheet(6, 5, time=short | {"diffusion": "explicit", "splitting": "unsplit"},
+        "unsplit": sheet(24, 20, time=short | {"diffusion": "explicit", "splitting": "unsplit"},
                          tissue={"mass": "lumped"}),
         "tree": sheet(time=short, solver={"method": "tree"}, tissue={"conductivity": {"monodomain": ["3 mS/cm"]}})
         | {"mesh": cable, "stimulus": corner},

@@ -1,5 +1,8 @@
 """The GPU benchmarks without a GPU: the matrices they write down are right, and every script runs on the stand-in."""
 
+import os
+import re
+import subprocess
 import sys
 from pathlib import Path
 
@@ -36,3 +39,58 @@ def test_moved_nodes_make_rows_differ():
     assert not np.array_equal(order, np.arange(120))
     assert np.allclose(operator.stiffness.sum(axis=1), 0, atol=1e-12 * abs(operator.stiffness.data).max())
     assert len(np.unique(operator.stiffness.diagonal().round(12))) > 90      # 8 corners and their like are alike
+
+
+def test_instructions_are_counted_by_function():
+    import gpu_common
+    import gpu_kernels
+
+    text = """
+\t.section\t.text.other,"ax",@progbits
+        /*0000*/                   DFMA R2, R4, R6, R8 ;
+\t.section\t.text.upstroke_advance,"ax",@progbits
+upstroke_advance:
+        /*0000*/                   LDC R1, c[0x0][0x28] ;
+.L_x_46:
+        /*0010*/               @P0 EXIT ;
+        /*0020*/                   DFMA R2, R4, R6.reuse, R8 ;
+        /*0030*/              @!P1 DADD R2, R4, R8 ;
+        /*0040*/                   MUFU.EX2 R3, R5 ;
+        /*0050*/                   NOP ;
+\t.section\t.nv.info,"",@"SHT_CUDA_INFO"
+        /*0000*/                   FFMA R2, R4, R6, R8 ;
+"""
+    counts = gpu_kernels.count_instructions(text.splitlines(), "upstroke_advance")
+    assert counts == {"LDC": 1, "EXIT": 1, "DFMA": 1, "DADD": 1, "MUFU": 1}
+    limits = gpu_common.Limits(copy=1.0, fma={"fp32": 200.0, "fp64": 100.0}, launch=0.0)
+    assert gpu_kernels.instruction_times(counts, limits) == {
+        "issue": 5 / 100, "fp64 arithmetic": 2 / 50, "special functions": 8 / 100}
+
+
+def test_whole_check_runs_on_the_stand_in(emulated_environment, tmp_path):
+    """scripts/gpu_check.sh with everything in it: tests/gpu, the memory checkers' runs, all benchmarks."""
+    made = tmp_path / "results"
+    done = subprocess.run(["sh", str(BENCHMARKS.parent / "scripts" / "gpu_check.sh"), "--emulated"], text=True,
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, cwd=tmp_path, timeout=500,
+                          env=emulated_environment | {"PYTHON": sys.executable, "RESULTS": str(made)})
+    names = ("environment", "tests/gpu", "memory: memcheck", "gpu_kernels", "gpu_niederer", "gpu_torchcor", "gpu_steps")
+    parts = dict(re.findall(r"^\| (\S.*?) \| (.*?) \| \S+ \|$", done.stdout[done.stdout.rindex("== in all"):], re.M))
+    assert done.returncode == 0, done.stdout[-6000:]
+    assert parts == {"part": "verdict"} | dict.fromkeys(names, "ok")
+    assert not list(made.iterdir())             # figures of a stand-in are never kept
+    assert done.stdout.count("Emulated: no device ran") == 4
+
+
+def test_check_says_what_is_missing(tmp_path):
+    """A Python without the packages, as on a bare machine."""
+    bare = tmp_path / "python"
+    bare.write_text(f'#!/bin/sh\nexec "{sys.executable}" -S -I "$@"\n')
+    bare.chmod(0o755)
+    done = subprocess.run(["sh", str(BENCHMARKS.parent / "scripts" / "gpu_check.sh")], text=True, capture_output=True,
+                          env=os.environ | {"PYTHON": str(bare), "RESULTS": str(tmp_path / "results"),
+                                            "WHEELS": str(tmp_path / "wheels")})
+    assert done.returncode == 1
+    assert done.stderr == f"""gpu_check: this Python lacks numpy, scipy, h5py, cupy, pint, lark, meshio, tqdm, pytest
+  numpy, scipy, h5py and CuPy (cupy-cuda12x or cupy-cuda13x) have to be installed here
+  run 'sh scripts/gpu_check.sh --pack' where there is a network, and bring {tmp_path / "wheels"} along
+"""

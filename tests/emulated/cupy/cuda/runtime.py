@@ -1,5 +1,7 @@
 """What Upstroke uses of cupy.cuda.runtime."""
 
+import ctypes
+
 from .._device import (
     MEMORY,
     CUDARuntimeError,
@@ -74,6 +76,5 @@ def memcpyAsync(dst: int, src: int, size: int, kind: int, stream: int) -> None:
 
 
 def memsetAsync(ptr: int, value: int, size: int, stream: int) -> None:
-    import ctypes
     Memory.check_range(ptr, size)
     Queue.every[stream].put(lambda: ctypes.memset(ptr, value, size))

@@ -31,7 +31,7 @@ def main(run: Path, picture: Path) -> None:
         axes.set(xticks=[], yticks=[], frame_on=False)
         axes.set_title(f"{moment} ms", fontsize=11)
     figure.colorbar(drawn, ax=figure.axes, shrink=0.6, label="V (mV)")
-    figure.savefig(picture, dpi=110)
+    figure.savefig(picture, dpi=84)
 
 
 main(Path(sys.argv[1]), Path(sys.argv[2]))

@@ -64,10 +64,9 @@ def _limits(setup: Setup) -> list[str]:
     lines = [f"stability: explicit diffusion needs dt <= {explicit:.4g} ms; implicit schemes have no limit"]
     D = diffusivity(setup.case.tissue, setup.mesh)
     mesh = setup.mesh
-    corners = mesh.points[mesh.cells]
     q = 0.0
     for a, b in mesh.edges:
-        edge = corners[:, a] - corners[:, b]
+        edge = mesh.points[mesh.cells[:, a]] - mesh.points[mesh.cells[:, b]]
         length = np.linalg.norm(edge, axis=1)
         along = np.einsum("ci,cij,cj->c", edge, D, edge) / length ** 2          # D along the edge
         q = max(q, float(np.max(length ** 2 / np.maximum(along, 1e-300))))

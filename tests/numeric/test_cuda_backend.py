@@ -179,7 +179,8 @@ def test_a_cable_is_solved_directly(cuda):
     operator = assemble(mesh, np.broadcast_to(0.001 * np.eye(3), (mesh.n_cells, 3, 3)), "lumped")
     gpu = cuda()
     V = gpu.array(np.sin(np.arange(operator.n)))
-    loop = gpu.loop([gpu.implicit_diffusion(operator.implicit_matrix(0.05), operator.stiffness, V, 0.05, 1e-5, 1, "tree")])
+    A, K = operator.implicit_matrix(0.05), operator.stiffness
+    loop = gpu.loop([gpu.implicit_diffusion(A, K, V, 0.05, 1e-5, 1, "tree")])
     loop.run(0)
     loop.sync()
     assert (loop.clock.solves, loop.clock.iterations, loop.clock.halted) == (1, 0, False)

@@ -1,11 +1,14 @@
 """Which device a run gets, and what it is told where there is none."""
 
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from upstroke.backend import open_backend
+from upstroke.cli import main
 from upstroke.errors import BackendError
 
 
@@ -33,8 +36,8 @@ def test_cuda_without_a_device(emulated_cupy, monkeypatch):
     with pytest.raises(BackendError) as error:
         open_backend("cuda")
     assert str(error.value) == (
-        'backend.device: CUDA cannot be used: CuPy finds no CUDA device\n  -> see nvidia-smi, and whether the cupy package '
-        'is for its CUDA version, or take device = "cpu"')
+        "backend.device: CUDA cannot be used: CuPy finds no CUDA device\n"
+        '  -> see nvidia-smi, and whether the cupy package is for its CUDA version, or take device = "cpu"')
     assert open_backend("auto", threads=1).choice == "CUDA cannot be used: CuPy finds no CUDA device"
 
 
@@ -57,8 +60,6 @@ def test_a_broken_cupy_is_no_device(monkeypatch, tmp_path):
     """CuPy may be there and not import, for want of a library."""
     (tmp_path / "cupy.py").write_text("raise ImportError('libcublas.so.13: cannot open shared object file')")
     code = "from upstroke.backend import open_backend; print(open_backend('auto', 1).choice)"
-    import os
-
     path = os.pathsep.join([str(tmp_path), *sys.path])
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True,
                          env={**os.environ, "PYTHONPATH": path})
@@ -67,10 +68,6 @@ def test_a_broken_cupy_is_no_device(monkeypatch, tmp_path):
 
 
 def test_the_flag_of_the_command_line(tmp_path, capsys, monkeypatch):
-    from pathlib import Path
-
-    from upstroke.cli import main
-
     hide_cupy(monkeypatch)
     case = Path(__file__).parents[2] / "cases" / "axon"
     assert main(["run", str(case), "--backend", "cuda", "--out", str(tmp_path / "out"), "--quiet"]) == 1

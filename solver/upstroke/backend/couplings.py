@@ -1,7 +1,7 @@
 """Sparse matrices as couplings between neighbours, in the two forms that backends apply.
 
-A row is applied as (A x)_i = m_i x_i + sum_j a_ij (x_j - x_i), so only what lies off the diagonal is stored, in fp32, without
-what is zero. Matrices that are used together (A and K of one diffusion step) share one pattern.
+A row is applied as (A x)_i = m_i x_i + sum_j a_ij (x_j - x_i), so only what lies off the diagonal is stored, in fp32,
+without what is zero. Matrices that are used together (A and K of one diffusion step) share one pattern.
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ def _shape(matrices: Mapping[str, Any]) -> int:
 
 
 def _entries(matrices: Mapping[str, Any], rows: int) -> tuple[NDArray[Any], ...]:
-    """Row, column and rank in its row of every coupling; couplings of each row; which entries of the CSR form they are."""
+    """Row, column and rank in its row of every coupling; couplings of each row; which entries of the CSR form are kept."""
     pattern = next(iter(matrices.values()))
     n = pattern.shape[0]
     row = np.repeat(np.arange(n), np.diff(pattern.indptr))

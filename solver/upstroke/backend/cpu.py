@@ -100,7 +100,8 @@ class CpuBackend:
 
     def describe(self) -> dict[str, str | int]:
         """What computes, for the manifest."""
-        return {"device": "cpu", "chosen": self.choice, "processor": _processor(), "threads": self.threads, "precision": self.precision,
+        return {"device": "cpu", "chosen": self.choice, "processor": _processor(), "threads": self.threads,
+                "precision": self.precision,
                 "compiler": str(find_compiler())}
 
     def __str__(self) -> str:
@@ -154,8 +155,8 @@ class CpuBackend:
                  part: float = 1.0, uniform: Sequence[float] = ()) -> NodeKernel:
         """The stage "reaction": a generated kernel on the arrays that its arguments name (V, S, W, Iion, Istim, N).
 
-        It takes ``steps`` steps in each step, which together are ``part`` of ``dt`` (ms). ``uniform`` are the values of the
-        kernel's uniform parameters.
+        It takes ``steps`` steps in each step, which together are ``part`` of ``dt`` (ms). ``uniform`` are the values of
+        the kernel's uniform parameters.
         """
         values = np.array(uniform, self.dtype)
         args = self._membrane_args(arrays, C_m, part * dt, steps)
@@ -186,8 +187,8 @@ class CpuBackend:
         """The stage "diffusion": A delta = -dt K V, V += delta; A and K in CSR form with one pattern.
 
         ``method`` is "cg", "chebyshev", "tree" (for couplings without loops) or "library" (SciPy). The iterations stop
-        where the volume-weighted RMS of the residual over diag(A) is at most ``tolerance`` (mV). The stage is run ``turns``
-        times in a step.
+        where the volume-weighted RMS of the residual over diag(A) is at most ``tolerance`` (mV). The stage is run
+        ``turns`` times in a step.
         """
         if not (np.array_equal(A.indptr, K.indptr) and np.array_equal(A.indices, K.indices)):
             raise ValueError("A and K must share one sparsity pattern")
@@ -205,11 +206,13 @@ class CpuBackend:
         ``groups`` are (source, arrays, first row) of the membranes.
         """
         rows, after = slice_rows({"K": K}, LANES), self.zeros(len(V))
-        arrays = {"start": rows.start, "column": rows.column, "K": rows.values["K"], "inverse_mass": 1.0 / lumped_mass}
+        arrays: dict[str, Any] = {"start": rows.start, "column": rows.column, "K": rows.values["K"],
+                                  "inverse_mass": 1.0 / lumped_mass}
         text = resources.files(__package__).joinpath("couplings.h").read_text()
         stages: list[Stage] = []
         for source, own, begin in groups:
-            couplings = _CouplingArgs(dt=dt, begin=begin, **{name: self.pointer(a) for name, a in arrays.items()})
+            pointers: dict[str, Any] = {name: self.pointer(array) for name, array in arrays.items()}
+            couplings = _CouplingArgs(dt=dt, begin=begin, **pointers)
             args = _CoupledArgs(kernel=self._membrane_args(own, C_m, dt, steps), couplings=ctypes.addressof(couplings),
                                 V_next=self.pointer(after[begin:]))
             stage = self.kernel(f"typedef {REAL[self.precision]} real;\n{text}#define UP_COUPLED 1\n{source}",
@@ -222,7 +225,8 @@ class CpuBackend:
 class NodeKernel:
     """A compiled function over nodes, bound to its arguments."""
 
-    def __init__(self, backend: CpuBackend, function: Any, args: ctypes.Structure, n: int, dt: float, name: str) -> None:
+    def __init__(self, backend: CpuBackend, function: Any, args: ctypes.Structure, n: int, dt: float,
+                 name: str) -> None:
         self.name, self.args, self.keep = name, args, ()
         self._backend, self._n, self._dt = backend, ctypes.c_long(n), dt
         self._function = ctypes.cast(function, ctypes.c_void_p)

@@ -1,8 +1,8 @@
 """An NVIDIA GPU through CuPy: the only file that imports it. Mirrors cpu.py, method by method.
 
-Everything goes to one stream, in order, and the host does not wait: a step's kernels take their step number from a clock
-in device memory, so that the whole step is recorded once as a CUDA graph and replayed. The host looks at the clock every
-``LOOK`` steps, at a copy that was ordered before.
+Everything goes to one stream, in order, and the host does not wait: a step's kernels take their step number from a
+clock in device memory, so that the whole step is recorded once as a CUDA graph and replayed. The host looks at the
+clock every ``LOOK`` steps, at a copy that was ordered before.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from importlib import resources
-from inspect import signature
 from typing import Any, Literal
 
 import cupy as cp
@@ -82,9 +81,10 @@ class CudaBackend:
     def describe(self) -> dict[str, str | int]:
         """What computes, for the manifest."""
         p, runtime = self._properties, cp.cuda.runtime
-        return {"device": "cuda", "chosen": self.choice, "processor": p["name"].decode(), "compute_capability": f"{p['major']}.{p['minor']}",
-                "memory_MiB": p["totalGlobalMem"] // 2 ** 20, "precision": self.precision, "cupy": cp.__version__,
-                "cuda_runtime": runtime.runtimeGetVersion(), "cuda_driver": runtime.driverGetVersion()}
+        return {"device": "cuda", "chosen": self.choice, "processor": p["name"].decode(),
+                "compute_capability": f"{p['major']}.{p['minor']}", "memory_MiB": p["totalGlobalMem"] // 2 ** 20,
+                "precision": self.precision, "cupy": cp.__version__, "cuda_runtime": runtime.runtimeGetVersion(),
+                "cuda_driver": runtime.driverGetVersion()}
 
     def __str__(self) -> str:
         return self._properties["name"].decode()
@@ -142,7 +142,7 @@ class CudaBackend:
 
         ``args`` has the fields ``t``, the time of step 0, and ``step_dt``; ``more`` are arguments after it.
         """
-        args.t, args.step_dt = 0.0, dt      # type: ignore[attr-defined]
+        args.t, args.step_dt = 0.0, dt
         function = self.module(HEAD + source).get_function(name)
         return NodeKernel(self, function, (by_value(args), *more), n, label)
 
@@ -150,8 +150,8 @@ class CudaBackend:
                  part: float = 1.0, uniform: Sequence[float] = ()) -> NodeKernel:
         """The stage "reaction": a generated kernel on the arrays that its arguments name (V, S, W, Iion, Istim, N).
 
-        It takes ``steps`` steps in each step, which together are ``part`` of ``dt`` (ms). ``uniform`` are the values of the
-        kernel's uniform parameters.
+        It takes ``steps`` steps in each step, which together are ``part`` of ``dt`` (ms). ``uniform`` are the values of
+        the kernel's uniform parameters.
         """
         args = self._membrane_args(arrays, C_m, part * dt, steps)
         stage = self.kernel(source, "upstroke_advance", args, len(arrays["V"]), dt=dt, label="reaction",
@@ -174,7 +174,7 @@ class CudaBackend:
         e is the last event with steps[e] <= n; before the first, nothing is written.
         """
         arrays = {"nodes": nodes, "offsets": offsets, "trains": trains, "steps": steps, "values": values}
-        device = {name: self.array(array) for name, array in arrays.items()}
+        device = {name: self.array(np.asarray(array)) for name, array in arrays.items()}
         args = InputArgs(out=self.pointer(out), events=len(steps), width=values.shape[1],
                          **{name: self.pointer(array) for name, array in device.items()})
         stage = NodeKernel(self, self.kernels[False].get_function("apply_inputs"), (by_value(args),), len(nodes),
@@ -192,8 +192,8 @@ class CudaBackend:
         """The stage "diffusion": A delta = -dt K V, V += delta; A and K in CSR form with one pattern.
 
         ``method`` is "cg", "chebyshev", "tree" (for couplings without loops) or "library" (CuPy). The iterations stop
-        where the volume-weighted RMS of the residual over diag(A) is at most ``tolerance`` (mV). The stage is run ``turns``
-        times in a step.
+        where the volume-weighted RMS of the residual over diag(A) is at most ``tolerance`` (mV). The stage is run
+        ``turns`` times in a step.
         """
         if method == "library":
             return LibraryDiffusion(self, A, K, V, dt, tolerance, max_iterations)
@@ -260,8 +260,8 @@ class NodeKernel:
 class Loop:
     """Steps, recorded as a CUDA graph and replayed.
 
-    The first step is launched kernel by kernel, since compiling and loading cannot be recorded. ``clock`` is what the host
-    knows of the device's clock: at most ``backend.lag`` steps old, true after `sync`.
+    The first step is launched kernel by kernel, since compiling and loading cannot be recorded. ``clock`` is what the
+    host knows of the device's clock: at most ``backend.lag`` steps old, true after `sync`.
     """
 
     def __init__(self, backend: CudaBackend, stages: Sequence[Stage]) -> None:
@@ -366,8 +366,14 @@ class LibraryDiffusion:
 
     def __init__(self, backend: CudaBackend, A: Any, K: Any, V: Any, dt: float, tolerance: float,
                  max_iterations: int) -> None:
-        from cupyx.scipy import sparse as device_sparse
         from scipy import sparse
+
+        try:
+            import cupyx.scipy.sparse.linalg
+            from cupyx.scipy import sparse as device_sparse
+        except ImportError as error:
+            raise BackendError("solver.method", f"CuPy's linear algebra cannot be loaded: {error}",
+                               "install cuBLAS and cuSPARSE, or take another method") from error
 
         diagonal = A.diagonal()
         scaling = sparse.diags_array(1.0 / np.sqrt(diagonal))
@@ -375,13 +381,12 @@ class LibraryDiffusion:
         self._K = device_sparse.csr_matrix(sparse.csr_matrix(K))
         self._scale = backend.array(1.0 / np.sqrt(diagonal))
         self._norm = float(np.sqrt(diagonal.sum()))
+        self._cg = cupyx.scipy.sparse.linalg.cg
         self._V, self._dt, self._tolerance, self._most = V, dt, tolerance, max_iterations
         self._count = backend.kernels[False].get_function("count_solve")
         self._backend = backend
 
     def run(self, n: int) -> None:
-        from cupyx.scipy.sparse.linalg import cg
-
         backend, iterations = self._backend, 0
 
         def count(_: Any) -> None:
@@ -389,9 +394,7 @@ class LibraryDiffusion:
             iterations += 1
 
         b = self._scale * (self._K @ self._V.astype(np.float64)) * -self._dt
-        relative = "rtol" if "rtol" in signature(cg).parameters else "tol"      # renamed in CuPy 15
-        y, failed = cg(self._A, b, **{relative: 0.0}, atol=self._tolerance * self._norm, maxiter=self._most,
-                       callback=count)
+        y, failed = self._cg(self._A, b, rtol=0.0, atol=self._tolerance * self._norm, maxiter=self._most, callback=count)
         residual = float(cp.linalg.norm(b - self._A @ y)) / self._norm
         status = 0 if np.isfinite(residual) and not failed else 8
         self._V += (self._scale * y).astype(self._V.dtype)

@@ -54,7 +54,7 @@ class InputArgs(ctypes.Structure):
 
 
 def device_rows(backend: CudaBackend, matrices: dict[str, Any]) -> tuple[RowsArgs, dict[str, Any], bool]:
-    """Matrices as couplings in device memory: their pattern's arguments, all arrays by name, and whether rows repeat."""
+    """Matrices as couplings in device memory: their pattern's arguments, arrays by name, and whether rows repeat."""
     repeated = repeat_rows(matrices)
     if repeated is not None:
         arrays = {"column": backend.array(repeated.offset), "kind": backend.array(repeated.kind)}
@@ -95,7 +95,7 @@ class Diffusion:
                          "parts": backend.zeros(2, self._grid[0], dtype=np.float64), "V": V}
         if "turns" in more:
             self._arrays["increments"] = backend.zeros(more["turns"], 4, n, dtype=np.float64)
-        fields = {name for name, _ in DiffusionArgs._fields_}
+        fields = {field[0] for field in DiffusionArgs._fields_}
         pointers = {name: backend.pointer(array) for name, array in self._arrays.items() if name in fields}
         scalars = {name: value for name, value in more.items() if not isinstance(value, np.ndarray)}
         args = DiffusionArgs(n=n, pattern=pattern, dt=dt, **pointers, **scalars)
@@ -109,7 +109,7 @@ class Diffusion:
 class ConjugateGradients(Diffusion):
     """Conjugate gradients with a Jacobi preconditioner, from a guess extrapolated from the last three increments."""
 
-    WORK = ("r", "z", "w", "p", "s")
+    WORK: tuple[str, ...] = ("r", "z", "w", "p", "s")
 
     def __init__(self, backend: CudaBackend, A: Any, K: Any, V: Any, dt: float, tolerance: float,
                  max_iterations: int, turns: int, *, function: str = "diffuse_cg", **more: Any) -> None:

@@ -48,7 +48,7 @@ def tabulate(trains: Sequence[Train], dt: float, n_steps: int) -> InputTable:
 
 def _edges(trains: Sequence[Train], dt: float, n_steps: int) -> set[int]:
     """The steps at whose start the current of some train may change: those next to the edges of its pulses."""
-    steps = set()
+    steps: set[int] = set()
     for train in trains:
         in_time = train.count - train.late(n_steps * dt)
         for k in range(in_time):

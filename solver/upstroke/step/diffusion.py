@@ -58,9 +58,9 @@ def make_diffusion(scheme: str, operator: Operator, state: State, dt: float, sol
 def require_stable(operator: Operator, dt: float) -> None:
     """Raise a CaseError where an explicit step of ``dt`` (ms) is longer than 2 / lambda_max."""
     if dt > operator.explicit_limit:
-        raise CaseError("time.dt", f"a diffusion step of {dt:g} ms is unstable with diffusion = \"explicit\": the limit of "
-                        f"this mesh is {operator.explicit_limit:.4g} ms", "take a smaller dt, or diffusion = "
-                        "\"crank_nicolson\"")
+        raise CaseError("time.dt", f'a diffusion step of {dt:g} ms is unstable with diffusion = "explicit": the limit '
+                        f"of this mesh is {operator.explicit_limit:.4g} ms",
+                        'take a smaller dt, or diffusion = "crank_nicolson"')
 
 
 def choose_method(method: str, A: Any, K: Any, device: str) -> str:

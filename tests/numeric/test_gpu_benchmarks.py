@@ -31,6 +31,24 @@ def test_tiled_slab_is_the_assembled_one(kind, mass):
     assert found.largest_eigenvalue >= expected.largest_eigenvalue * (1 - 1e-3)
 
 
+@pytest.mark.parametrize(("kind", "mass"), [("slab", "lumped"), ("grid", "auto")])
+def test_rows_by_kind_are_those_of_the_tiled_slab(kind, mass):
+    import gpu_slab
+
+    from upstroke.backend.couplings import repeat_rows
+
+    whole, short = (gpu_slab.slab(kind, (12, 9, 8), mass, explicit) for explicit in (False, True))
+    expected, found = repeat_rows({"K": whole.stiffness}), short.stiffness.rows
+    assert expected is not None
+    columns, width = np.arange(whole.n), min(len(expected.offset), len(found.offset))
+    for rows in (expected, found):
+        assert not rows.values["K"][width:].any()
+    for x in (np.random.default_rng(0).standard_normal(whole.n), columns.astype(float)):
+        y = [sum(rows.values["K"][j, rows.kind] * (x[columns + rows.offset[j, rows.kind]] - x) for j in range(width))
+             for rows in (expected, found)]
+        assert np.allclose(y[0], y[1], rtol=1e-6, atol=1e-12 * abs(y[0]).max())
+
+
 def test_moved_nodes_make_rows_differ():
     import gpu_slab
 

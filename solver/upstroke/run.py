@@ -40,7 +40,9 @@ def prepare(case: Case) -> Setup:
         order = solve_order(owner, operator.stiffness, keep=case.mesh.kind != "file")
         operator = operator.permuted(order)
         clock("order")
-        state = State([(m.kernel, m.initial, int((owner == k).sum())) for k, m in enumerate(membranes)], backend, order)
+        nodes = [order[owner[order] == k] for k in range(len(membranes))]
+        state = State([(m.kernel, m.initial_at(mesh, nodes[k], f"membrane.{k}"), len(nodes[k]))
+                       for k, m in enumerate(membranes)], backend, order)
         stimuli = schedule(case.stimulus, mesh, case.tissue.surface_to_volume, case.time.dt)   # what is done to it
         stepper = Stepper(operator, state, case.time, case.solver, case.tissue.capacitance,
                           stimuli.renumbered(state.rank), backend)
@@ -72,9 +74,8 @@ def run(case: Case | str | Path | dict[str, Any], out: str | Path | None = None,
     setup = prepare(case)
     record = Record(setup, out)                                             # from here on, files exist
     dt, stepper = case.time.dt, setup.stepper
-    watchers = open_watchers(case.watch, setup.mesh, setup.state, setup.backend, dt, record.directory,
-                             steps=stepper.n_steps, series=VtkHdfSeries)
-    with record.closing(watchers):                                          # also on Ctrl-C and on errors
+    with record.closing(lambda: open_watchers(case.watch, setup.mesh, setup.state, setup.backend, dt, record.directory,
+                                              steps=stepper.n_steps, series=VtkHdfSeries)) as watchers:
         for n in progress(stepper.steps(watchers.stages), stepper.n_steps, dt, setup.mesh.n_points, show_progress):
             watchers.see(n, n * dt)
     return record.result()

@@ -2,31 +2,87 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from upstroke.backend import Backend
 from upstroke.case import Case, located
+from upstroke.case.schema import Membrane as Table
 from upstroke.codegen import Kernel, generate
+from upstroke.errors import MeshError, did_you_mean
 from upstroke.ionic import METHODS, initial_state, load_model, rates
 from upstroke.ionic.model import Model
 from upstroke.mesh.mesh import Mesh
 from upstroke.space import Operator
 from upstroke.step import State, Stepper
 
+AT_ONCE = 2 ** 16      # nodes that are interpreted together, to spare memory
+
 
 @dataclass(frozen=True, eq=False)
 class Membrane:
-    """What the nodes of one membrane table do, and where they start: values by name, Iion among them."""
+    """What the nodes of one membrane table do.
 
+    ``initial`` is where a node starts whose parameters are the model's: V, states, Iion and nodal parameters by name.
+    """
+
+    table: Table
     model: Model
     kernel: Kernel
-    initial: dict[str, float]
+    initial: dict[str, Any]
 
     @property
     def methods(self) -> dict[str, str]:
         """The integration method of V and of every state."""
         return {"V": self.model.v_method} | {state.name: state.method for state in self.model.states}
+
+    def initial_at(self, mesh: Mesh, nodes: NDArray[np.int64], where: str) -> dict[str, Any]:
+        """Where these nodes of the mesh start: as ``initial``, with one value per node of what differs.
+
+        Raises
+        ------
+        MeshError for point data that the mesh lacks, or that have no value at one of the nodes
+        """
+        if not self.kernel.nodal:
+            return self.initial
+        values = {name: _at_nodes(mesh, data, nodes, f"{where}.nodal.{name}")
+                  for name, data in self.table.nodal.items()}
+        parts = [_start(self.model, self.table, {name: v[k:k + AT_ONCE] for name, v in values.items()})
+                 for k in range(0, len(nodes), AT_ONCE)]
+        return {name: np.concatenate([part[name] for part in parts]) if np.ndim(first) else first
+                for name, first in parts[0].items()}
+
+
+def _start(model: Model, table: Table, parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """V, states and Iion at the start, and the parameters that were given: numbers or arrays.
+
+    Raises
+    ------
+    ModelError for names that the model lacks, and values that are not finite
+    """
+    initial = initial_state(model, table.initial, parameters)
+    return {**parameters, **initial, "Iion": rates(model, initial["V"], initial, parameters=parameters)[0]}
+
+
+def _defaults(model: Model, names: Iterable[str]) -> dict[str, float]:
+    """The model's own values of some parameters; of one that it lacks, any."""
+    known = {p.name: p.value for p in model.parameters}
+    return {name: known.get(name, 0.0) for name in names}
+
+
+def _at_nodes(mesh: Mesh, name: str, nodes: NDArray[np.int64], where: str) -> NDArray[np.float64]:
+    if name not in mesh.point_data:
+        raise MeshError(where, f"the mesh has no point data {name!r}", did_you_mean(name, mesh.point_data))
+    values = mesh.point_data[name][nodes]
+    if (bad := ~np.isfinite(values)).any():
+        raise MeshError(where, f"the point data {name!r} have no value at {bad.sum():,} of the {len(nodes):,} nodes of "
+                        f"this membrane (the first is node {nodes[bad].min()})",
+                        "write them for all nodes of its regions")
+    return values
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,10 +111,9 @@ def make_membranes(case: Case, backend: Backend) -> tuple[Membrane, ...]:
     for k, table in enumerate(case.membrane):
         with located(case, "membrane" if len(case.membrane) == 1 else f"membrane.{k}"):
             model = load_model(table.model, table.flags, table.parameters, table.method)
-            initial = initial_state(model, table.initial)
-        initial["Iion"] = float(rates(model, initial["V"], initial)[0])
-        kernel = generate(model, backend.target, case.backend.precision)
-        membranes.append(Membrane(model, kernel, initial))
+            initial = _start(model, table, _defaults(model, table.nodal))
+            kernel = generate(model, backend.target, case.backend.precision, nodal=tuple(table.nodal))
+        membranes.append(Membrane(table, model, kernel, initial))
     return tuple(membranes)
 
 

@@ -135,11 +135,15 @@ def test_what_breaks_is_named_by_the_meshs_number(tmp_path, slabs):
     assert points[node, 0] >= 3.0 and "x" in str(error.value)
 
 
-def test_the_device_does_the_same(tmp_path, slabs, emulated_cupy):
+SCHEMES = [{"splitting": "godunov"}, {"splitting": "unsplit", "diffusion": "explicit"}]
+
+
+@pytest.mark.parametrize("scheme", SCHEMES, ids=lambda scheme: scheme["splitting"])
+def test_the_device_does_the_same(tmp_path, slabs, emulated_cupy, scheme):
     """The text of the CUDA kernels, run on the host: groups, pieces and renumbering on arrays that are not NumPy's."""
     keys = {"membrane": [{"model": "AlievPanfilov", "regions": [2]}, FAST],
-            "time": {"end": "3 ms", "dt": "0.05 ms"}, "stimulus": TABLES["stimulus"] | {"box": {"min": ["0 mm"],
-                                                                                               "max": ["4 mm"]}},
+            "time": {"end": "3 ms", "dt": "0.05 ms"} | scheme, "tissue": TABLES["tissue"] | {"mass": "lumped"},
+            "stimulus": TABLES["stimulus"] | {"box": {"min": ["0 mm"], "max": ["4 mm"]}},
             "watch": {"probes": TABLES["watch"]["probes"] | {"variables": ["V", "W"]},
                       "snapshots": {"every": "1 ms", "variables": ["V", "h"]}}}
     host, device = (run(tmp_path / name, slabs[1], **keys, backend={"device": name}) for name in ("cpu", "cuda"))
@@ -154,6 +158,72 @@ def test_the_device_does_the_same(tmp_path, slabs, emulated_cupy):
         for name in ("V", "h"):
             assert np.allclose(a[f"VTKHDF/PointData/{name}"], b[f"VTKHDF/PointData/{name}"], rtol=0, atol=1e-4,
                                equal_nan=True)
+
+
+# ----------------------------------------------------------------------- parameters that differ from node to node
+def with_point_data(folder, slab, **data):
+    """The slab with numbers at its nodes, functions of x (mm)."""
+    mesh = meshio.read(slab["mesh"]["file"])
+    mesh.point_data = {name: f(mesh.points[:, 0]) for name, f in data.items()}
+    mesh.write(folder / "data.vtu")
+    return {"mesh": TABLES["mesh"] | {"file": str(folder / "data.vtu")}}
+
+
+@pytest.mark.parametrize("precision, within", [("fp64", 1e-9), ("fp32", 1e-3), ("mixed", 1e-3)])
+def test_a_nodal_parameter_that_is_the_same_everywhere_is_a_parameter(tmp_path, slabs, precision, within):
+    mesh = with_point_data(tmp_path, slabs[1], tau=lambda x: 0 * x + 0.4, rest=lambda x: 0 * x - 90.0)
+    keys = {"backend": {"precision": precision}}
+    one = run(tmp_path / "one", mesh, **keys, membrane={"model": "MitchellSchaeffer",
+                                                        "parameters": {"tau_in": 0.4, "V_min": -90.0}})
+    other = run(tmp_path / "other", mesh, **keys, membrane={"model": "MitchellSchaeffer",
+                                                            "nodal": {"tau_in": "tau", "V_min": "rest"}})
+    assert np.abs(one.activation.activation[0] - other.activation.activation[0]).max() < within
+    assert one.probes()["far.V"][0] == other.probes()["far.V"][0] == -90.0      # initial values depend on parameters
+
+
+def test_each_node_has_its_own_parameter(tmp_path, slabs):
+    """Nodes that hardly conduct: each is a single cell with the parameter of its place. Other groups need no values."""
+    mesh = with_point_data(tmp_path, slabs[1], tau=lambda x: np.where(x > 3.6, 0.3 + 0.05 * x, np.nan))
+    apart = {"tissue": TABLES["tissue"] | {"conductivity": {"monodomain": ["1e-12 mS/cm"]}},
+             "stimulus": TABLES["stimulus"] | {"box": {"min": ["-1 mm"], "max": ["100 mm"]}}}
+    two = [{"model": "AlievPanfilov", "regions": [1]}, {"model": "MitchellSchaeffer", "nodal": {"tau_in": "tau"}}]
+    file = meshio.read(mesh["mesh"]["file"])
+    file.cell_data = {"region": [1 + (file.points[file.cells[0].data, 0].min(axis=1) > 3.9)]}   # region 2 from 4 mm on
+    file.write(mesh["mesh"]["file"])
+    result = run(tmp_path / "out", mesh, **apart, membrane=two)
+    x = 10 * result.mesh.points[:, 0]
+    for place in (4.5, 5.0, 6.0):
+        cell = run(tmp_path / f"cell{place}", {"mesh": {"kind": "cable", "length": "1 mm", "dx": "1 mm"}}, **apart,
+                   watch={}, membrane={"model": "MitchellSchaeffer", "parameters": {"tau_in": 0.3 + 0.05 * place}})
+        here = np.abs(x - place) < 1e-6
+        assert here.sum() == 25
+        assert np.abs(result.state.variable("V")[here] - cell.state.variable("V")[0]).max() < 1e-6
+
+
+@pytest.mark.parametrize("scheme", SCHEMES, ids=lambda scheme: scheme["splitting"])
+def test_nodal_parameters_on_the_device(tmp_path, slabs, emulated_cupy, scheme):
+    mesh = with_point_data(tmp_path, slabs[1], tau=lambda x: 0.3 + 0.05 * x)
+    keys = {"membrane": {"model": "MitchellSchaeffer", "nodal": {"tau_in": "tau"}}, "watch": {},
+            "time": {"end": "2 ms", "dt": "0.05 ms"} | scheme, "tissue": TABLES["tissue"] | {"mass": "lumped"}}
+    host, device = (run(tmp_path / name, mesh, **keys, backend={"device": name}) for name in ("cpu", "cuda"))
+    assert np.abs(host.state.variable("V") - device.state.variable("V")).max() < 1e-7
+    assert np.ptp(host.state.variable("V")) > 20
+
+
+def test_mistakes_in_nodal_parameters(tmp_path, slabs):
+    mesh = with_point_data(tmp_path, slabs[1], tau=lambda x: np.where(x > 3.0, 0.3, np.nan))
+    model = {"model": "MitchellSchaeffer"}
+    assert message(mesh, membrane=model | {"nodal": {"tau_in": "tua"}}) == (
+        "case: membrane.0.nodal.tau_in: the mesh has no point data 'tua'\n  -> did you mean 'tau'?")
+    assert message({"mesh": {"kind": "cable", "length": "1 mm", "dx": "0.1 mm"}},
+                   membrane=model | {"nodal": {"tau_in": "tau"}}) == (
+        "case: membrane.0.nodal.tau_in: the mesh has no point data 'tau'\n  -> there is none to choose from")
+    broken = np.flatnonzero(meshio.read(mesh["mesh"]["file"]).points[:, 0] <= 3.0)
+    assert message(mesh, membrane=model | {"nodal": {"tau_in": "tau"}}) == (
+        f"case: membrane.0.nodal.tau_in: the point data 'tau' have no value at {len(broken)} of the 325 nodes of this "
+        f"membrane (the first is node {broken[0]})\n  -> write them for all nodes of its regions")
+    assert message(mesh, membrane=model | {"nodal": {"tau_inn": "tau"}}) == (
+        "case: membrane: model MitchellSchaeffer: no parameter 'tau_inn'\n  -> did you mean 'tau_in'?")
 
 
 # ------------------------------------------------------------------------------------------------- mistakes

@@ -101,7 +101,7 @@ BROKEN = [
      'found "crank-nicholson"\n'
      "  -> did you mean 'crank_nicolson'?"),
     ("unknown word far from all", 'dt = "0.05 ms"', 'dt = "0.05 ms"\nsplitting = "none"',
-     'case.toml:21: time.splitting: expected "godunov" or "strang", found "none"'),
+     'case.toml:21: time.splitting: expected "godunov", "strang" or "unsplit", found "none"'),
     ("no unit", '"0.05 ms"', '0.05',
      'case.toml:20: time.dt: 0.05 has no unit, expected a time\n'
      '  -> write "0.05 ms" or "0.05 s"'),
@@ -257,6 +257,10 @@ BROKEN = [
      '[membrane]\n', '[[membrane]]\nmodel = "TT2"\nregions = [1]\n[[membrane]]\nmodle = 1\n',
      "case.toml:19: membrane.1.modle: unknown key\n"
      "  -> did you mean 'model'?"),
+    ("a parameter from two sources",
+     '[membrane]\n', '[membrane]\nparameters = { GNa = 1 }\nnodal = { GNa = "gna" }\n',
+     'case.toml:17: membrane.nodal.GNa: given in parameters, too\n'
+     '  -> keep one of the two'),
     ("no region",
      '[membrane]\n', '[membrane]\nregions = []\n',
      'case.toml:16: membrane.regions: expected at least 1 values, found 0\n'

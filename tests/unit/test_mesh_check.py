@@ -58,6 +58,11 @@ def test_mostly_stray_nodes_are_worth_a_warning():
         "(do points and cells belong to the same mesh?)",)
 
 
+def test_numbers_at_nodes_go_with_their_nodes():
+    mesh = made(np.array([[k, 0, 0] for k in range(5)]) * 0.1, [[0, 1], [2, 4]], point_data={"u": np.arange(5.0)})
+    assert checked(mesh, "m.vtu").point_data["u"].tolist() == [0, 1, 2, 4]
+
+
 def test_disconnected_parts_are_told():
     points = [[k, 0, 0] for k in range(9)]
     mesh = checked(made(np.array(points) * 0.1, [[0, 1], [1, 2], [3, 4], [5, 6], [6, 7], [7, 8]]), "m.vtu")

@@ -397,3 +397,16 @@ def test_the_file_is_named_in_what_check_finds(tmp_path):
     assert refused(path) == ("DIR/m.vtu: 1 of 1 cells refer to nodes that do not exist (the first is cell 0 with nodes "
                              "0, 1, 2, 9; the mesh has nodes 0 to 4)\n"
                              "  -> write the mesh again; points and cells may belong to different meshes")
+
+
+# ------------------------------------------------------------------------------------------ numbers at nodes
+@pytest.mark.parametrize(("name", "options"), [("m.vtu", {}), ("m.vtk", {}), ("m.xdmf", {}),
+                                               ("m.msh", {"file_format": "gmsh22"})])
+def test_numbers_at_nodes_are_kept_by_name(tmp_path, name, options):
+    source = slab()
+    u = np.arange(12.0) / 7
+    source.point_data = {"u": u, "k": np.arange(12), "v": np.ones((12, 3))}
+    mesh = read(write(tmp_path / name, source, **options))
+    assert mesh.point_data["u"].tolist() == u.tolist()
+    assert mesh.point_data["k"].tolist() == list(range(12)) and mesh.point_data["k"].dtype == np.float64
+    assert "v" not in mesh.point_data

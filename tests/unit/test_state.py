@@ -19,6 +19,9 @@ class Arrays:
     def stride(self, n):
         return -(-n // 4) * 4
 
+    def array(self, host, dtype):
+        return Device(np.array(host, dtype))
+
     def to_host(self, array):
         return array.values.copy()
 
@@ -35,7 +38,12 @@ class Device:
         return Device(self.values[place])
 
     def __setitem__(self, place, value):
-        self.values[place] = value
+        assert not isinstance(value, np.ndarray)      # what some device arrays refuse
+        self.values[place] = value.values if isinstance(value, Device) else value
+
+    @property
+    def dtype(self):
+        return self.values.dtype
 
     def __len__(self):
         return len(self.values)
@@ -45,8 +53,8 @@ class Device:
         return self.values.nbytes
 
 
-def kernel(states, wide=()):
-    return Kernel("toy", "c", "mixed", "", tuple(states), tuple(wide), (), ())
+def kernel(states, wide=(), nodal=()):
+    return Kernel("toy", "c", "mixed", "", tuple(states), tuple(wide), (), tuple(nodal))
 
 
 ORDER = [4, 2, 0, 3, 1]       # nodes 4, 2, 0 have the first membrane, 3 and 1 the second
@@ -113,3 +121,16 @@ def test_one_membrane_needs_no_order():
     assert state.variable("V").tolist() == [1, 5, 1]
     assert state.order.tolist() == state.rank.tolist() == [0, 1, 2]
     assert state.nbytes == 4 * (3 * 3 + 4)
+
+
+def test_values_may_differ_from_node_to_node():
+    """Initial values and nodal parameters: padding holds the last one."""
+    k = np.array([1.0, 2.0, 3.0])
+    state = State([(kernel(["m", "c"], ["c"], ["k", "g"]), {"V": -k, "m": 0.5, "c": 10 * k, "k": k, "g": 4.0}, 3)],
+                  Arrays(), [2, 0, 1])
+    group, = state.groups
+    assert group.arrays["N"].values.tolist() == [[1, 2, 3, 3], [4, 4, 4, 4]]
+    assert group.arrays["W"].values.tolist() == [[10, 20, 30, 30]]
+    assert state.variable("V").tolist() == [-2, -3, -1]
+    assert "k" not in state.names
+    assert state.nbytes == 4 * (3 * 3 + 4 + 2 * 4) + 8 * 4

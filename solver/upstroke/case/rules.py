@@ -130,6 +130,14 @@ def regions_once(name: str, tables: Sequence[tuple[int | str, ...] | None]) -> I
                     break
 
 
+# ----------------------------------------------------------------------------------------------- membrane
+@rule(Membrane, "parameters", "nodal")
+def parameters_have_one_source(parameters: dict[str, Any], nodal: dict[str, str]) -> Iterator[Mistake]:
+    for name in nodal:
+        if name in parameters:
+            yield Mistake(("nodal", name), "given in parameters, too", "keep one of the two")
+
+
 # --------------------------------------------------------------------------------------------------- time
 def whole_steps(key: tuple[str | int, ...], value: float, dt: float) -> Iterator[Mistake]:
     """``value`` must be a whole number (at least 1) of ``dt``, to 1e-9 relative."""

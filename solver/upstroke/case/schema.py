@@ -208,6 +208,9 @@ class Membrane:
     parameters: dict[str, float | str] = key(
         "parameters by name: a value in the model's unit, or a change of its default: '-62%', '*0.38', '+0.1'",
         factory=dict, example='{ GNa = "-62%", GK1 = 1.081 }')
+    nodal: dict[str, str] = key(
+        "parameters that differ from node to node: the mesh file's point data with their values, in the model's unit",
+        factory=dict, example='{ Gks = "gks" }')
     initial: dict[str, float] = key("initial values by state name (V in mV)", factory=dict,
                                     example="{ V = -85.23, m = 0.00172 }")
     method: str | dict[str, str] = key("integration method: one for all states, or by state name; default: "
@@ -224,8 +227,8 @@ class TimeTable:
     end: Time = key("duration of the run; a whole number of steps", example='"40 ms"', must="> 0")
     dt: Time = key("time step", example='"0.02 ms"', must="> 0")
     splitting: Literal["godunov", "strang", "unsplit"] = key(
-        "order 1: reaction, diffusion; order 2: half diffusion, reaction, half diffusion; 'unsplit': both from the same "
-        "state, in one pass (order 1, explicit diffusion)", "godunov")
+        "order 1: reaction, diffusion; order 2: half diffusion, reaction, half diffusion; 'unsplit': both from the "
+        "same state, in one pass (order 1, explicit diffusion)", "godunov")
     diffusion: Literal["explicit", "crank_nicolson", "backward_euler"] = key(
         "time scheme of the diffusion", "crank_nicolson")
     reaction_steps: int = key("reaction steps in one time step", 1, must=">= 1")

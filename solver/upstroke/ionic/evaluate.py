@@ -126,7 +126,8 @@ def initial_state(
         state = {name: start[name] for name in names}
     for name, value in state.items():
         if not np.all(np.isfinite(value)):
-            raise ModelError(start.where(name), f"the initial value of {name} is {value}",
+            broken = np.extract(~np.isfinite(value), value)[0]
+            raise ModelError(start.where(name), f"the initial value of {name} is {broken}",
                              f"give it a finite one with {name}_init = ...;")
     return {name: float(value) if np.ndim(value) == 0 else value for name, value in state.items()}
 

@@ -196,7 +196,8 @@ def _without_stray_nodes(mesh: Mesh) -> Mesh:
 
 
 def keep_nodes(mesh: Mesh, kept: NDArray[np.bool_]) -> Mesh:
-    """The mesh with only these nodes (all nodes of its cells are among them), cells and node sets renumbered."""
+    """The mesh with only these nodes (all nodes of its cells are among them), and all that refers to them."""
     number = np.cumsum(kept) - 1
     return replace(mesh, points=mesh.points[kept], cells=number[mesh.cells].astype(np.int32),
-                   node_sets={name: number[nodes[kept[nodes]]] for name, nodes in mesh.node_sets.items()})
+                   node_sets={name: number[nodes[kept[nodes]]] for name, nodes in mesh.node_sets.items()},
+                   point_data={name: values[kept] for name, values in mesh.point_data.items()})

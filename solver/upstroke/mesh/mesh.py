@@ -44,6 +44,7 @@ class Mesh:
     node_sets : node numbers of each named set
     notes : what the reader did to the file and the user should know ("dropped 1,204 boundary triangles")
     grid : what the boxes share; None for simplices
+    point_data : (n,) float64 of each name, a number at every node: for parameters that differ from node to node
     """
 
     points: NDArray[np.float64]
@@ -55,6 +56,7 @@ class Mesh:
     node_sets: dict[str, NDArray[np.int64]] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     grid: Grid | None = None
+    point_data: dict[str, NDArray[np.float64]] = field(default_factory=dict)
 
     @property
     def shape(self) -> Literal["simplex", "box"]:

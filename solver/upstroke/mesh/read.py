@@ -92,7 +92,7 @@ def read_mesh(section: FileMesh) -> Mesh:
     tags, names, notes = regions(section.region, contents.file, contents.raw, [b.place for b in contents.blocks],
                                  groups)
     mesh = Mesh(points, _simplices(contents, points), tags[contents.parts], names,
-                node_sets=_node_sets(section, contents, groups, len(points)),
+                node_sets=_node_sets(section, contents, groups, len(points)), point_data=_point_data(contents.raw),
                 notes=(*_shape_notes(contents), *groups.notes, *notes))
     mesh = _without_mid_nodes(mesh, contents)
     mesh = _with_directions(section, contents, mesh)
@@ -255,6 +255,13 @@ def _node_sets(section: FileMesh, contents: Contents, groups: Groups, n_points: 
                             f"{nodes[np.argmax(bad)]}; the mesh has nodes 0 to {n_points - 1:,})",
                             "node sets belong to one mesh only: write the set again for this one")
     return sets
+
+
+def _point_data(raw: meshio.Mesh) -> dict[str, NDArray[np.float64]]:
+    """The file's numbers at its nodes; what has several components at a node is no number."""
+    arrays = {name: np.asarray(values) for name, values in raw.point_data.items()}
+    return {name: values.reshape(len(raw.points)).astype(np.float64) for name, values in arrays.items()
+            if values.size == len(raw.points) and values.dtype.kind in "fiub"}
 
 
 def _with_directions(section: FileMesh, contents: Contents, mesh: Mesh) -> Mesh:

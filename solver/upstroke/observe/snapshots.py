@@ -86,5 +86,5 @@ def part_of(mesh: Mesh, regions: Sequence[int | str]) -> tuple[Mesh, NDArray[np.
     part = replace(
         mesh, points=mesh.points[nodes], cells=cells.reshape(-1, mesh.cells.shape[1]).astype(np.int32),
         region=mesh.region[keep], fibre=None if mesh.fibre is None else mesh.fibre[keep],
-        sheet=None if mesh.sheet is None else mesh.sheet[keep], node_sets={})
+        sheet=None if mesh.sheet is None else mesh.sheet[keep], node_sets={}, point_data={})
     return part, nodes.astype(np.int64)

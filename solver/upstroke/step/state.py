@@ -23,7 +23,7 @@ class Group:
 
     ``arrays`` by the names that kernels give them: V, Iion and Istim (end - begin,); S (states, stride) in the kernel's
     precision, node i of state k is S[k, i]; W (wide states, stride) float64, the states that a mixed-precision kernel
-    keeps in fp64.
+    keeps in fp64; N (nodal parameters, stride), where the kernel has some.
     """
 
     kernel: Kernel
@@ -37,7 +37,8 @@ class State:
 
     Parameters
     ----------
-    membranes : of each group: its kernel, initial values by name (V, states, Iion where known), number of nodes
+    membranes : of each group: its kernel, values by name, number of nodes. Values are V, states, nodal parameters, and
+        Iion where it is known: one number, or (nodes,) in solve order
     order : (n,) the mesh's number of the node at each place; by default the two are the same
 
     Attributes
@@ -49,7 +50,7 @@ class State:
     groups : one per membrane
     """
 
-    def __init__(self, membranes: Sequence[tuple[Kernel, Mapping[str, float], int]], backend: Backend,
+    def __init__(self, membranes: Sequence[tuple[Kernel, Mapping[str, Any], int]], backend: Backend,
                  order: ArrayLike | None = None) -> None:
         self.n = sum(size for _, _, size in membranes)
         self._backend = backend
@@ -65,7 +66,7 @@ class State:
             begin += size
         self.groups = tuple(groups)
 
-    def _group(self, kernel: Kernel, initial: Mapping[str, float], begin: int, end: int) -> Group:
+    def _group(self, kernel: Kernel, initial: Mapping[str, Any], begin: int, end: int) -> Group:
         """A group with its initial state."""
         size, place = end - begin, slice(begin, end)
         stride = self._backend.stride(size)
@@ -76,9 +77,19 @@ class State:
         rows |= {name: arrays["S"][k] for k, name in enumerate(s for s in kernel.states if s not in kernel.wide)}
         for name in kernel.states:
             self._pieces.setdefault(name, []).append((begin, end, rows[name][:size]))
-        for name, value in initial.items():      # padding holds a valid state, so that it stays finite
-            (rows[name] if name in rows else arrays[name])[:] = value
+        if kernel.nodal:
+            arrays["N"] = self._backend.zeros(len(kernel.nodal), stride)
+            rows |= {name: arrays["N"][k] for k, name in enumerate(kernel.nodal)}
+        for name, value in initial.items():
+            self._fill(rows[name] if name in rows else arrays[name], value)
         return Group(kernel, begin, end, arrays)
+
+    def _fill(self, row: Any, value: Any) -> None:
+        """One value for all, or one per node; padding then holds the last, so that it stays finite."""
+        if np.ndim(value):
+            padded = np.concatenate([value, np.full(len(row) - len(value), value[-1])])
+            value = self._backend.array(padded, row.dtype)
+        row[:] = value
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -110,8 +121,7 @@ class State:
 
     @property
     def nbytes(self) -> int:
-        states = sum(group.arrays[name].nbytes for group in self.groups for name in ("S", "W"))
-        return states + sum(array.nbytes for array in (self.V, self.Iion, self.Istim))
+        return sum(array.nbytes for group in self.groups for array in group.arrays.values())
 
     def first_broken(self) -> tuple[int, list[str]] | None:
         """The first node of the mesh with a value that is not finite, and which of its variables are not."""

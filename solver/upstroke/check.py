@@ -50,12 +50,17 @@ def _sizes(setup: Setup) -> list[str]:
 
 def _membranes(setup: Setup) -> list[str]:
     """A line for each membrane, with its nodes where there are several."""
-    lines = [f"{m.model.name}, {len(m.kernel.states) + 1} states a node" for m in setup.membranes]
-    if len(lines) == 1:
-        return [f"membrane: {lines[0]}"]
-    groups = setup.state.groups
-    return [f"membrane.{k}: {line}, {g.end - g.begin:,} nodes" for k, (line, g) in enumerate(zip(lines, groups,
-                                                                                                strict=True))]
+    lines = []
+    for k, (membrane, group) in enumerate(zip(setup.membranes, setup.state.groups, strict=True)):
+        name, nodes = "membrane", group.end - group.begin
+        text = f"{membrane.model.name}, {len(membrane.kernel.states) + 1} states a node"
+        if len(setup.membranes) > 1:
+            name, text = f"membrane.{k}", f"{text}, {nodes:,} nodes"
+        for row, parameter in enumerate(membrane.kernel.nodal):
+            values = setup.backend.to_host(group.arrays["N"][row])[:nodes]
+            text += f", {parameter} {values.min():.4g} to {values.max():.4g}"
+        lines.append(f"{name}: {text}")
+    return lines
 
 
 def _limits(setup: Setup) -> list[str]:

@@ -208,6 +208,8 @@ def test_nodal_parameters_on_the_device(tmp_path, slabs, emulated_cupy, scheme):
     host, device = (run(tmp_path / name, mesh, **keys, backend={"device": name}) for name in ("cpu", "cuda"))
     assert np.abs(host.state.variable("V") - device.state.variable("V")).max() < 1e-7
     assert np.ptp(host.state.variable("V")) > 20
+    text = upstroke.check.check(upstroke.load_case(TABLES | mesh | keys))
+    assert "# membrane: MitchellSchaeffer, 2 states a node, tau_in 0.3 to 0.6\n" in text
 
 
 def test_mistakes_in_nodal_parameters(tmp_path, slabs):

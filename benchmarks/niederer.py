@@ -82,13 +82,13 @@ def measure(dx: float, dt: float, mass: str, method: str, threads: int) -> dict[
             found = watcher.map()
             if found.beats and np.isfinite(found.activation[0][nodes]).all():
                 break
-    found, tally = watcher.map(), setup.stepper.tally
+    found, clock, seconds = watcher.map(), setup.stepper.clock, setup.stepper.seconds
     return {
         "dx_mm": dx, "dt_ms": dt, "mass": mass, "method": method, "nodes": setup.mesh.n_points, "steps": steps,
         "activation_ms": [round(float(found.activation[0][k]), 4) for k in nodes],
         "wall_s": round(time.perf_counter() - wall, 2), "cpu_s": round(time.process_time() - cpu, 2),
-        "reaction_s": round(tally.reaction_s, 2), "diffusion_s": round(tally.diffusion_s, 2),
-        "iterations_per_step": round(tally.iterations / max(steps, 1), 2), "threads": setup.backend.threads,
+        "reaction_s": round(seconds["reaction"], 2), "diffusion_s": round(seconds["diffusion"], 2),
+        "iterations_per_step": round(clock.iterations / max(steps, 1), 2), "threads": setup.backend.threads,
         "processor": setup.backend.describe()["processor"], "commit": commit(), "version": upstroke.__version__,
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
     }

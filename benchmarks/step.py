@@ -32,22 +32,23 @@ def measure(dx: float, mass: str, diffusion: str, dt: float) -> dict[str, float]
         f'mesh.dx="{dx} mm"', f'time.dt="{dt} ms"', f'time.end="{END} ms"', f"tissue.mass={weight}",
         f'time.diffusion="{diffusion}"', "backend.threads=1"])
     setup = upstroke.prepare(case)
-    stepper, tally = setup.stepper, setup.stepper.tally
+    stepper = setup.stepper
     watcher = ActivationWatcher(case.watch.activation, setup.state, setup.backend, dt)
-    ionic, spread, watching = [], [], []
-    before = (0.0, 0.0)
-    for n in stepper.steps():
+    parts: dict[str, list[float]] = {"reaction": [], "diffusion": [], "activation": []}
+    before = dict.fromkeys(parts, 0.0)
+    for n in stepper.steps([watcher.stage]):
         start = time.perf_counter()
         watcher.see(n, n * dt)
         if n * dt > BEGIN:
-            watching.append(time.perf_counter() - start)
-            ionic.append(tally.reaction_s - before[0])
-            spread.append(tally.diffusion_s - before[1])
-        before = (tally.reaction_s, tally.diffusion_s)
+            for name, seconds in parts.items():
+                seconds.append(stepper.seconds[name] - before[name])
+            parts["activation"][-1] += time.perf_counter() - start
+        before = dict(stepper.seconds)
+    ionic, spread, watching = parts.values()
     total = [a + b + c for a, b, c in zip(ionic, spread, watching, strict=True)]
     return {"ionic_ms": 1e3 * median(ionic), "diffusion_ms": 1e3 * median(spread),
             "watching_ms": 1e3 * median(watching), "step_per_ionic": median(total) / median(ionic),
-            "iterations": tally.iterations / max(tally.solves, 1), "nodes": setup.mesh.n_points}
+            "iterations": stepper.clock.iterations / max(stepper.clock.solves, 1), "nodes": setup.mesh.n_points}
 
 
 def main() -> None:

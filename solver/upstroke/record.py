@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -38,48 +38,46 @@ class Record:
         self._result: Result | None = None
 
     @contextmanager
-    def closing(self, watchers: Watchers) -> Iterator[None]:
+    def closing(self, watchers: Callable[[], Watchers]) -> Iterator[Watchers]:
         """Around the time loop: whatever happens in it, what was seen until then is written."""
         status: Status = "done"
-        error, start = "", perf_counter()
+        error, start, opened = "", perf_counter(), None
         try:
-            yield
+            with closing(watchers()) as opened:
+                yield opened
         except BaseException as e:
             status = "interrupted" if isinstance(e, KeyboardInterrupt) else "failed"
             error = str(e) if isinstance(e, UpstrokeError) else repr(e)
             e.add_note(f"results until then in {self.directory}")
             raise
         finally:
-            steps_s = perf_counter() - start
-            try:
-                watchers.close()
-            finally:
-                self._write(watchers, status, error, steps_s)
+            self._write(opened, status, error, perf_counter() - start)
 
     def result(self) -> Result:
         """The finished run."""
         assert self._result is not None
         return self._result
 
-    def _write(self, watchers: Watchers, status: Status, error: str, steps_s: float) -> None:
-        setup, folder = self._setup, self.directory
+    def _write(self, watchers: Watchers | None, status: Status, error: str, steps_s: float) -> None:
+        setup, folder, notes = self._setup, self.directory, list[str]()
         start = perf_counter()
-        activation = watchers.activation.map()
-        write_activation(folder / "activation.vtu", setup.mesh, activation)
-        clock = setup.stepper.clock
-        summary = summarise(setup.mesh, activation, watchers.probes, solver_report(clock),
-                            [*setup.notes, *watchers.notes, *bound_notes(clock)])
-        write_json(folder / "summary.json", summary)
-        notes = list(summary["notes"])
         try:
-            if status == "done" and setup.case.output.picture:
-                notes += self._draw(activation)
+            if watchers is not None:
+                activation = watchers.activation.map()
+                write_activation(folder / "activation.vtu", setup.mesh, activation)
+                clock = setup.stepper.clock
+                summary = summarise(setup.mesh, activation, watchers.probes, solver_report(clock),
+                                    [*setup.notes, *watchers.notes, *bound_notes(clock)])
+                write_json(folder / "summary.json", summary)
+                notes += summary["notes"]
+                if status == "done" and setup.case.output.picture:
+                    notes += self._draw(activation)
+                self._result = Result(setup.case, folder, setup.mesh, activation, setup.state, summary, tuple(notes))
         finally:
             timings = setup.seconds | {"steps": steps_s} | setup.stepper.seconds | {"output": perf_counter() - start}
             files = sorted(p.name for p in folder.iterdir())
             write_json(folder / "manifest.json",
                        finish_manifest(self._manifest, status, timings, files, notes, error))
-        self._result = Result(setup.case, folder, setup.mesh, activation, setup.state, summary, tuple(notes))
 
     def _draw(self, activation: ActivationMap) -> list[str]:
         """Draw the first beat; the notes of the renderer."""

@@ -93,7 +93,7 @@ def _shape(matrices: Mapping[str, Any]) -> int:
 
 
 def _entries(matrices: Mapping[str, Any], rows: int) -> tuple[NDArray[Any], ...]:
-    """Row, column and rank in its row of every coupling; couplings of each row; which entries of the CSR form are kept."""
+    """Row, column and rank of every coupling; couplings of each row; which entries of the CSR form they are."""
     pattern = next(iter(matrices.values()))
     n = pattern.shape[0]
     row = np.repeat(np.arange(n), np.diff(pattern.indptr))

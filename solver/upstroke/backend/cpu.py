@@ -209,7 +209,7 @@ class CpuBackend:
         arrays: dict[str, Any] = {"start": rows.start, "column": rows.column, "K": rows.values["K"],
                                   "inverse_mass": 1.0 / lumped_mass}
         text = resources.files(__package__).joinpath("couplings.h").read_text()
-        stages: list[Stage] = []
+        kernels = []
         for source, own, begin in groups:
             pointers: dict[str, Any] = {name: self.pointer(array) for name, array in arrays.items()}
             couplings = _CouplingArgs(dt=dt, begin=begin, **pointers)
@@ -218,8 +218,8 @@ class CpuBackend:
             stage = self.kernel(f"typedef {REAL[self.precision]} real;\n{text}#define UP_COUPLED 1\n{source}",
                                 "upstroke_advance_coupled", args, len(own["V"]), dt=dt, label="reaction")
             stage.keep = arrays, couplings, dict(own)
-            stages.append(stage)
-        return [*stages, TakeOver(V, after)]
+            kernels.append(stage)
+        return [Unsplit(kernels, V, after)]
 
 
 class NodeKernel:
@@ -241,15 +241,17 @@ class NodeKernel:
         backend.clock.status |= backend._runtime.for_range(backend._team, self._function, self._pointer, self._n)
 
 
-class TakeOver:
-    """V = V_next, after kernels that read V of other nodes."""
+class Unsplit:
+    """Kernels that read V of other nodes and write V_next; then V = V_next."""
 
-    name = "diffusion"
+    name = "reaction"
 
-    def __init__(self, V: NDArray[Any], after: NDArray[Any]) -> None:
-        self._V, self._after = V, after
+    def __init__(self, kernels: Sequence[NodeKernel], V: NDArray[Any], after: NDArray[Any]) -> None:
+        self._kernels, self._V, self._after = kernels, V, after
 
     def run(self, n: int) -> None:
+        for kernel in self._kernels:
+            kernel.run(n)
         np.copyto(self._V, self._after)
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import ctypes
 from collections import deque
 from collections.abc import Mapping, Sequence
-from functools import cached_property
+from functools import cache, cached_property
 from importlib import resources
 from typing import Any, Literal
 
@@ -71,9 +71,7 @@ class CudaBackend:
         self.precision = precision
         self.dtype: np.dtype[Any] = np.dtype(np.float64 if precision == "fp64" else np.float32)
         self.clock = Clock()
-        self.stream = cp.cuda.Stream(non_blocking=True)
-        self.stream.use()
-        self.copies = cp.cuda.Stream(non_blocking=True)
+        self.stream, self.copies = _streams()
         self.device_clock = cp.zeros(CLOCK.itemsize, np.uint8)
         self._modules: dict[str, Any] = {}
         self._properties = cp.cuda.runtime.getDeviceProperties(cp.cuda.Device().id)
@@ -222,6 +220,14 @@ class CudaBackend:
             stages[-1].keep = keep, dict(arrays)
         take_over = NodeKernel(self, self.kernels[False].get_function("take_over"), (V, after), len(V), "diffusion")
         return [*stages, take_over]
+
+
+@cache
+def _streams() -> tuple[Any, Any]:
+    """The stream of all work, which becomes CuPy's current one, and that of copies to the host; of all backends."""
+    stream = cp.cuda.Stream(non_blocking=True)
+    stream.use()
+    return stream, cp.cuda.Stream(non_blocking=True)
 
 
 def by_value(args: ctypes.Structure) -> NDArray[np.void]:
@@ -394,7 +400,8 @@ class LibraryDiffusion:
             iterations += 1
 
         b = self._scale * (self._K @ self._V.astype(np.float64)) * -self._dt
-        y, failed = self._cg(self._A, b, rtol=0.0, atol=self._tolerance * self._norm, maxiter=self._most, callback=count)
+        y, failed = self._cg(self._A, b, rtol=0.0, atol=self._tolerance * self._norm, maxiter=self._most,
+                             callback=count)
         residual = float(cp.linalg.norm(b - self._A @ y)) / self._norm
         status = 0 if np.isfinite(residual) and not failed else 8
         self._V += (self._scale * y).astype(self._V.dtype)

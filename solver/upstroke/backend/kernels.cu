@@ -13,6 +13,12 @@ typedef struct {
     double residual;      /* mV */
 } loop_clock;             /* begins like upstroke_clock */
 
+/* Nothing moves on after what broke, in its step either: the state stays as it broke. */
+static __device__ __forceinline__ bool broken(const loop_clock *clock)
+{
+    return clock->halted || clock->status & 9;
+}
+
 /* ------------------------------------------------------------------------------------------- joint work */
 /* All blocks meet. What they wrote before is seen by all after it. */
 static __device__ void grid_barrier(unsigned long long *arrivals)
@@ -115,7 +121,7 @@ static __device__ void finish(const diffusion &d, const double *x, long iteratio
  * doi 10.1016/0377-0427(89)90045-9), so that blocks meet twice an iteration. */
 extern "C" __global__ void __launch_bounds__(THREADS, 4) diffuse_cg(diffusion d, loop_clock *clock)
 {
-    if (clock->halted) return;
+    if (broken(clock)) return;
     double *of_rz = d.parts, *of_wz = d.parts + gridDim.x, *x = guess(d);
     grid_barrier(d.arrivals);
     double part = residual(d, x);
@@ -162,7 +168,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 4) diffuse_cg(diffusion d,
  * residual is summed only where it may have come down to the tolerance (runtime.c has the recurrence). */
 extern "C" __global__ void __launch_bounds__(THREADS, 4) diffuse_chebyshev(diffusion d, loop_clock *clock)
 {
-    if (clock->halted) return;
+    if (broken(clock)) return;
     const double c = 0.5 * (d.high + d.low), h = 0.5 * (d.high - d.low), sigma = c / h;
     const double stop = d.tolerance * d.tolerance * d.trace;
     double *x = guess(d), *p = d.p, *next_p = d.w, omega = 1.0 / sigma;
@@ -206,7 +212,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 4) diffuse_chebyshev(diffu
 /* V -= dt K V / m, the forward Euler step with lumped mass m. */
 extern "C" __global__ void __launch_bounds__(THREADS, 4) diffuse_explicit(diffusion d, loop_clock *clock)
 {
-    if (clock->halted) return;
+    if (broken(clock)) return;
     EACH_ROW(i, d.n) d.w[i] = d.dt * couple(d.pattern, d.K, i, d.V) * d.inverse_diagonal[i];
     grid_barrier(d.arrivals);
     EACH_ROW(i, d.n) d.V[i] = (real)(d.V[i] - d.w[i]);
@@ -250,7 +256,7 @@ extern "C" __global__ void __launch_bounds__(128) apply_inputs(inputs a, long m,
 /* A solve by a library, which the host has watched. */
 extern "C" __global__ void count_solve(loop_clock *clock, long iterations, double residual, int status)
 {
-    if (clock->halted) return;
+    if (broken(clock)) return;
     clock->solves++;
     clock->iterations += iterations;
     clock->last_iterations = iterations;

@@ -54,7 +54,7 @@ typedef struct { long step; int halted; int status; } upstroke_clock;   /* the h
  * to some 1e4 nodes; one tree of 1e6 nodes keeps one multiprocessor busy and leaves the rest idle. */
 extern "C" __global__ void __launch_bounds__(256) diffuse_tree(tree_args a, upstroke_clock *clock)
 {
-    if (clock->halted)
+    if (clock->halted || clock->status & 9)
         return;
     const int first = a.group_level[blockIdx.x], last = a.group_level[blockIdx.x + 1];
     int broken = 0;

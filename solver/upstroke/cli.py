@@ -78,13 +78,23 @@ def _emit(arguments: argparse.Namespace) -> int:
     from upstroke.codegen import generate
     from upstroke.ionic import load_model
 
+    if arguments.stats and arguments.target != "cuda":
+        raise UpstrokeError("--stats", f"tells what a CUDA kernel needs, and the target is {arguments.target}",
+                            "take --target cuda")
+    if arguments.arch and not arguments.stats:
+        raise UpstrokeError("--arch", "goes with --stats: the source is the same for every architecture", "add --stats")
     model = load_model(arguments.model, arguments.flag, methods=arguments.method or {})
-    kernel = generate(model, arguments.target, arguments.precision)
+    if arguments.stats:
+        from upstroke.emit import stats
+
+        text = stats(model, arguments.precision, arguments.arch or "sm_90")
+    else:
+        text = generate(model, arguments.target, arguments.precision).source
     if arguments.output is None:
-        sys.stdout.write(kernel.source)
+        sys.stdout.write(text)
         return 0
     try:
-        arguments.output.write_text(kernel.source)
+        arguments.output.write_text(text)
     except OSError as error:
         raise OutputError(str(arguments.output), f"cannot write: {error.strerror}", "choose another --output") \
             from error
@@ -134,6 +144,10 @@ def _parser() -> argparse.ArgumentParser:
     verb.add_argument("--target", choices=("c", "cuda"), required=True)
     verb.add_argument("--precision", choices=("fp64", "fp32", "mixed"), default="fp64")
     verb.add_argument("--method", metavar="METHOD", help="integration method for all states")
+    verb.add_argument("--stats", action="store_true",
+                      help="instead of the source, print what the CUDA kernel needs (registers, memory, operations), "
+                           "its bounds, and its speed where a GPU is at hand; needs cuda-bindings, nvidia-cuda-nvrtc")
+    verb.add_argument("--arch", metavar="ARCH", help="architecture for --stats (default: sm_90)")
     verb.add_argument("--output", "-o", metavar="FILE", type=Path, help="write to a file")
     add_model(verb)
     verb.set_defaults(verb=_emit)

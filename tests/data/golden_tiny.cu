@@ -25,7 +25,7 @@ UP_INLINE void up_advance(const upstroke_args *up_a, const real *up_uniform, lon
     (void)up_V; (void)up_S; (void)up_W; (void)up_Iion; (void)up_P; (void)up_N; (void)up_stride; (void)v_dt;
     const real v_g = up_P[0];   /* mS/cm^2 */
     const double up_start = up_time(up_a->t, up_clock->step, up_a->step_dt);
-    const real up_share = up_increment / (real)up_a->steps;
+    const real up_share = up_div(up_increment, (real)up_a->steps);
     up_bits up_bad = 0, up_clamped = 0;
     const real v_k = up_N[0 * up_stride + up_i];   /* mV */
     real v_V = up_V[up_i];   /* mV */

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import re
 
 import numpy as np
 import pytest
@@ -198,3 +199,15 @@ def test_coupled_kernels_of_the_device_do_the_same(emulated_cupy, tmp_path, reac
     np.testing.assert_array_equal(backend.to_host(arrays["V"]), start)
     np.testing.assert_allclose(backend.to_host(after), expected["V"], rtol=1e-13)
     np.testing.assert_allclose(state.variable("slow"), expected["slow"], rtol=1e-13)
+
+
+def test_stats_measure_where_there_is_a_device(emulated_cupy, monkeypatch):
+    from upstroke import emit
+
+    compiled = emit.Compiled(40, 0, 0, 0, 480, emit.Instructions(200, 10, 9, 350))
+    monkeypatch.setattr(emit, "compile_cuda", lambda source, arch: compiled)
+    line = emit.stats(load_model("HodgkinHuxley"), "fp32", "sm_90", nodes=200, steps=2).splitlines()[-1]
+    number = r"\d[\d.e+]*"
+    match = re.fullmatch(rf"measured here +({number}) node-steps/s, ({number}) GB/s, on .+, 200 nodes", line)
+    assert match, line
+    assert float(match[2]) == pytest.approx(float(match[1]) * 40e-9, rel=0.01)

@@ -24,7 +24,8 @@ MAY_IMPORT = {
     "run": {"case", "mesh", "space", "ionic", "codegen", "backend", "protocol", "step", "observe", "output", "progress",
             "setup", "record", "result"},
     "check": {"case", "space", "codegen", "ionic", "step", "observe", "run", "setup"},
-    "cli": {"case", "run", "check", "ionic", "codegen", "output", "emit"}, "emit": {"codegen", "ionic", "backend", "step"},
+    "cli": {"case", "run", "check", "ionic", "codegen", "output", "emit"},
+    "emit": {"ionic", "codegen", "backend", "step"},
     "__main__": {"cli"}, "__init__": {"case", "ionic", "result", "run"},
 }
 HEAVY = ("pyvista", "vtk", "matplotlib", "mpi4py", "cupy")

@@ -151,7 +151,7 @@ UP_INLINE void up_advance(const upstroke_args *up_a, const real *up_uniform, lon
 {{
 {_block(opening, advance.constants)}
     const double up_start = up_time(up_a->t, up_clock->step, up_a->step_dt);
-    const real up_share = up_increment / (real)up_a->steps;
+    const real up_share = up_div(up_increment, (real)up_a->steps);
     up_bits up_bad = 0, up_clamped = 0;
 {_lines(advance.load, 4)}
     for (long up_k = 0; up_k < up_a->steps; up_k++) {{

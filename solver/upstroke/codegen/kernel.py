@@ -27,6 +27,13 @@ class Kernel:
     uniform: tuple[str, ...]       # parameters read from P[k]; others are literals
     nodal: tuple[str, ...]         # parameters read from N[k*stride + node]
 
+    @property
+    def traffic(self) -> int:
+        """Bytes that a step of one node moves at least: V and states in and out, Istim and N in, Iion out."""
+        real = 8 if self.precision == "fp64" else 4
+        narrow = len(self.states) - len(self.wide)
+        return real * (2 * (1 + narrow) + 2 + len(self.nodal)) + 8 * 2 * len(self.wide)
+
 
 def generate(model: Model, target: Target, precision: Precision, *, uniform: Sequence[str] = (),
              nodal: Sequence[str] = ()) -> Kernel:

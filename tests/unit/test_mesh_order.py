@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from upstroke.case.schema import CableMesh, SheetMesh, SlabMesh
+from upstroke.case.schema import CableMesh, GridMesh, SheetMesh, SlabMesh
 from upstroke.errors import CaseError, MeshError
 from upstroke.mesh import Mesh, build_mesh
 from upstroke.mesh.order import membrane_of_nodes, solve_order, table_of_cells
@@ -69,6 +69,14 @@ def test_volumes_count_not_cells():
         count[cell, region] += 1
     assert owner.tolist() == (count[:, 1] > count[:, 0]).astype(int).tolist()        # all triangles are alike here
     assert 0 < owner.sum() < len(owner)
+
+
+def test_nodes_of_a_grid(tmp_path):
+    """Cells [x, y] of regions 1, 1 | 2, 2 | 1, 2: four cells meet in a node, or fewer at the edge."""
+    np.save(tmp_path / "mask.npy", np.array([[1, 1], [2, 2], [1, 2]]))
+    mesh = build_mesh(GridMesh(mask=tmp_path / "mask.npy", dx=0.1))
+    owner = membrane_of_nodes(mesh, [(2,), (1,)]).reshape(3, 4)              # [y, x]
+    assert owner.tolist() == [[1, 0, 0, 1], [1, 0, 0, 0], [1, 0, 0, 0]]
 
 
 def test_a_membrane_without_nodes_is_an_error():

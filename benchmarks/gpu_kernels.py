@@ -55,7 +55,7 @@ def membrane(name: str, precision: str, n: int) -> tuple[Kernel, Any, Any]:
     """A model's kernel on ``n`` nodes: the kernel, its stage, and the loop over it."""
     backend = open_cuda(precision)
     model = load_model(name)
-    kernel = generate(model, "cuda", precision)         # type: ignore[arg-type]
+    kernel = generate(model, "cuda", precision)
     initial = initial_state(model)
     stride = backend.stride(n)
     arrays = {"V": backend.array(np.linspace(initial["V"], initial["V"] + 110.0, n).astype(backend.dtype)),

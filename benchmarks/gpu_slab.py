@@ -186,7 +186,7 @@ def tissue(operator: Operator, nodes: tuple[int, int, int], precision: str, time
     model = load_model(membrane.model, membrane.flags)
     initial = initial_state(model, membrane.initial)
     initial["Iion"] = float(rates(model, initial["V"], initial)[0])
-    kernel = generate(model, backend.target, precision)        # type: ignore[arg-type]
+    kernel = generate(model, backend.target, precision)
     state = State([(kernel, initial, operator.n)], backend, order)
     x, y, z = (np.arange(min(round(STIMULATED / DX) + 1, m // 2)) for m in nodes)
     corner = (x[None, None, :] + nodes[0] * y[None, :, None] + nodes[0] * nodes[1] * z[:, None, None]).ravel()

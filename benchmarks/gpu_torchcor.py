@@ -55,7 +55,7 @@ def worker(nodes: tuple[int, int, int]) -> None:
     for name in ("torchcor.core.visualize", "torchcor.signalanalysis", "torchcor.signalanalysis.signalanalysis",
                  "torchcor.signalanalysis.signalanalysis.ecg_QS"):
         module = ModuleType(name)
-        module.__path__, module.Ecg = [], None      # type: ignore[attr-defined]
+        module.__path__, module.Ecg = [], None
         sys.modules[name] = module
     import slab as niederer
     import torch

@@ -12,6 +12,7 @@ from upstroke.backend import open_backend
 from upstroke.backend.compiler import compile_c
 from upstroke.backend.cpu import KernelArgs
 from upstroke.codegen import generate
+from upstroke.codegen.frames import prologue
 from upstroke.ionic import initial_state, load_model, shipped_models
 from upstroke.step.state import State
 
@@ -211,3 +212,35 @@ def test_stats_measure_where_there_is_a_device(emulated_cupy, monkeypatch):
     match = re.fullmatch(rf"measured here +({number}) node-steps/s, ({number}) GB/s, on .+, 200 nodes", line)
     assert match, line
     assert float(match[2]) == pytest.approx(float(match[1]) * 40e-9, rel=0.01)
+
+
+@pytest.mark.parametrize("precision", ["fp64", "fp32"])
+def test_functions_of_the_device_are_those_of_the_processor(emulated_cupy, precision):
+    """Also where they end: at zero, infinity, overflow and NaN, which the device finds in other ways."""
+    backend, cpu = (open_backend(device, threads=1, precision=precision) for device in ("cuda", "cpu"))
+    inf, nan, dtype = np.inf, np.nan, backend.dtype
+    edges = [0, 1, -1, 0.5, inf, -inf, nan, 88.6, 88.9, -87.2, -88.4, -90, 700, 709.3, 709.5, -708, -709.5, 745, -745,
+             1e3, -1e3, 1e30, -1e30]
+    x = np.concatenate([edges, np.linspace(-50, 50, 977), np.logspace(-20, 2, 200)]).astype(dtype)
+    names = ("exp", "expm1", "log", "log1p", "sqrt", "cbrt", "tanh", "sinh", "cosh", "atan", "phi", "heav", "floor")
+    head = "typedef struct { const real *x; real *y; double t, step_dt; } args;\n"
+    for name in names:
+        values = []
+        for b in (backend, cpu):
+            class Args(ctypes.Structure):
+                _fields_ = [("x", ctypes.c_void_p), ("y", ctypes.c_void_p), ("t", ctypes.c_double),
+                            ("step_dt", ctypes.c_double)]
+
+            if b is cpu:
+                text = (f"UP_EXPORT long f(long begin, long end, const args *a) {{ UP_PRAGMA_SIMD for (long i = begin; "
+                        f"i < end; i++) a->y[i] = up_{name}(a->x[i]); return 0; }}")
+            else:
+                text = ('extern "C" __global__ void f(args a, long n, upstroke_clock *clock) { const long i = '
+                        f"blockIdx.x * blockDim.x + threadIdx.x; if (i < n) a.y[i] = up_{name}(a.x[i]); }}")
+            inside, outside = b.array(x), b.zeros(len(x))
+            args = Args(b.pointer(inside), b.pointer(outside), 0, 0)
+            b.kernel(prologue(b.target, precision) + head + text, "f", args, len(x), dt=0.0, label=name).run(0)
+            most = np.finfo(dtype).max / 64           # ours overflow a little early, and flush what is subnormal
+            values.append(np.clip(b.to_host(outside), -most, most))
+        eps, small = np.finfo(dtype).eps, np.finfo(dtype).tiny * 4
+        np.testing.assert_allclose(values[0], values[1], rtol=4 * eps, atol=small, err_msg=name)

@@ -72,7 +72,8 @@ class Record:
                 notes += summary["notes"]
                 if status == "done" and setup.case.output.picture:
                     notes += self._draw(activation)
-                self._result = Result(setup.case, folder, setup.mesh, activation, setup.state, summary, tuple(notes))
+                self._result = Result(setup.case, folder, setup.mesh, activation, setup.state, summary, tuple(notes),
+                                      f"{setup.backend} ({setup.backend.choice})")
         finally:
             timings = setup.seconds | {"steps": steps_s} | setup.stepper.seconds | {"output": perf_counter() - start}
             files = sorted(p.name for p in folder.iterdir())

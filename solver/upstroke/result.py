@@ -27,6 +27,7 @@ class Result:
     state : V and the membrane's states at the end, ``state.variable("V")`` is (n,) in mV
     summary : the content of summary.json
     notes : what the user should know
+    device : what computed, and why that
     """
 
     case: Case
@@ -36,6 +37,7 @@ class Result:
     state: State
     summary: dict[str, Any]
     notes: tuple[str, ...]
+    device: str
 
     def probes(self) -> dict[str, NDArray[np.float64]]:
         """The columns of probes.csv by name: ``time_ms``, ``P1.V``, ...; empty where the case has no probes."""
@@ -60,6 +62,7 @@ class Result:
         if (last := s["latest_activation"]) is not None:
             place = ", ".join(f"{x:.4g}" for x in last["place_mm"])
             lines[0] += f", the last at {last['time_ms']:.2f} ms ({place} mm)"
+        lines.append(f"computed on {self.device}")
         lines += [f"note: {note}" for note in self.notes]
         lines.append(f"results in {self.directory}")
         return "\n".join(lines)

@@ -31,7 +31,7 @@ def open_backend(device: str = "auto", threads: int = 0, precision: str = "fp64"
             from upstroke.backend.cuda import CudaBackend
 
             gpu: Backend = CudaBackend(precision)  # type: ignore[assignment]   # it mirrors the CPU's
-            gpu.choice = "a GPU works" if device == "auto" else "asked for"
+            gpu.choice = "as asked for" if device == "cuda" else "a GPU works"
             return gpu
     if device == "cuda":
         raise BackendError("backend.device", f"CUDA cannot be used: {reason}", remedy)

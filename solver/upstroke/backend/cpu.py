@@ -79,7 +79,7 @@ class CpuBackend:
 
     name = "cpu"
     target: Literal["c"] = "c"       # what code generation has to emit
-    choice = "asked for"             # why this device: open_backend
+    choice = "as asked for"          # why this device: open_backend
     lag = 0                          # steps by which the host's view may be behind
 
     def __init__(self, threads: int = 0, precision: str = "fp64") -> None:

@@ -63,7 +63,7 @@ class CudaBackend:
     """
 
     name = "cuda"
-    choice = "asked for"
+    choice = "as asked for"
     target: Literal["cuda"] = "cuda"
     lag = LOOK * (AHEAD + 1)
 

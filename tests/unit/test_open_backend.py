@@ -28,7 +28,7 @@ def test_cuda_without_cupy(monkeypatch):
     with pytest.raises(BackendError) as error:
         open_backend("cuda")
     assert str(error.value) == ('backend.device: CUDA cannot be used: CuPy is not installed\n'
-                                '  -> pip install "upstroke[cuda13]" (or cuda12), or take device = "cpu"')
+                                '  -> pip install "cupy-cuda13x[ctk]" (or cupy-cuda12x), or take device = "cpu"')
 
 
 def test_cuda_without_a_device(emulated_cupy, monkeypatch):

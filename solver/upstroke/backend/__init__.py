@@ -24,7 +24,8 @@ def open_backend(device: str = "auto", threads: int = 0, precision: str = "fp64"
     if device == "cpu":
         return CpuBackend(threads, precision)
     if find_spec("cupy") is None:
-        reason, remedy = "CuPy is not installed", 'pip install "upstroke[cuda13]" (or cuda12), or take device = "cpu"'
+        reason = "CuPy is not installed"
+        remedy = 'pip install "cupy-cuda13x[ctk]" (or cupy-cuda12x), or take device = "cpu"'
     else:
         reason, remedy = _why_no_gpu()
         if not reason:

@@ -18,6 +18,7 @@
 PACK="pint flexcache flexparser platformdirs typing_extensions lark meshio rich markdown-it-py mdurl pygments tqdm
       pytest pluggy iniconfig packaging"
 
+PATH=$PATH:/usr/local/cuda/bin       # compute-sanitizer and nvdisasm, where the toolkit is not on the path
 root=$(CDPATH= cd -- "$(dirname -- "$0")/.." && pwd) || exit 1
 python=${PYTHON:-python3}
 wheels=${WHEELS:-$root/.wheels}

@@ -62,6 +62,12 @@ def test_solver(same, method, precision):
     same.check(sheet(), solver={"method": method}, backend={"precision": precision}, within=WITHIN[precision])
 
 
+def test_solvers_of_the_libraries(same):
+    cpu = same.run(sheet(), solver={"method": "scipy"}, device="cpu")
+    gpu = same.run(sheet(), solver={"method": "cupyx"}, device="cuda")
+    same.times(cpu, gpu, within=1e-6)
+
+
 @pytest.mark.parametrize("mass", ["lumped", "consistent"])
 def test_tree_solver_on_a_cable(same, mass):
     cable = {"kind": "cable", "length": "12 mm" if tiny() else "100 mm", "dx": "0.2 mm"}

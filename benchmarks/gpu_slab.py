@@ -194,4 +194,4 @@ def tissue(operator: Operator, nodes: tuple[int, int, int], precision: str, time
     stepper = Stepper(operator, state, settings.time, settings.solver, settings.tissue.capacitance,
                       Stimuli((train,), DT), backend)
     observer = ActivationWatcher(settings.watch.activation, state, backend, DT)
-    return Tissue(backend, state, tuple(stepper._stages), observer.stage)
+    return Tissue(backend, state, tuple(stepper.stages), observer.stage)

@@ -117,6 +117,12 @@ static {device} inline real up_coupling(const up_couplings *c, long i, const rea
 {{
     return (real)(c->factor * (c->b[i] - V[i]));
 }}
+#ifndef __CUDACC__
+static inline void up_coupling_block(const up_couplings *c, long begin, long end, const real *V, real *increment)
+{{
+    for (long i = begin; i < end; i++) increment[i - begin] = up_coupling(c, i, V);
+}}
+#endif
 """
 
 

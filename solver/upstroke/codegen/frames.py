@@ -205,9 +205,9 @@ upstroke_advance_coupled(upstroke_args up_a, {parameter}up_couplings up_c, real 
 _C_COUPLED = """\
 typedef struct { upstroke_args a; const up_couplings *couplings; real *V_next; } upstroke_coupled_args;
 
-/* With diffusion, both from the state at the step's start: V_next = V after the reaction + up_coupling (mV), of which
- * each of several steps adds its share. V is only read. Block by block: what one part has read is in cache for the
- * next. What stands in front of this source defines up_couplings and up_coupling. */
+/* With diffusion, both from the state at the step's start: V_next = V after the reaction + the couplings' increment (mV),
+ * of which each of several steps adds its share. V is only read. Block by block: what one part has read is in cache for
+ * the next. What stands in front of this source defines up_couplings and up_coupling_block. */
 UP_EXPORT long upstroke_advance_coupled(long begin, long end, const upstroke_coupled_args *c)
 {
     const real *restrict V = c->a.V;
@@ -218,8 +218,9 @@ UP_EXPORT long upstroke_advance_coupled(long begin, long end, const upstroke_cou
     a.V = V_next, a.steps = 1;
     for (long first = begin; first < end; first += UP_BLOCK) {
         const long last = end - first < UP_BLOCK ? end : first + UP_BLOCK;
+        up_coupling_block(c->couplings, first, last, V, share);
         for (long i = first; i < last; i++) {
-            share[i - first] = up_coupling(c->couplings, i, V) / (real)c->a.steps;
+            share[i - first] = share[i - first] / (real)c->a.steps;
             V_next[i] = V[i];
         }
         for (long k = 0; k < c->a.steps; k++) {

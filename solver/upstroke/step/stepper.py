@@ -21,6 +21,7 @@ class Stepper:
     Attributes
     ----------
     n_steps : steps of the whole run
+    stages : what a step consists of, in order
     clock : how far it came, and what the linear solver took
     seconds : by stage ("stimulus", "reaction", "diffusion", ...); empty where a device runs on its own
     """
@@ -32,15 +33,15 @@ class Stepper:
         self.clock, self.seconds = Clock(), dict[str, float]()
         self._time, self._backend = time, backend
         table = stimuli.table(self.n_steps)
-        self._stages: list[Stage] = []
+        self.stages: list[Stage] = []
         if len(table.nodes):
-            self._stages.append(backend.inputs(state.Istim, table.nodes, table.offsets, table.trains, table.steps,
+            self.stages.append(backend.inputs(state.Istim, table.nodes, table.offsets, table.trains, table.steps,
                                                table.values))
         make = {"reaction": self._reaction, "diffusion": self._diffusion, "both": self._unsplit}
         parts = {stage: make[stage[0]](stage[1], operator, solver, C_m)
                  for stage in SPLITTINGS[time.splitting].stages}        # half steps share one solver
         for stage in SPLITTINGS[time.splitting].stages:
-            self._stages += parts[stage]
+            self.stages += parts[stage]
 
     def _reaction(self, part: float, operator: Operator, solver: Solver, C_m: float) -> list[Stage]:
         return [self._backend.membrane(group.kernel.source, group.arrays, C_m, self._time.dt, part=part,
@@ -82,7 +83,7 @@ class Stepper:
         ------
         DivergenceError : a value left the finite numbers, or the linear solver did not converge
         """
-        loop = self._backend.loop((*self._stages, *also))
+        loop = self._backend.loop((*self.stages, *also))
         self.clock, self.seconds = loop.clock, loop.seconds
         yield 0
         for n in range(self.n_steps):

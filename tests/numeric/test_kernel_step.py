@@ -47,7 +47,8 @@ def zoo(tmp_path, v_method="fe", step="rush_larsen", exp1="fe", float_="fe", M_P
 
 class Args(ctypes.Structure):
     _fields_ = [*((name, ctypes.c_void_p) for name in POINTERS), ("stride", ctypes.c_long), ("t", ctypes.c_double),
-                ("dt", ctypes.c_double), ("steps", ctypes.c_long), ("C_m", ctypes.c_double), ("step_dt", ctypes.c_double)]
+                ("dt", ctypes.c_double), ("steps", ctypes.c_long), ("C_m", ctypes.c_double),
+                ("step_dt", ctypes.c_double)]
 
 
 class Cells:

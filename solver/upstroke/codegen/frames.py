@@ -205,7 +205,7 @@ upstroke_advance_coupled(upstroke_args up_a, {parameter}up_couplings up_c, real 
 _C_COUPLED = """\
 typedef struct { upstroke_args a; const up_couplings *couplings; real *V_next; } upstroke_coupled_args;
 
-/* With diffusion, both from the state at the step's start: V_next = V after the reaction + the couplings' increment (mV),
+/* With diffusion, both from the state at the step's start: V_next = V after the reaction + what the couplings add (mV),
  * of which each of several steps adds its share. V is only read. Block by block: what one part has read is in cache for
  * the next. What stands in front of this source defines up_couplings and up_coupling_block. */
 UP_EXPORT long upstroke_advance_coupled(long begin, long end, const upstroke_coupled_args *c)

@@ -25,17 +25,30 @@ def gradients(corners: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArra
     """Gradients of the P1 basis functions (m, d + 1, 3) in 1/cm, and volumes (m,) in cm^d, of cells with these corners.
 
     With edge vectors E (3 x d) from the first corner, the gradients of the other d functions are the columns of
-    E (E^T E)^-1, which also holds for segments and triangles in space; the volume is sqrt(det E^T E) / d!.
+    E (E^T E)^-1, which also holds for segments and triangles in space; the volume is sqrt(det E^T E) / d!. For
+    tetrahedra that is E^-T: cross products of the edges over their determinant.
 
     Parameters
     ----------
     corners : (m, d + 1, 3) cm
     """
     E = corners[:, 1:] - corners[:, :1]                        # (m, d, 3): rows are edges
-    metric = E @ E.transpose(0, 2, 1)                          # (m, d, d)
-    volume = np.sqrt(np.linalg.det(metric)) / math.factorial(E.shape[1])
-    grad = np.linalg.solve(metric, E)                          # (m, d, 3)
+    if E.shape[1] == 3:
+        a, b, c = (np.ascontiguousarray(E[:, k].T) for k in range(3))
+        grad = np.stack([_cross(b, c), _cross(c, a), _cross(a, b)]).T.swapaxes(1, 2)      # (m, d, 3)
+        determinant = (E[:, 0] * grad[:, 0]).sum(axis=1)
+        grad = grad / determinant[:, None, None]
+        volume = np.abs(determinant) / 6.0
+    else:
+        metric = E @ E.transpose(0, 2, 1)                      # (m, d, d)
+        volume = np.sqrt(np.linalg.det(metric)) / math.factorial(E.shape[1])
+        grad = np.asarray(np.linalg.solve(metric, E), np.float64)
     return np.concatenate([-grad.sum(axis=1, keepdims=True), grad], axis=1), volume
+
+
+def _cross(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Cross products of vectors (3, m)."""
+    return np.stack([a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]])
 
 
 def assemble(mesh: Mesh, D: NDArray[np.float64], mass: str | float = "lumped") -> Operator:
@@ -50,31 +63,49 @@ def assemble(mesh: Mesh, D: NDArray[np.float64], mass: str | float = "lumped") -
     """
     w = lumped_part(mass)
     k = mesh.dim + 1
-    per_volume = w / k * np.eye(k) + (1.0 - w) * (np.ones((k, k)) + np.eye(k)) / (k * (k + 1))
-    stiffnesses, masses = [], []
+    of_edge = (1.0 - w) / (k * (k + 1))                        # entries of the mass matrix, per volume of a cell
+    of_node = w / k + 2.0 * of_edge
+    edges, volumes = [], []
     for begin in range(0, mesh.n_cells, AT_ONCE):
         part = slice(begin, begin + AT_ONCE)
         cells = mesh.cells[part]
         grad, volume = gradients(mesh.points[cells])
-        stiffnesses.append(_sum_up(cells, volume[:, None, None] * (grad @ D[part] @ grad.transpose(0, 2, 1)), mesh))
-        masses.append(_sum_up(cells, volume[:, None, None] * per_volume, mesh))
-    K, M = _join(stiffnesses), _join(masses)
-    return Operator(mass=M, stiffness=K, lumped_mass=np.asarray(M.sum(axis=1), np.float64).ravel(), is_lumped=w == 1.0)
+        flux = (volume[:, None, None] * grad) @ D[part]
+        couplings = {(i, j): np.einsum("cx,cx->c", flux[:, i], grad[:, j]) for i in range(k) for j in range(i)}
+        edge_mass = 1j * (of_edge * volume)
+        edges.append(_sum_up(cells, {edge: K + edge_mass for edge, K in couplings.items()}, mesh.n_points))
+        volumes.append(np.bincount(cells.ravel(), np.repeat(of_node * volume, k), mesh.n_points))
+    return _operator(_join(edges), np.sum(volumes, axis=0), w == 1.0)
 
 
-def _sum_up(cells: NDArray[np.int32], cell_matrices: NDArray[np.float64], mesh: Mesh) -> sparse.csr_array:
-    """The matrix of the mesh from those of some cells (m, k, k); zeros are kept, so all have one pattern."""
-    k, n = cells.shape[1], mesh.n_points
-    rows = np.repeat(cells, k, axis=1).ravel()
-    columns = np.tile(cells, (1, k)).ravel()
-    return sparse.csr_array(sparse.coo_array((cell_matrices.ravel(), (rows, columns)), shape=(n, n)))
+def _sum_up(cells: NDArray[np.int32], couplings: dict[tuple[int, int], NDArray[np.complex128]],
+            n: int) -> sparse.coo_array:
+    """The upper triangle of the mesh's matrices from those of some cells: (corner, corner) -> (m,), K + i M."""
+    corners = np.ascontiguousarray(cells.T)
+    rows, columns = (np.concatenate([choose(corners[i], corners[j]) for i, j in couplings])
+                     for choose in (np.minimum, np.maximum))
+    data = np.concatenate(list(couplings.values()))
+    return sparse.csr_array(sparse.coo_array((data, (rows, columns)), shape=(n, n))).tocoo()
 
 
-def _join(parts: list[sparse.csr_array]) -> sparse.csr_array:
+def _join(parts: list[sparse.coo_array]) -> sparse.coo_array:
     """The sum of some matrices, zeros kept (which ``+`` does not)."""
     if len(parts) == 1:
         return parts[0]
-    each = [part.tocoo() for part in parts]
-    rows, columns = (np.concatenate([part.coords[axis] for part in each]) for axis in (0, 1))
-    data = np.concatenate([part.data for part in each])
-    return sparse.csr_array(sparse.coo_array((data, (rows, columns)), shape=parts[0].shape))
+    rows, columns = (np.concatenate([part.coords[axis] for part in parts]) for axis in (0, 1))
+    data = np.concatenate([part.data for part in parts])
+    return sparse.csr_array(sparse.coo_array((data, (rows, columns)), shape=parts[0].shape)).tocoo()
+
+
+def _operator(edges: sparse.coo_array, node_mass: NDArray[np.float64], is_lumped: bool) -> Operator:
+    """Both matrices, on one pattern, from their upper triangle K + i M and the diagonal of M; rows of K sum to zero."""
+    (low, high), data = edges.coords, edges.data
+    n = len(node_mass)
+    diagonal = 1j * node_mass - np.bincount(low, data.real, n) - np.bincount(high, data.real, n)
+    nodes = np.arange(n, dtype=low.dtype)
+    both = sparse.csr_array(sparse.coo_array(
+        (np.concatenate([data, data, diagonal]),
+         (np.concatenate([low, high, nodes]), np.concatenate([high, low, nodes]))), shape=(n, n)))
+    K, M = (sparse.csr_array((np.ascontiguousarray(part), both.indices, both.indptr), shape=(n, n))
+            for part in (both.data.real, both.data.imag))
+    return Operator(mass=M, stiffness=K, lumped_mass=np.asarray(M.sum(axis=1), np.float64).ravel(), is_lumped=is_lumped)

@@ -15,6 +15,32 @@ from upstroke.step.splitting import SPLITTINGS
 from upstroke.step.state import State
 
 
+def stimulus_stages(stimuli: Stimuli, state: State, n_steps: int, backend: Backend) -> list[Stage]:
+    """Sets what each node receives, where there is anything to receive."""
+    table = stimuli.table(n_steps)
+    return [backend.inputs(state.Istim, table.nodes, table.offsets, table.trains, table.steps,
+                           table.values)] if len(table.nodes) else []
+
+
+def reaction_stages(state: State, part: float, time: TimeTable, C_m: float, backend: Backend) -> list[Stage]:
+    """Advances all nodes by a part of a step, membrane by membrane."""
+    return [backend.membrane(group.kernel.source, group.arrays, C_m, time.dt, part=part, steps=time.reaction_steps)
+            for group in state.groups]
+
+
+def unsplit_stages(operator: Operator, state: State, time: TimeTable, C_m: float, backend: Backend) -> list[Stage]:
+    """Reaction and diffusion from the same state.
+
+    Raises
+    ------
+    CaseError where the explicit step is longer than 2 / lambda_max
+    """
+    require_stable(operator, time.dt)
+    groups = [(group.kernel.source, group.arrays, group.begin) for group in state.groups]
+    return backend.unsplit(groups, operator.stiffness, operator.lumped_mass, state.V, C_m, time.dt,
+                           time.reaction_steps)
+
+
 class Stepper:
     """Advances ``state`` by whole steps of ``time.dt``.
 
@@ -32,31 +58,17 @@ class Stepper:
         self.n_steps = round(time.end / time.dt)
         self.clock, self.seconds = Clock(), dict[str, float]()
         self._time, self._backend = time, backend
-        table = stimuli.table(self.n_steps)
-        self.stages: list[Stage] = []
-        if len(table.nodes):
-            self.stages.append(backend.inputs(state.Istim, table.nodes, table.offsets, table.trains, table.steps,
-                                               table.values))
-        make = {"reaction": self._reaction, "diffusion": self._diffusion, "both": self._unsplit}
-        parts = {stage: make[stage[0]](stage[1], operator, solver, C_m)
-                 for stage in SPLITTINGS[time.splitting].stages}        # half steps share one solver
-        for stage in SPLITTINGS[time.splitting].stages:
-            self.stages += parts[stage]
-
-    def _reaction(self, part: float, operator: Operator, solver: Solver, C_m: float) -> list[Stage]:
-        return [self._backend.membrane(group.kernel.source, group.arrays, C_m, self._time.dt, part=part,
-                                       steps=self._time.reaction_steps) for group in self.state.groups]
-
-    def _diffusion(self, part: float, operator: Operator, solver: Solver, C_m: float) -> list[Stage]:
-        turns = SPLITTINGS[self._time.splitting].stages.count(("diffusion", part))
-        return make_diffusion(self._time.diffusion, operator, self.state, part * self._time.dt, solver, self._backend,
-                              turns)
-
-    def _unsplit(self, part: float, operator: Operator, solver: Solver, C_m: float) -> list[Stage]:
-        require_stable(operator, self._time.dt)
-        groups = [(group.kernel.source, group.arrays, group.begin) for group in self.state.groups]
-        return self._backend.unsplit(groups, operator.stiffness, operator.lumped_mass, self.state.V, C_m,
-                                     self._time.dt, self._time.reaction_steps)
+        self.stages = stimulus_stages(stimuli, state, self.n_steps, backend)
+        splitting = SPLITTINGS[time.splitting].stages
+        made: dict[tuple[str, float], list[Stage]] = {}
+        for what, part in splitting:
+            if (what, part) not in made:          # what a step takes twice is one stage, which knows its turns
+                turns = splitting.count((what, part))
+                made[what, part] = (
+                    reaction_stages(state, part, time, C_m, backend) if what == "reaction" else
+                    unsplit_stages(operator, state, time, C_m, backend) if what == "both" else
+                    make_diffusion(time.diffusion, operator, state, part * time.dt, solver, backend, turns))
+            self.stages += made[what, part]
 
     def notes(self, methods: Mapping[str, str]) -> list[str]:
         """What the user should know: pulses that never fire, and an order that the membrane's methods do not reach.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import inspect
 
 import numpy as np
 import pytest
@@ -184,3 +185,20 @@ def test_a_cable_is_solved_directly(cuda):
     loop.run(0)
     loop.sync()
     assert (loop.clock.solves, loop.clock.iterations, loop.clock.halted) == (1, 0, False)
+
+
+def test_it_mirrors_the_cpu(cuda):
+    """What the rest of the package calls is there on both devices, with the same arguments."""
+    from upstroke.backend.cpu import CpuBackend
+    from upstroke.backend.cuda import CudaBackend
+
+    for name, method in vars(CpuBackend).items():
+        if name.startswith("_"):
+            continue
+        assert hasattr(CudaBackend, name) or hasattr(cuda(), name), name
+        if callable(method):
+            asked = inspect.signature(method).parameters
+            given = inspect.signature(getattr(CudaBackend, name)).parameters
+            assert list(asked) == [p for p in given if p in asked], name
+            assert all(p.default is not p.empty for p in given.values() if p.name not in asked), name
+            assert [asked[p].default for p in asked] == [given[p].default for p in asked], name

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import inspect
+import threading
 
 import numpy as np
 import pytest
@@ -104,6 +105,64 @@ def test_a_fetch_sees_the_steps_before_it_only(cuda):
     np.testing.assert_allclose(fetch.get()["x"], 1.5)
     assert fetch.step == 3 and fetch.ready()
     np.testing.assert_allclose(gpu.to_host(x), 18.0)
+
+
+def test_a_fetch_that_is_dropped_waits_for_its_copies(cuda):
+    """CuPy would give its memory away while the device still writes to it."""
+    gpu = cuda()
+    x, stage = adder(gpu)
+    stage.run(0)
+    fetch = gpu.fetch({"x": x})
+    assert gpu.copies._queue.pending
+    del fetch
+    assert not gpu.copies._queue.pending
+
+
+def test_an_interrupt_while_a_step_is_recorded_leaves_a_stream_that_works(cuda):
+    gpu = cuda()
+    _, stage = adder(gpu)
+    run = stage.run
+
+    def interrupted(n):
+        run(n)
+        if n == 1:
+            raise KeyboardInterrupt
+
+    stage.run = interrupted
+    loop = gpu.loop([stage])
+    loop.run(0)
+    with pytest.raises(KeyboardInterrupt):
+        loop.run(1)
+    assert not gpu.stream.is_capturing()
+    loop.sync()
+    assert loop.clock.step == 1
+
+
+def test_a_backend_works_in_any_thread(cuda):
+    """CuPy's current stream is that of a thread: what is made must be there when the kernels begin."""
+    cuda()
+    found = []
+
+    def work():
+        gpu = cuda()
+        x, stage = adder(gpu)
+        x[:] = 3.0
+        stage.run(0)
+        found.append(gpu.to_host(x))
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    np.testing.assert_allclose(found, 3.0)
+
+
+def test_old_devices_are_refused(emulated_cupy, monkeypatch):
+    monkeypatch.setattr(emulated_cupy.cuda.Device, "compute_capability", "61")
+    with pytest.raises(BackendError) as error:
+        open_backend("cuda")
+    assert str(error.value) == (
+        "backend.device: CUDA cannot be used: the GPU has compute capability 6.1, less than 7.0\n  -> see nvidia-smi, "
+        'and whether the cupy package is for its CUDA version, or take device = "cpu"')
 
 
 def test_rows_of_blocks_are_whole_warps(cuda):

@@ -10,6 +10,7 @@ from __future__ import annotations
 import ctypes
 from collections import deque
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from functools import cache, cached_property
 from importlib import resources
 from typing import Any, Literal
@@ -28,6 +29,7 @@ NODE_THREADS = 128      # of a block of a kernel over nodes
 JOINT_THREADS = 256     # of a block of a solver: THREADS of kernels.cu
 LOOK = 32               # steps from one look at the clock to the next
 AHEAD = 2               # looks that may be under way: how far the host runs before the device
+OLDEST = 70             # compute capability 7.0, Volta: blocks that wait for each other sleep
 REAL = {"fp64": "double", "fp32": "float", "mixed": "float"}
 OPTIONS = ("-std=c++17",)
 CLOCK = np.dtype([("step", np.int64), ("halted", np.int32), ("status", np.int32),
@@ -46,6 +48,8 @@ def why_not() -> str:
     try:
         if not cp.cuda.is_available():
             return "CuPy finds no CUDA device"
+        if (capability := int(cp.cuda.Device().compute_capability)) < OLDEST:
+            return f"the GPU has compute capability {capability / 10:.1f}, less than {OLDEST / 10:.1f}"
         probe = cp.RawModule(code='extern "C" __global__ void probe(int *x) { *x = 42; }', options=OPTIONS)
         x = cp.zeros(1, np.int32)
         probe.get_function("probe")((1,), (1,), (x,))
@@ -71,10 +75,12 @@ class CudaBackend:
         self.precision = precision
         self.dtype: np.dtype[Any] = np.dtype(np.float64 if precision == "fp64" else np.float32)
         self.clock = Clock()
-        self.stream, self.copies = _streams()
+        device = cp.cuda.Device().id
+        self.stream, self.copies = _streams(device)
+        self.stream.use()      # CuPy's current one, in this thread: where it makes, fills and copies arrays
         self.device_clock = cp.zeros(CLOCK.itemsize, np.uint8)
         self._modules: dict[str, Any] = {}
-        self._properties = cp.cuda.runtime.getDeviceProperties(cp.cuda.Device().id)
+        self._properties = cp.cuda.runtime.getDeviceProperties(device)
 
     def describe(self) -> dict[str, str | int]:
         """What computes, for the manifest."""
@@ -132,7 +138,7 @@ class CudaBackend:
     def joint_blocks(self, function: Any, n: int) -> int:
         """How many blocks a solver of ``n`` rows is launched with: no more than run at once, since they meet."""
         resident = cp.cuda.driver.occupancyMaxActiveBlocksPerMultiprocessor(function.kernel.ptr, JOINT_THREADS, 0)
-        return min(-(-n // JOINT_THREADS), resident * self._properties["multiProcessorCount"])
+        return max(1, min(-(-n // JOINT_THREADS), resident * self._properties["multiProcessorCount"]))
 
     def kernel(self, source: str, name: str, args: ctypes.Structure, n: int, *, dt: float, label: str,
                more: Sequence[Any] = ()) -> NodeKernel:
@@ -223,11 +229,9 @@ class CudaBackend:
 
 
 @cache
-def _streams() -> tuple[Any, Any]:
-    """The stream of all work, which becomes CuPy's current one, and that of copies to the host; of all backends."""
-    stream = cp.cuda.Stream(non_blocking=True)
-    stream.use()
-    return stream, cp.cuda.Stream(non_blocking=True)
+def _streams(device: int) -> tuple[Any, Any]:
+    """The stream of all work on a device, and that of copies to the host; of all backends."""
+    return cp.cuda.Stream(non_blocking=True), cp.cuda.Stream(non_blocking=True)
 
 
 def by_value(args: ctypes.Structure) -> NDArray[np.void]:
@@ -278,16 +282,14 @@ class Loop:
         self._tick = backend.kernels[False].get_function("tick")
         self._graph: Any = None
         self._taken = 0
-        self._looks: deque[tuple[Any, NDArray[Any]]] = deque()
+        self._looks: deque[DeviceFetch] = deque()
         backend.device_clock.fill(0)
 
     def run(self, n: int) -> None:
         """Enqueue step n."""
         backend = self._backend
         if self._graph is None and self._recordable and self._taken == 1:
-            backend.stream.begin_capture()
-            self._enqueue(n)
-            self._graph = backend.stream.end_capture()
+            self._graph = self._record(n)
         if self._graph is None:
             self._enqueue(n)
         else:
@@ -296,6 +298,15 @@ class Loop:
         if self._taken % LOOK == 0:
             self._look()
 
+    def _record(self, n: int) -> Any:
+        stream = self._backend.stream
+        stream.begin_capture()
+        try:
+            self._enqueue(n)
+        finally:                         # else an interrupt would leave a stream that records and does nothing more
+            graph = stream.end_capture()
+        return graph
+
     def _enqueue(self, n: int) -> None:
         for stage in self._stages:
             stage.run(n)
@@ -303,24 +314,18 @@ class Loop:
 
     def _look(self) -> None:
         """Order a copy of the clock, and read one ordered earlier."""
-        backend = self._backend
-        copy, event = _pinned(CLOCK.itemsize, np.uint8), cp.cuda.Event(disable_timing=True)
-        backend.device_clock.get(stream=backend.stream, out=copy, blocking=False)
-        event.record(backend.stream)
-        self._looks.append((event, copy))
+        self._looks.append(self._backend.fetch({}))
         if len(self._looks) > AHEAD:
-            event, copy = self._looks.popleft()
-            event.synchronize()
-            self._read(copy)
+            self._read(self._looks.popleft().clock)
 
-    def _read(self, copy: NDArray[np.uint8]) -> None:
-        for name, value in zip(CLOCK.names or (), copy.view(CLOCK)[0].tolist(), strict=True):
+    def _read(self, clock: NDArray[np.void]) -> None:
+        for name, value in zip(CLOCK.names or (), clock[0].tolist(), strict=True):
             setattr(self.clock, name, type(getattr(self.clock, name))(value))
 
     def sync(self) -> None:
         """Wait until all steps are done."""
         self._looks.clear()
-        self._read(self._backend.device_clock.get(stream=self._backend.stream))
+        self._read(self._backend.device_clock.get(stream=self._backend.stream).view(CLOCK))
 
 
 def _pinned(size: int, dtype: DTypeLike) -> NDArray[Any]:
@@ -331,10 +336,15 @@ def _pinned(size: int, dtype: DTypeLike) -> NDArray[Any]:
 
 class DeviceFetch:
     """Arrays on their way to the host: copied aside in the device's memory in their turn, and from there by a stream of
-    its own while the next steps run."""
+    its own while the next steps run.
+
+    CuPy gives memory to the next one as soon as nobody holds it, whatever still reads or writes it: a fetch that is
+    dropped waits for its copies.
+    """
 
     def __init__(self, backend: CudaBackend, arrays: Mapping[str, Any]) -> None:
-        self._aside = {name: array.copy() for name, array in (*arrays.items(), ("", backend.device_clock))}
+        read = (*arrays.items(), ("", backend.device_clock))
+        self._aside = {name: _allocated(array.copy) for name, array in read}
         aside, self._done = cp.cuda.Event(disable_timing=True), cp.cuda.Event(disable_timing=True)
         aside.record(backend.stream)
         backend.copies.wait_event(aside)
@@ -354,10 +364,19 @@ class DeviceFetch:
         return {name: array for name, array in self._host.items() if name}
 
     @property
+    def clock(self) -> NDArray[np.void]:
+        """(1,) of `CLOCK` when the arrays were read; waits for that."""
+        self._done.synchronize()
+        return self._host[""].view(CLOCK)
+
+    @property
     def step(self) -> int:
         """Steps that were done when the arrays were read; waits for that."""
-        self._done.synchronize()
-        return int(self._host[""].view(CLOCK)[0]["step"])
+        return int(self.clock[0]["step"])
+
+    def __del__(self) -> None:
+        with suppress(Exception):        # of a device that failed, or was not even asked
+            self._done.synchronize()
 
 
 class LibraryDiffusion:

@@ -26,8 +26,12 @@ static __device__ void grid_barrier(unsigned long long *arrivals)
     __syncthreads();
     if (threadIdx.x == 0) {
         __threadfence();
-        const unsigned long long seen = atomicAdd(arrivals, 1ull), all = (seen / gridDim.x + 1) * gridDim.x;
-        while (*(volatile unsigned long long *)arrivals < all) __nanosleep(20);
+        unsigned long long come = atomicAdd(arrivals, 1ull) + 1;
+        const unsigned long long all = (come + gridDim.x - 1) / gridDim.x * gridDim.x;
+        while (come < all) {             /* the last one need not look */
+            __nanosleep(20);
+            come = *(volatile unsigned long long *)arrivals;
+        }
         __threadfence();
     }
     __syncthreads();

@@ -91,7 +91,7 @@ class Diffusion:
         self._grid = (backend.joint_blocks(self._function, n),)
         self._arrays |= {name: backend.array(value) for name, value in more.items() if isinstance(value, np.ndarray)}
         self._arrays |= {name: backend.zeros(n, dtype=np.float64) for name in self.WORK}
-        self._arrays |= {"arrivals": backend.zeros(1, dtype=np.uint64), "solves": backend.zeros(1, dtype=np.int64),
+        self._arrays |= {"arrivals": backend.zeros(1, dtype=np.uint32), "solves": backend.zeros(1, dtype=np.int64),
                          "parts": backend.zeros(2, self._grid[0], dtype=np.float64), "V": V}
         if "turns" in more:
             self._arrays["increments"] = backend.zeros(more["turns"], 4, n, dtype=np.float64)

@@ -20,17 +20,20 @@ static __device__ __forceinline__ bool broken(const loop_clock *clock)
 }
 
 /* ------------------------------------------------------------------------------------------- joint work */
-/* All blocks meet. What they wrote before is seen by all after it. */
-static __device__ void grid_barrier(unsigned long long *arrivals)
+/* All blocks meet. What they wrote before is seen by all after it. Together they add 2^31: the uppermost bit turns when
+ * the last one comes, and what is below is 0 again. */
+static __device__ void grid_barrier(unsigned *arrivals)
 {
+    const unsigned turn = 0x80000000u;
     __syncthreads();
     if (threadIdx.x == 0) {
         __threadfence();
-        unsigned long long come = atomicAdd(arrivals, 1ull) + 1;
-        const unsigned long long all = (come + gridDim.x - 1) / gridDim.x * gridDim.x;
-        while (come < all) {             /* the last one need not look */
+        const unsigned mine = blockIdx.x == 0 ? turn - (gridDim.x - 1) : 1;
+        const unsigned before = atomicAdd(arrivals, mine);
+        unsigned now = before + mine;
+        while (!((now ^ before) & turn)) {      /* the last one need not look */
             __nanosleep(20);
-            come = *(volatile unsigned long long *)arrivals;
+            now = *(volatile unsigned *)arrivals;
         }
         __threadfence();
     }
@@ -75,7 +78,7 @@ typedef struct {
     double *increments;               /* (turns, 4, n) of V: solve k of a turn leaves its own in row k % 4 */
     double *r, *z, *w, *p, *s;        /* (n) work */
     double *parts;                    /* (2, blocks) sums */
-    unsigned long long *arrivals;     /* of blocks at barriers, in all launches */
+    unsigned *arrivals;               /* of blocks at barriers */
     long *solves, turns;              /* so far; in a step, each of which extrapolates from its own past */
     real *V;                          /* (n) mV */
 } diffusion;

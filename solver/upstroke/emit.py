@@ -11,7 +11,7 @@ from upstroke.backend import open_backend
 from upstroke.codegen import Kernel, generate
 from upstroke.codegen.count import Instructions, instructions, operations
 from upstroke.codegen.kernel import Precision
-from upstroke.errors import BackendError
+from upstroke.errors import BackendError, UpstrokeError
 from upstroke.ionic import initial_state
 from upstroke.ionic.model import Model
 from upstroke.step.state import State
@@ -66,7 +66,7 @@ def stats(model: Model, precision: Precision, arch: str, nodes: int = NODES, ste
 
     Raises
     ------
-    BackendError : NVRTC is not installed or does not know the architecture
+    BackendError : NVRTC is not installed; UpstrokeError : it does not know the architecture
     """
     kernel = generate(model, "cuda", precision)
     compiled = compile_cuda(kernel.source, arch)
@@ -146,14 +146,14 @@ def compile_cuda(source: str, arch: str, entry: str = ENTRY) -> Compiled:
         status, program = nvrtc.nvrtcCreateProgram(source.encode(), b"kernel.cu", 0, [], [])
     except (ImportError, RuntimeError) as error:
         raise BackendError("--stats", f"NVRTC, NVIDIA's compiler, cannot be loaded: {error}", remedy) from error
-    options = [f"--gpu-architecture={arch}".encode(), b"--ptxas-options=-v"]
+    options = [f"--gpu-architecture={arch}".encode(), b"--ptxas-options=-v", b"-ftz=true"]     # the last as CuPy does
     (status,) = nvrtc.nvrtcCompileProgram(program, len(options), options)
     log = b" " * nvrtc.nvrtcGetProgramLogSize(program)[1]
     nvrtc.nvrtcGetProgramLog(program, log)
     report = log.decode().strip("\0 \n")
     if status == nvrtc.nvrtcResult.NVRTC_ERROR_INVALID_OPTION:
         known = ", ".join(f"sm_{n}" for n in nvrtc.nvrtcGetSupportedArchs()[1])
-        raise BackendError("--arch", f"NVRTC does not know the architecture {arch!r}", f"known: {known}")
+        raise UpstrokeError("--arch", f"NVRTC does not know the architecture {arch!r}", f"known: {known}")
     if status != nvrtc.nvrtcResult.NVRTC_SUCCESS:
         raise BackendError("--stats", f"NVRTC cannot compile the kernel:\n{report}", "report this, with the model")
     ptx, cubin = b" " * nvrtc.nvrtcGetPTXSize(program)[1], b" " * nvrtc.nvrtcGetCUBINSize(program)[1]

@@ -32,7 +32,7 @@ def compile_with_nvrtc(source: str, arch: str, result: str) -> tuple[str, str]:
     except RuntimeError as reason:
         pytest.skip(f"NVRTC cannot be loaded: {reason}")
     assert int(error) == 0
-    options = [f"--gpu-architecture={arch}".encode(), b"--ptxas-options=-v"]
+    options = [f"--gpu-architecture={arch}".encode(), b"--ptxas-options=-v", b"-ftz=true"]     # the last as CuPy does
     (error,) = nvrtc.nvrtcCompileProgram(program, len(options), options)
     log = b" " * nvrtc.nvrtcGetProgramLogSize(program)[1]
     nvrtc.nvrtcGetProgramLog(program, log)

@@ -24,6 +24,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (UpstrokeError, KeyboardInterrupt) as error:
         print(str(error) or "interrupted", *getattr(error, "__notes__", ()), sep="\n", file=sys.stderr)
         return error.exit_code if isinstance(error, UpstrokeError) else 1
+    except MemoryError as error:
+        print(f"not enough memory: {error}", "  -> take fewer nodes (a larger dx), or a machine with more memory",
+              *getattr(error, "__notes__", ()), sep="\n", file=sys.stderr)
+        return 1
     except BrokenPipeError:      # the reader (head, less) has gone
         sys.stderr.close()
         return 1
@@ -65,12 +69,14 @@ def _models(arguments: argparse.Namespace) -> int:
     if arguments.name:
         print(describe(load_model(arguments.name, arguments.flag)))
         return 0
-    for model in shipped_models():
-        if arguments.names:
-            print(model.name)
-        else:
-            aliases = f" ({', '.join(model.aliases)})" if model.aliases else ""
-            print(f"{model.name + aliases:40} {model.title}")
+    models = shipped_models()
+    if arguments.names:
+        print(*(model.name for model in models), sep="\n")
+        return 0
+    heads = [model.name + (f" ({', '.join(model.aliases)})" if model.aliases else "") for model in models]
+    width = max(map(len, heads))
+    for head, model in zip(heads, models, strict=True):
+        print(f"{head:{width}}  {model.title}")
     return 0
 
 

@@ -76,7 +76,9 @@ def _defaults(model: Model, names: Iterable[str]) -> dict[str, float]:
 
 def _at_nodes(mesh: Mesh, name: str, nodes: NDArray[np.int64], where: str) -> NDArray[np.float64]:
     if name not in mesh.point_data:
-        raise MeshError(where, f"the mesh has no point data {name!r}", did_you_mean(name, mesh.point_data))
+        raise MeshError(where, f"the mesh has no point data {name!r}", did_you_mean(name, mesh.point_data)
+                        if mesh.point_data else "only mesh files have point data, one number per node; elsewhere give "
+                        "regions a membrane of their own")
     values = mesh.point_data[name][nodes]
     if (bad := ~np.isfinite(values)).any():
         raise MeshError(where, f"the point data {name!r} have no value at {bad.sum():,} of the {len(nodes):,} nodes of "

@@ -1,6 +1,7 @@
 """The main job from the outside: a case in, a run directory out, however the run ends."""
 
 import csv
+import importlib
 import json
 import os
 import signal
@@ -14,6 +15,7 @@ import numpy as np
 import pytest
 
 import upstroke
+from upstroke.cli import main
 from upstroke.errors import DivergenceError, OutputError, UpstrokeError
 
 CABLE = {
@@ -294,6 +296,16 @@ def test_users_mistakes_exit_with_two_and_no_traceback(case_file):
         run = command(*arguments, cwd=case_file.parent)
         assert run.returncode == 2, arguments
         assert run.stderr and "Traceback" not in run.stderr and not run.stdout
+
+
+def test_too_little_memory_is_no_traceback(case_file, monkeypatch, capsys):
+    def build(section):
+        raise MemoryError("Unable to allocate 475. MiB for an array")
+
+    monkeypatch.setattr(importlib.import_module("upstroke.run"), "build_mesh", build)
+    assert main(["check", str(case_file), "--backend", "cpu"]) == 1
+    assert capsys.readouterr().err == ("not enough memory: Unable to allocate 475. MiB for an array\n"
+                                       "  -> take fewer nodes (a larger dx), or a machine with more memory\n")
 
 
 def test_files_merge_left_to_right(case_file):

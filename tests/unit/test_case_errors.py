@@ -429,6 +429,28 @@ def test_broken_override(override: str, expected: str, folder: Path) -> None:
     assert message("case.toml", overrides=[override]) == expected
 
 
+@pytest.mark.parametrize(("word", "remedy"), [
+    ("gpu", "the GPU is 'cuda'"), ("GPU:0", "the GPU is 'cuda'"), ("cdua", "did you mean 'cuda'?"),
+    ("cuda:1", "take 'cuda', and choose one of several GPUs with the environment variable CUDA_VISIBLE_DEVICES"),
+])
+def test_devices_of_other_programs(word: str, remedy: str, folder: Path) -> None:
+    (folder / "case.toml").write_text(GOOD)
+    override = f'backend.device="{word}"'
+    assert message("case.toml", overrides=[override]) == (
+        f'--set {override}: backend.device: expected "auto", "cpu" or "cuda", found "{word}"\n  -> {remedy}')
+
+
+@pytest.mark.parametrize(("word", "meant"), [
+    ("double", "fp64"), ("float64", "fp64"), ("single", "fp32"), ("float32", "fp32"), ("mixd", "mixed"),
+])
+def test_precisions_of_other_programs(word: str, meant: str, folder: Path) -> None:
+    (folder / "case.toml").write_text(GOOD)
+    override = f'backend.precision="{word}"'
+    assert message("case.toml", overrides=[override]) == (
+        f'--set {override}: backend.precision: expected "fp64", "fp32" or "mixed", found "{word}"\n'
+        f"  -> did you mean '{meant}'?")
+
+
 def test_a_wrong_dictionary() -> None:
     assert message({"time": {"dt": 0.1}}).splitlines()[:5] == [
         "case: mesh: missing", "  -> add a table [mesh] with kind",

@@ -11,7 +11,7 @@ from upstroke import emit
 from upstroke.cli import main
 from upstroke.codegen import generate
 from upstroke.codegen.count import Instructions, instructions, operations
-from upstroke.errors import BackendError
+from upstroke.errors import BackendError, UpstrokeError
 from upstroke.ionic import load_model
 
 EQUATIONS = """
@@ -123,8 +123,9 @@ def test_the_compiler_tells_what_a_kernel_needs():
     assert compiled.constant > 100           # the arguments alone
     assert compiled.instructions.fp32 > 50
     assert compiled.instructions.special >= 6
-    with pytest.raises(BackendError) as error:
+    with pytest.raises(UpstrokeError) as error:
         emit.compile_cuda("", "sm_1")
+    assert error.value.exit_code == 2        # the user's mistake
     assert str(error.value).startswith("--arch: NVRTC does not know the architecture 'sm_1'\n  -> known: sm_")
     with pytest.raises(BackendError) as error:
         emit.compile_cuda("nonsense", "sm_90")

@@ -150,8 +150,8 @@ NO_TAGS = ("save whole numbers below 2^31, for example mask.astype(numpy.int32):
      "  -> give one value, or one per axis"),
     (HOLED, {"size": (0.4, 0.3, 0.2)}, "mesh.size: 3 lengths, but the mask has 2 axes (its shape is (4, 3))\n"
      "  -> leave size out: it follows from the mask and dx"),
-    (np.array([[{}]]), {}, "mesh.mask: mask.npy cannot be read as a NumPy file: Object arrays cannot be loaded when "
-     'allow_pickle=False\n  -> write it with numpy.save("mask.npy", array), an array of numbers'),
+    (np.array([[{}]]), {}, "mesh.mask: mask.npy cannot be read as a NumPy file: it is another kind of file, or its "
+     'array holds Python objects\n  -> write it with numpy.save("mask.npy", array), an array of numbers'),
 ])
 def test_refused_masks(masked, mask, keys, text):
     with pytest.raises(MeshError) as caught:
@@ -164,7 +164,9 @@ def test_refused_files(tmp_path):
     np.savez(tmp_path / "two.npz", a=HOLED, b=HOLED)
     for name, start in (("none.npy", f"mesh.mask: there is no file '{tmp_path / 'none.npy'}'\n"
                          "  -> give the path of a .npy or .npz file"),
-                        ("text.npy", "mesh.mask: text.npy cannot be read as a NumPy file: "),
+                        ("text.npy", "mesh.mask: text.npy cannot be read as a NumPy file: it is another kind of file, "
+                         "or its array holds Python objects\n"
+                         '  -> write it with numpy.save("mask.npy", array), an array of numbers'),
                         ("two.npz", "mesh.mask: two.npz holds several arrays, none of them called 'mask' (a, b)\n"
                          '  -> write it with numpy.savez("mask.npz", mask=array)')):
         with pytest.raises(MeshError) as caught:
@@ -174,9 +176,9 @@ def test_refused_files(tmp_path):
 
 @pytest.mark.parametrize("fibre, text", [
     (np.ones((3, 4, 3)), "mesh.fibre: fibre.npy holds float64 values of shape (3, 4, 3); the grid has 4 x 3 cells\n"
-     "  -> save one direction per cell, as an array of shape (4, 3, 3)"),
+     "  -> save one direction per cell, as an array of real numbers of shape (4, 3, 3)"),
     (np.ones((4, 3, 3), bool), "mesh.fibre: fibre.npy holds bool values of shape (4, 3, 3); the grid has 4 x 3 cells\n"
-     "  -> save one direction per cell, as an array of shape (4, 3, 3)"),
+     "  -> save one direction per cell, as an array of real numbers of shape (4, 3, 3)"),
     (np.full((4, 3, 3), np.nan), "mesh.fibre: 12 of 12 fibre directions are not finite (the first is that of cell 0)\n"
      "  -> give three finite numbers"),
 ])

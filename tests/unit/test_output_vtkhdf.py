@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+import warnings
 
 import h5py
 import numpy as np
@@ -77,6 +78,15 @@ def test_cables_and_sheets(section, kind, tmp_path):
     with pytest.raises(ValueError, match="room for 1 frames only"):
         series.append(1.0, {"V": np.arange(mesh.n_points)})
     series.close()
+
+
+def test_values_beyond_single_precision_are_infinite(slab, tmp_path):
+    series = VtkHdfSeries(tmp_path / "vm.vtkhdf", slab, ("V",), 1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        series.append(0.0, {"V": np.full(slab.n_points, 1e300)})
+    series.close()
+    assert np.isposinf(read_vtk(tmp_path / "vm.vtkhdf")[1]).all()
 
 
 def test_the_two_counts_lie_in_one_page(slab, tmp_path):

@@ -134,8 +134,9 @@ class _Converter:
             if get_origin(base) is Literal:
                 if node.value in get_args(base):
                     return node.value
+                hints = (hint for word, hint in field.metadata["others"].items() if node.value.lower().startswith(word))
                 return self.fail(node, path, f"expected {describe(type_)}, found {_shown(node)}",
-                                 nearest(node.value, map(str, get_args(base))))
+                                 next(hints, nearest(node.value, map(str, get_args(base)))))
             if base is Path or (isinstance(mark, FileIfSuffix) and node.value.endswith(mark.suffix)):
                 file = self.file(node, path)
                 return file if base is Path or file is _WRONG else str(file)

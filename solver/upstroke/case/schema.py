@@ -49,9 +49,14 @@ class FileIfSuffix:
     suffix: str
 
 
-def key(doc: str, default: Any = MISSING, *, example: str = "", must: str = "", factory: Any = MISSING) -> Any:
-    """A key of a table: its one-line documentation, its default, an accepted example as TOML text, its bounds."""
-    return field(default=default, default_factory=factory, metadata={"doc": doc, "example": example, "must": must})
+def key(doc: str, default: Any = MISSING, *, example: str = "", must: str = "", factory: Any = MISSING,
+        others: dict[str, str] | None = None) -> Any:
+    """A key of a table: its one-line documentation, its default, an accepted example as TOML text, its bounds.
+
+    ``others`` are hints for words of other programs that are not accepted here.
+    """
+    return field(default=default, default_factory=factory,
+                 metadata={"doc": doc, "example": example, "must": must, "others": others or {}})
 
 
 Length = Annotated[float, Quantity("length")]
@@ -331,9 +336,14 @@ class Watch:
 class Backend:
     """Who computes, and with which numbers."""
 
-    device: Literal["auto", "cpu", "cuda"] = key("the device; 'auto' takes the best there is", "auto")
+    device: Literal["auto", "cpu", "cuda"] = key(
+        "the device; 'auto' takes the best there is", "auto",
+        others={"gpu": "the GPU is 'cuda'", "cuda:": "take 'cuda', and choose one of several GPUs with the environment "
+                                                     "variable CUDA_VISIBLE_DEVICES"})
     precision: Literal["fp64", "fp32", "mixed"] = key(
-        "numbers of the membrane kernel; 'mixed': all in fp32 but the states that accumulate small changes", "fp64")
+        "numbers of the membrane kernel; 'mixed': all in fp32 but the states that accumulate small changes", "fp64",
+        others={"double": "did you mean 'fp64'?", "float64": "did you mean 'fp64'?",
+                "single": "did you mean 'fp32'?", "float": "did you mean 'fp32'?"})
     threads: int = key("CPU threads; 0 takes all cores this process may use", 0, must=">= 0")
 
 

@@ -138,7 +138,7 @@ def _directions(section: GridMesh, key: str, counts: tuple[int, ...], active: ND
     if vectors.shape not in ((*counts, 3), (*counts, d)) or vectors.dtype.kind not in "fiu":
         raise MeshError(f"mesh.{key}", f"{asked.name} holds {vectors.dtype.name} values of shape {vectors.shape}; the "
                         f"grid has {' x '.join(map(str, counts))} cells",
-                        f"save one direction per cell, as an array of shape {(*counts, 3)}")
+                        f"save one direction per cell, as an array of real numbers of shape {(*counts, 3)}")
     found = np.zeros((int(active.sum()), 3))
     found[:, :vectors.shape[-1]] = np.moveaxis(vectors, list(range(d)), list(reversed(range(d))))[active]
     return found
@@ -159,7 +159,10 @@ def _array(file: Path, key: str) -> NDArray[Any]:
         raise MeshError(f"mesh.{key}", f"there is no file {str(file)!r}",
                         "give the path of a .npy or .npz file") from None
     except Exception as error:              # NumPy raises whatever its readers of headers and of zip files stumble over
-        raise MeshError(f"mesh.{key}", f"{file.name} cannot be read as a NumPy file: {' '.join(str(error).split())}",
+        why = " ".join(str(error).split())
+        if "pickle" in why:                 # what NumPy takes every file for that it does not know
+            why = "it is another kind of file, or its array holds Python objects"
+        raise MeshError(f"mesh.{key}", f"{file.name} cannot be read as a NumPy file: {why}",
                         f'write it with numpy.save("{key}.npy", array), an array of numbers') from None
     raise MeshError(f"mesh.{key}", f"{file.name} holds several arrays, none of them called {key!r} ({names})",
                     f'write it with numpy.savez("{key}.npz", {key}=array)')

@@ -64,7 +64,7 @@ class VtkHdfSeries:
         k = self._done
         if k == self._frames:
             raise ValueError(f"{self._path}: room for {self._frames} frames only")
-        with explained(self._path):
+        with explained(self._path), np.errstate(over="ignore"):        # V that diverges becomes infinite
             for name, place in self._values.items():
                 self._write(np.ascontiguousarray(fields[name], "<f4").data.cast("B"), place + 4 * self._n * k)
             self._write(struct.pack("<d", t), self._times + 8 * k)

@@ -63,6 +63,7 @@ class Memory:
     _fences: np.ndarray | None = None     # addresses of all fences, where known
     _freed: ClassVar[list[np.ndarray]] = []
     _quarantine: ClassVar[deque[np.ndarray]] = deque()
+    _quarantined = 0                      # bytes
 
     def __init__(self, size: int) -> None:
         ensure_device()
@@ -95,8 +96,9 @@ class Memory:
             raw = Memory._freed.pop()
             raw.fill(0xFF)
             Memory._quarantine.append(raw)
-        while sum(raw.nbytes for raw in Memory._quarantine) > QUARANTINE:
-            Memory._quarantine.popleft()
+            Memory._quarantined += raw.nbytes
+        while Memory._quarantined > QUARANTINE:
+            Memory._quarantined -= Memory._quarantine.popleft().nbytes
 
     @staticmethod
     def check_fences(find_broken: Callable[[int, int, int], int], culprit: str) -> None:

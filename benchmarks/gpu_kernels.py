@@ -2,7 +2,7 @@
 
     python benchmarks/gpu_kernels.py [--budget 80] [--emulated]
 
-For every shipped model in fp64, fp32 and mixed precision: cell-steps per second, and the share of the roofline, the
+For a few shipped models in fp64, fp32 and mixed precision: cell-steps per second, and the share of the roofline, the
 slowest of four times. Memory: every array read and written once at the copy bandwidth. Instructions, where nvdisasm is
 on the PATH: all of them at the rate of single-precision multiply-adds, which is the rate of issue; those in double
 precision at the rate of double-precision multiply-adds; special functions and conversions at an eighth of the rate of
@@ -35,9 +35,10 @@ from gpu_common import (
     stamp,
     take_turns,
 )
+from timing import MODELS
 
 from upstroke.codegen import Kernel, generate
-from upstroke.ionic import initial_state, load_model, shipped_models
+from upstroke.ionic import initial_state, load_model
 
 PRECISIONS = ("fp64", "fp32", "mixed")
 SIZES, TINY = (1_000_000, 8_000_000), (256,)
@@ -135,9 +136,7 @@ def main() -> None:
     limits = measure_limits(tiny)
     rows: list[dict[str, Any]] = []
     left_out: list[str] = []
-    models = [info.name for info in shipped_models()]
-    if tiny:
-        models = models[:1]
+    models = MODELS[:1] if tiny else MODELS
     for n in TINY if tiny else SIZES:
         for name in models:
             if call.budget.left < 0:

@@ -16,6 +16,8 @@ from upstroke.backend import open_backend
 from upstroke.output.manifest import commit
 
 RESULTS = Path(__file__).parent / "results"
+#: Whose kernels are timed: small and large, phenomenological and ionic
+MODELS = ("AlievPanfilov", "HodgkinHuxley", "MitchellSchaeffer", "tenTusscherPanfilov")
 
 
 @dataclass(frozen=True)

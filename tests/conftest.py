@@ -1,4 +1,4 @@
-"""The stand-in for CuPy of tests/emulated, for tests of the CUDA path on machines without a device."""
+"""For all tests: the way to samples.py, and the stand-in for CuPy of tests/emulated, on machines without a device."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from types import ModuleType
 import pytest
 
 EMULATED = Path(__file__).parent / "emulated"
+sys.path.insert(0, str(Path(__file__).parent))
 
 
 def _take_cupy_out() -> dict[str, ModuleType]:

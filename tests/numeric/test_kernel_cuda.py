@@ -7,13 +7,14 @@ import re
 
 import numpy as np
 import pytest
+from samples import SAMPLE_MODELS
 
 from upstroke.backend import open_backend
 from upstroke.backend.compiler import compile_c
 from upstroke.backend.cpu import KernelArgs
 from upstroke.codegen import generate
 from upstroke.codegen.frames import prologue
-from upstroke.ionic import initial_state, load_model, shipped_models
+from upstroke.ionic import initial_state, load_model
 from upstroke.step.state import State
 
 CELLS = 300      # more than two blocks, the last one not full
@@ -71,7 +72,7 @@ def assert_close(found, expected, model, precision):
 
 
 @pytest.mark.parametrize("precision", ["fp64", "fp32", "mixed"])
-@pytest.mark.parametrize("name", [*(info.name for info in shipped_models()), "clockwork"])
+@pytest.mark.parametrize("name", [*SAMPLE_MODELS, "clockwork"])
 def test_the_device_computes_what_the_processor_does(emulated_cupy, tmp_path, name, precision):
     model = model_of(name, tmp_path)
     found, clock = run(open_backend("cuda", precision=precision), model, precision)

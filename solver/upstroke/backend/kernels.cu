@@ -4,7 +4,7 @@
  * A solver is one launch: its blocks, as many as the device runs at once, meet at barriers, so nothing waits for the
  * host. Sums are taken in an order that is fixed for a device and a size, and every block takes them alike: all leave
  * the iteration together, and two runs give the same bits. */
-#define THREADS 256       /* of a solver's block; cuda.py knows it */
+#define THREADS 256       /* of a solver's block; cuda.py knows it. Three blocks to a multiprocessor: four would spill */
 
 typedef struct {
     long step;
@@ -126,7 +126,7 @@ static __device__ void finish(const diffusion &d, const double *x, long iteratio
 /* One step of A delta = -dt K V by conjugate gradients with Jacobi preconditioner, then V += delta. Stops when
  * sqrt(r.z / trace) <= tolerance. A z is carried along instead of A p (Chronopoulos and Gear 1989,
  * doi 10.1016/0377-0427(89)90045-9), so that blocks meet twice an iteration. */
-extern "C" __global__ void __launch_bounds__(THREADS, 4) diffuse_cg(diffusion d, loop_clock *clock)
+extern "C" __global__ void __launch_bounds__(THREADS, 3) diffuse_cg(diffusion d, loop_clock *clock)
 {
     if (broken(clock)) return;
     double *of_rz = d.parts, *of_wz = d.parts + gridDim.x, *x = guess(d);
@@ -173,7 +173,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 4) diffuse_cg(diffusion d,
 
 /* The same by Chebyshev's iteration: the bounds of the spectrum are known, so blocks meet once an iteration, and the
  * residual is summed only where it may have come down to the tolerance (runtime.c has the recurrence). */
-extern "C" __global__ void __launch_bounds__(THREADS, 4) diffuse_chebyshev(diffusion d, loop_clock *clock)
+extern "C" __global__ void __launch_bounds__(THREADS, 3) diffuse_chebyshev(diffusion d, loop_clock *clock)
 {
     if (broken(clock)) return;
     const double c = 0.5 * (d.high + d.low), h = 0.5 * (d.high - d.low), sigma = c / h;
@@ -217,7 +217,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 4) diffuse_chebyshev(diffu
 }
 
 /* V -= dt K V / m, the forward Euler step with lumped mass m. */
-extern "C" __global__ void __launch_bounds__(THREADS, 4) diffuse_explicit(diffusion d, loop_clock *clock)
+extern "C" __global__ void __launch_bounds__(THREADS, 3) diffuse_explicit(diffusion d, loop_clock *clock)
 {
     if (broken(clock)) return;
     EACH_ROW(i, d.n) d.w[i] = d.dt * couple(d.pattern, d.K, i, d.V) * d.inverse_diagonal[i];

@@ -1,0 +1,18 @@
+"""The backend's own CUDA texts compile for sm_90 in every form, without spilling registers."""
+
+import re
+from importlib import resources
+
+import pytest
+from ptxas import report, spilled
+
+TEXT = "".join(resources.files("upstroke.backend").joinpath(f).read_text() for f in ("couplings.cu", "kernels.cu"))
+
+
+@pytest.mark.parametrize("rows_repeat", [0, 1])
+@pytest.mark.parametrize("real", ["double", "float"])
+def test_kernels_of_a_step(real, rows_repeat):
+    found = report(f"typedef {real} real;\n#define ROWS_REPEAT {rows_repeat}\n{TEXT}")
+    assert set(re.findall(r"entry function '(\w+)'", found)) == {
+        "diffuse_cg", "diffuse_chebyshev", "diffuse_explicit", "take_over", "apply_inputs", "count_solve", "tick"}
+    assert spilled(found) == 0

@@ -7,14 +7,14 @@ import re
 import pytest
 
 
-def compiled(source: str, arch: str = "sm_90", result: str = "CUBIN") -> tuple[str, str]:
+def compiled(source: str, arch: str = "sm_90", result: str = "CUBIN", *more: bytes) -> tuple[str, str]:
     """The log and the code ("CUBIN" or "PTX") of a source; fails with NVRTC's log where it does not compile."""
     nvrtc = pytest.importorskip("cuda.bindings.nvrtc", reason="cuda-bindings is not installed")
     try:
         _, program = nvrtc.nvrtcCreateProgram(source.encode(), b"kernel.cu", 0, [], [])
     except RuntimeError as reason:
         pytest.skip(f"NVRTC cannot be loaded: {reason}")
-    options = [f"--gpu-architecture={arch}".encode(), b"--ptxas-options=-v", b"-std=c++17", b"-ftz=true"]
+    options = [f"--gpu-architecture={arch}".encode(), b"--ptxas-options=-v", b"-std=c++17", b"-ftz=true", *more]
     (error,) = nvrtc.nvrtcCompileProgram(program, len(options), options)
     log = b" " * nvrtc.nvrtcGetProgramLogSize(program)[1]
     nvrtc.nvrtcGetProgramLog(program, log)

@@ -6,12 +6,11 @@ import re
 import warnings
 
 import pytest
+from ptxas import compiled, report, spilled
 from samples import SAMPLE_MODELS
 
 from upstroke.codegen import generate
 from upstroke.ionic import load_model, shipped_models
-
-nvrtc = pytest.importorskip("cuda.bindings.nvrtc", reason="cuda-bindings is not installed")
 
 ODD_NAMES = """
 V; .external(Vm); .nodal(); .units(mV);
@@ -26,42 +25,17 @@ Iion = I*(V + 70) + float + signbit;
 """
 
 
-def compile_with_nvrtc(source: str, arch: str, result: str, *more: bytes) -> tuple[str, str]:
-    """The log and the PTX or cubin; fails with NVRTC's log where the source does not compile."""
-    try:
-        error, program = nvrtc.nvrtcCreateProgram(source.encode(), b"kernel.cu", 0, [], [])
-    except RuntimeError as reason:
-        pytest.skip(f"NVRTC cannot be loaded: {reason}")
-    assert int(error) == 0
-    options = [f"--gpu-architecture={arch}".encode(), b"--ptxas-options=-v", b"-ftz=true", *more]   # ftz as CuPy does
-    (error,) = nvrtc.nvrtcCompileProgram(program, len(options), options)
-    log = b" " * nvrtc.nvrtcGetProgramLogSize(program)[1]
-    nvrtc.nvrtcGetProgramLog(program, log)
-    assert int(error) == 0, log.decode()
-    code = b" " * getattr(nvrtc, f"nvrtcGet{result}Size")(program)[1]
-    getattr(nvrtc, f"nvrtcGet{result}")(program, code)
-    nvrtc.nvrtcDestroyProgram(program)
-    assert "warning" not in log.decode()
-    return log.decode(), code.decode("latin-1")
-
-
-def compile_for_sm_90(source: str) -> str:
-    """ptxas's report."""
-    return compile_with_nvrtc(source, "sm_90", "CUBIN")[0]
-
-
 @pytest.mark.parametrize("precision", ["fp64", "fp32", "mixed"])
 @pytest.mark.parametrize("name", [*SAMPLE_MODELS, "odd names"])
 def test_kernels_compile(tmp_path, name, precision):
     if name == "odd names":
         name = tmp_path / "odd.model"
         name.write_text(ODD_NAMES)
-    report = compile_for_sm_90(generate(load_model(name), "cuda", precision).source)
-    assert {"upstroke_advance", "upstroke_rates"} <= set(re.findall(r"entry function '(\w+)'", report))
-    spilled = sum(map(int, re.findall(r"(\d+) bytes spill", report)))
-    if spilled:
-        warnings.warn(f"{name} in {precision} spills {spilled} bytes of registers", stacklevel=1)
-    assert name != "tenTusscherPanfilov" or not spilled
+    log = report(generate(load_model(name), "cuda", precision).source)
+    assert {"upstroke_advance", "upstroke_rates"} <= set(re.findall(r"entry function '(\w+)'", log))
+    if spilled(log):
+        warnings.warn(f"{name} in {precision} spills {spilled(log)} bytes of registers", stacklevel=1)
+    assert name != "tenTusscherPanfilov" or not spilled(log)
 
 
 @pytest.mark.parametrize("name", [i.name for i in shipped_models() if i.name not in SAMPLE_MODELS])
@@ -69,14 +43,14 @@ def test_every_model_is_accepted(name):
     """NVRTC's front end reads it; it is not asked to optimise, which would take ten times as long."""
     for precision in ("fp64", "fp32"):
         source = generate(load_model(name), "cuda", precision).source
-        _, ptx = compile_with_nvrtc(source, "compute_90", "PTX", b"--Ofast-compile=max")
+        _, ptx = compiled(source, "compute_90", "PTX", b"--Ofast-compile=max")
         assert {"upstroke_advance", "upstroke_rates"} <= set(re.findall(r"\.entry (\w+)", ptx))
 
 
 def test_parameters_from_memory_compile():
     model = load_model("HodgkinHuxley")
     names = [p.name for p in model.parameters]
-    compile_for_sm_90(generate(model, "cuda", "mixed", uniform=names[:2], nodal=names[2:4]).source)
+    report(generate(model, "cuda", "mixed", uniform=names[:2], nodal=names[2:4]).source)
 
 
 COUPLINGS = """
@@ -94,15 +68,15 @@ def test_coupled_kernels_compile():
     model = load_model("tenTusscherPanfilov")
     names = [p.name for p in model.parameters]
     for uniform in ((), names[:2]):
-        report = compile_for_sm_90(COUPLINGS + generate(model, "cuda", "fp64", uniform=uniform).source)
-        assert "upstroke_advance_coupled" in report
-        assert set(re.findall(r"(\d+) bytes spill", report)) == {"0"}
+        log = report(COUPLINGS + generate(model, "cuda", "fp64", uniform=uniform).source)
+        assert "upstroke_advance_coupled" in log
+        assert spilled(log) == 0
 
 
 @pytest.mark.parametrize("precision", ["fp64", "fp32", "mixed"])
 def test_kernels_do_not_divide_by_subroutine(precision):
     """A division of the language is a call, and a hundred of them are half of a kernel."""
     source = generate(load_model("tenTusscherPanfilov"), "cuda", precision).source
-    ptx = compile_with_nvrtc(source, "compute_90", "PTX")[1]
+    ptx = compiled(source, "compute_90", "PTX")[1]
     assert "rcp.approx.ftz" in ptx
     assert "div." not in ptx

@@ -12,7 +12,7 @@ from upstroke.backend import open_backend
 from upstroke.case import Case, load_case, located
 from upstroke.errors import CaseError
 from upstroke.mesh import build_mesh
-from upstroke.mesh.order import membrane_of_nodes, solve_order
+from upstroke.mesh.order import lost_cells_notes, membrane_of_nodes, solve_order
 from upstroke.observe import check_watch, open_watchers
 from upstroke.output.vtkhdf import VtkHdfSeries
 from upstroke.progress import progress
@@ -36,7 +36,8 @@ def prepare(case: Case) -> Setup:
         clock("mesh")
         operator = discretise(mesh, case.tissue)                            # how neighbours couple
         clock("operator")
-        owner = membrane_of_nodes(mesh, [table.regions for table in case.membrane])
+        regions = [table.regions for table in case.membrane]
+        owner = membrane_of_nodes(mesh, regions)
         order = solve_order(owner, operator.stiffness, keep=case.mesh.kind != "file")
         operator = operator.permuted(order)
         clock("order")
@@ -48,7 +49,7 @@ def prepare(case: Case) -> Setup:
                           stimuli.renumbered(state.rank), backend)
         clock("compile")
         check_watch(case.watch, mesh, state.names, case.time.dt)            # what we look at
-    notes = (*mesh.notes, *stepper.notes(lowest_methods(membranes)))
+    notes = (*mesh.notes, *lost_cells_notes(mesh, regions, owner), *stepper.notes(lowest_methods(membranes)))
     return Setup(case, backend, mesh, operator, membranes, state, stepper, notes, clock.seconds)
 
 

@@ -6,7 +6,7 @@ import pytest
 from upstroke.case.schema import CableMesh, GridMesh, SheetMesh, SlabMesh
 from upstroke.errors import CaseError, MeshError
 from upstroke.mesh import Mesh, build_mesh
-from upstroke.mesh.order import membrane_of_nodes, solve_order, table_of_cells
+from upstroke.mesh.order import lost_cells_notes, membrane_of_nodes, solve_order, table_of_cells
 from upstroke.space import assemble
 
 
@@ -85,6 +85,23 @@ def test_a_membrane_without_nodes_is_an_error():
     assert str(error.value) == (
         "membrane.1: gets no node: at each node of its cells another membrane has the larger part of the volume around "
         "it\n  -> make the mesh finer there, or remove this table")
+
+
+def test_cells_that_lose_all_their_nodes_are_told(tmp_path):
+    mask = np.ones((6, 4), int)
+    mask[0, 1] = mask[3, 1] = 2                     # at the edge, and inside
+    mask[5, :2] = 2
+    np.save(tmp_path / "mask.npy", mask)
+    mesh = build_mesh(GridMesh(dx=0.1, mask=tmp_path / "mask.npy"))
+
+    def notes(*regions):
+        return lost_cells_notes(mesh, regions, membrane_of_nodes(mesh, regions))
+
+    why = ("cells have no node with it: at each of their nodes another membrane has the larger part of the volume "
+           "around it, or as much and an earlier table")
+    assert notes(None, (2,)) == [f"membrane.1: 2 of its 4 {why}"]
+    assert notes((2,), None) == [f"membrane.0: 1 of its 4 {why}"]       # the earlier table gets the ties at the edge
+    assert notes((1, 2)) == []
 
 
 def test_a_membrane_for_all_others_where_there_are_none_is_an_error():

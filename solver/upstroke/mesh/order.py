@@ -83,6 +83,21 @@ def membrane_of_nodes(mesh: Mesh, regions: Sequence[tuple[int | str, ...] | None
     return owner
 
 
+def lost_cells_notes(mesh: Mesh, regions: Sequence[tuple[int | str, ...] | None],
+                     owner: NDArray[np.int64]) -> list[str]:
+    """A note for each membrane with cells that have no node of it, where regions are as fine as the mesh.
+
+    ``owner`` is what `membrane_of_nodes` found.
+    """
+    cells = table_of_cells(mesh, regions, "membrane", "membrane")
+    lost = np.ones(mesh.n_cells, bool)
+    for corner in mesh.cells.T:
+        lost &= owner[corner] != cells
+    return [f"membrane.{k}: {n:,} of its {(cells == k).sum():,} cells have no node with it: at each of their nodes "
+            "another membrane has the larger part of the volume around it, or as much and an earlier table"
+            for k in range(len(regions)) if (n := int(lost[cells == k].sum()))]
+
+
 def solve_order(owner: NDArray[np.int64], stiffness: Any, *, keep: bool) -> NDArray[np.int64]:
     """(n,) the mesh's number of each node in turn: membrane by membrane and, within, so that neighbours are near.
 

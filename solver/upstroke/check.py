@@ -18,6 +18,7 @@ TRIAL_SECONDS = 0.3
 AT_ONCE = 8               # steps of the trial between looks at the time
 STEP_SECONDS = 1e-4       # what a step costs however few its nodes
 COARSE_LUMPED, COARSE = 0.2, 1.5   # ms: h^2/D above which fronts are slow (docs/architecture.md has the measurement)
+WATCHED = 90              # bytes of a node for its activation times, with the rows that are kept ready on a GPU
 PROGRAM = 170 * 2 ** 20   # bytes of Python and its packages
 
 
@@ -87,11 +88,13 @@ def _estimates(setup: Setup) -> list[str]:
     cells = mesh.cells.nbytes + (9 + 3) * 8 * mesh.n_cells                            # with diffusivity and fibre
     nodes = mesh.points.nbytes + setup.state.nbytes + 10 * 8 * operator.n             # with the solver's vectors
     memory = PROGRAM + nodes + cells + 4 * matrix
+    device = [f"GPU memory: {taken / 2 ** 20:,.0f} MiB, and about {WATCHED * operator.n / 2 ** 20:,.0f} for activation "
+              f"times; {free / 2 ** 20:,.0f} MiB are left" for taken, free in filter(None, [backend.memory()])]
     seconds = (STEP_SECONDS + 2.0 * _reaction_seconds(setup)) * setup.stepper.n_steps
     hours, rest = divmod(round(seconds), 3600)
     clock = f"{seconds:.1f} s" if seconds < 100 else f"{hours} h {rest // 60} min {rest % 60} s"
     who = f"{backend.threads} threads" if backend.name == "cpu" else f"the {backend.describe()['processor']}"
-    return [f"memory: about {memory / 2 ** 20:,.0f} MiB",
+    return [f"memory: about {memory / 2 ** 20:,.0f} MiB", *device,
             f"time: about {clock} on {who} (from a trial of the membrane kernel on this machine, doubled for the "
             "diffusion)"]
 

@@ -63,6 +63,7 @@ class Record:
         start = perf_counter()
         try:
             if watchers is not None:
+                setup.stepper.sync()
                 activation = watchers.activation.map()
                 write_activation(folder / "activation.vtu", setup.mesh, activation)
                 clock = setup.stepper.clock
@@ -73,7 +74,8 @@ class Record:
                 if status == "done" and setup.case.output.picture:
                     notes += self._draw(activation)
                 self._result = Result(setup.case, folder, setup.mesh, activation, setup.state, summary, tuple(notes),
-                                      f"{setup.backend} ({setup.backend.choice})")
+                                      f"{setup.backend} ({setup.backend.choice}), "
+                                      f"{clock.step * setup.mesh.n_points / steps_s:.3g} node-steps/s")
         finally:
             timings = setup.seconds | {"steps": steps_s} | setup.stepper.seconds | {"output": perf_counter() - start}
             files = sorted(p.name for p in folder.iterdir())

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import ctypes
 import inspect
+import re
+import subprocess
+import sys
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -261,3 +265,12 @@ def test_it_mirrors_the_cpu(cuda):
             assert list(asked) == [p for p in given if p in asked], name
             assert all(p.default is not p.empty for p in given.values() if p.name not in asked), name
             assert [asked[p].default for p in asked] == [given[p].default for p in asked], name
+
+
+def test_check_tells_of_the_gpus_memory(emulated_environment):
+    case = Path(__file__).parents[2] / "cases" / "axon"
+    run = subprocess.run([sys.executable, "-m", "upstroke", "check", str(case), "--backend", "cuda"],
+                         capture_output=True, text=True, env=emulated_environment)
+    assert run.returncode == 0, run.stderr
+    assert re.search(r"# GPU memory: 0 MiB, and about 0 for activation times; 4,09\d MiB are left\n", run.stdout)
+    assert "on the Emulated device (from a trial" in run.stdout

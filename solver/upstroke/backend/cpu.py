@@ -116,6 +116,10 @@ class CpuBackend:
         start = -buffer.ctypes.data % ALIGNMENT
         return buffer[start:start + size].view(dtype).reshape(shape)
 
+    def memory(self) -> tuple[int, int] | None:
+        """Bytes that this process has taken of a device's own memory, and bytes that are free; a CPU has none."""
+        return None
+
     def pointer(self, array: NDArray[Any]) -> int:
         """The address of an array, for the arguments of kernels."""
         return array.ctypes.data

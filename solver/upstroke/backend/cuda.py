@@ -102,6 +102,12 @@ class CudaBackend:
         """A copy of a host array in device memory."""
         return _allocated(cp.asarray, np.ascontiguousarray(host, dtype))
 
+    def memory(self) -> tuple[int, int]:
+        """Bytes that this process has taken of the GPU's memory, and bytes that are free."""
+        pool = cp.get_default_memory_pool()
+        free, _ = cp.cuda.runtime.memGetInfo()
+        return pool.used_bytes(), free + pool.free_bytes()
+
     def pointer(self, array: Any) -> int:
         """The device address of an array, for the arguments of kernels."""
         return array.data.ptr
@@ -214,7 +220,7 @@ class CudaBackend:
         ``groups`` are (source, arrays, first row) of the membranes.
         """
         couplings, repeat, keep = coupling_args(self, K, lumped_mass, dt)
-        after = cp.zeros_like(V)
+        after = self.zeros(len(V))
         stages = []
         for source, arrays, begin in groups:
             couplings.begin = begin

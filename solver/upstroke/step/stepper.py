@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from upstroke.backend import NOT_CONVERGED, Backend, Clock, Stage
+from upstroke.backend import NOT_CONVERGED, Backend, Clock, Loop, Stage
 from upstroke.case.schema import Solver, TimeTable
 from upstroke.errors import DivergenceError
 from upstroke.ionic.methods import METHODS
@@ -58,6 +58,7 @@ class Stepper:
         self.n_steps = round(time.end / time.dt)
         self.clock, self.seconds = Clock(), dict[str, float]()
         self._time, self._backend = time, backend
+        self._loop: Loop | None = None
         self.stages = stimulus_stages(stimuli, state, self.n_steps, backend)
         splitting = SPLITTINGS[time.splitting].stages
         made: dict[tuple[str, float], list[Stage]] = {}
@@ -95,7 +96,7 @@ class Stepper:
         ------
         DivergenceError : a value left the finite numbers, or the linear solver did not converge
         """
-        loop = self._backend.loop((*self.stages, *also))
+        self._loop = loop = self._backend.loop((*self.stages, *also))
         self.clock, self.seconds = loop.clock, loop.seconds
         yield 0
         for n in range(self.n_steps):
@@ -106,6 +107,11 @@ class Stepper:
         loop.sync()
         if self.clock.halted:
             raise self._divergence()
+
+    def sync(self) -> None:
+        """Wait for the steps under way, so that ``clock`` is true; for runs that end early."""
+        if self._loop is not None:
+            self._loop.sync()
 
     def _divergence(self) -> DivergenceError:
         """Why the clock stands."""

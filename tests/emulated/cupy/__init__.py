@@ -29,6 +29,9 @@ class _MemoryPool:
     def total_bytes(self) -> int:
         return Memory.used
 
+    def free_bytes(self) -> int:
+        return 0
+
     def free_all_blocks(self) -> None:
         pass
 

@@ -17,7 +17,7 @@ from upstroke.output.manifest import commit
 
 RESULTS = Path(__file__).parent / "results"
 #: Whose kernels are timed: small and large, phenomenological and ionic
-MODELS = ("AlievPanfilov", "HodgkinHuxley", "MitchellSchaeffer", "tenTusscherPanfilov")
+MODELS = ("AlievPanfilov", "HodgkinHuxley", "MitchellSchaeffer", "tenTusscherPanfilov", "OHara")
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,8 @@
 
 /* Nodes that one pass of the vector loop takes: as many as a vector has lanes. Ranges are padded to a
  * multiple, so every node is computed by the same instructions and results do not depend on how a range is split. */
-#if defined(__AVX512F__)
+#ifdef UP_LANES                    /* 1L makes the kernel of a single cell: nothing is spent on lanes left over */
+#elif defined(__AVX512F__)
 #define UP_LANES ((long)(64 / sizeof(real)))
 #else
 #define UP_LANES ((long)(32 / sizeof(real)))

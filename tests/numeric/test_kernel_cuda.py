@@ -7,7 +7,7 @@ import re
 
 import numpy as np
 import pytest
-from samples import SAMPLE_MODELS
+from samples import SAMPLE_MODELS, STIFF
 
 from upstroke.backend import open_backend
 from upstroke.backend.compiler import compile_c
@@ -36,10 +36,11 @@ Iion = g*(V - E)*m + slow/(V*V + 1) + sqrt(fabs(V));
 
 
 def model_of(name, tmp_path):
-    if name != "clockwork":
+    texts = {"clockwork": CLOCKWORK, "stiff": STIFF}
+    if name not in texts:
         return load_model(name)
-    path = tmp_path / "clockwork.model"
-    path.write_text(CLOCKWORK)
+    path = tmp_path / f"{name}.model"
+    path.write_text(texts[name])
     return load_model(path)
 
 
@@ -72,7 +73,7 @@ def assert_close(found, expected, model, precision):
 
 
 @pytest.mark.parametrize("precision", ["fp64", "fp32", "mixed"])
-@pytest.mark.parametrize("name", [*SAMPLE_MODELS, "clockwork"])
+@pytest.mark.parametrize("name", [*SAMPLE_MODELS, "clockwork", "stiff"])
 def test_the_device_computes_what_the_processor_does(emulated_cupy, tmp_path, name, precision):
     model = model_of(name, tmp_path)
     found, clock = run(open_backend("cuda", precision=precision), model, precision)

@@ -168,6 +168,8 @@ def test_a_step_equals_the_interpreter(name, compiler):
     dict(v_method="rk4", exp1="rk4", float_="rk2", M_PI="fe"),
     dict(v_method="fe", exp1="rk4", float_="rk2", M_PI="rk2"),
     dict(v_method="rk2", exp1="rush_larsen", float_="rk2", M_PI="rk4"), dict(v_method="rk2", step="rk2"),
+    dict(v_method="sundnes", step="sundnes", exp1="sundnes", float_="sundnes", M_PI="sundnes"),
+    dict(v_method="rk4", step="sundnes", exp1="rk2", float_="sundnes", M_PI="sundnes"),
 ])
 def test_methods_mix_as_the_interpreter_mixes_them(tmp_path, methods):
     model = zoo(tmp_path, **methods)

@@ -7,7 +7,7 @@ import warnings
 
 import pytest
 from ptxas import compiled, report, spilled
-from samples import SAMPLE_MODELS
+from samples import SAMPLE_MODELS, STIFF
 
 from upstroke.codegen import generate
 from upstroke.ionic import load_model
@@ -26,11 +26,11 @@ Iion = I*(V + 70) + float + signbit;
 
 
 @pytest.mark.parametrize("precision", ["fp64", "fp32", "mixed"])
-@pytest.mark.parametrize("name", [*SAMPLE_MODELS, "odd names"])
+@pytest.mark.parametrize("name", [*SAMPLE_MODELS, "odd names", "stiff"])
 def test_kernels_compile(tmp_path, name, precision):
-    if name == "odd names":
-        name = tmp_path / "odd.model"
-        name.write_text(ODD_NAMES)
+    if texts := {"odd names": ODD_NAMES, "stiff": STIFF}.get(name):
+        name = tmp_path / "text.model"
+        name.write_text(texts)
     log = report(generate(load_model(name), "cuda", precision).source)
     assert {"upstroke_advance", "upstroke_rates"} <= set(re.findall(r"entry function '(\w+)'", log))
     if spilled(log):

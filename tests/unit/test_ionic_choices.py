@@ -110,7 +110,7 @@ def test_methods_by_default_by_file_and_by_choice():
         "V": "rk2", "m": "rk4", "c": "fe", "d": "rush_larsen", "top": "store"}
 
 
-@pytest.mark.parametrize("method", ["fe", "rk2", "rk4"])
+@pytest.mark.parametrize("method", ["fe", "rk2", "rk4", "sundnes"])
 def test_one_method_for_all(method):
     assert methods(methods=method) == {"V": method, "m": method, "c": method, "d": method, "top": "store"}
 
@@ -122,15 +122,15 @@ def test_a_method_for_all_leaves_with_fe_what_it_does_not_suit():
 
 @pytest.mark.parametrize(("choice", "text"), [
     ({"c": "rush_larsen"}, "model toy: rush_larsen needs a rate that is linear in the state; that of c is not\n"
-                           "  -> use fe, rk2, rk4"),
+                           "  -> use fe, sundnes, rk2, rk4"),
     ({"V": "rush_larsen"}, "model toy: rush_larsen needs a rate that is linear in the state; that of V is not\n"
-                           "  -> use fe, rk2, rk4"),
+                           "  -> use fe, sundnes, rk2, rk4"),
     ({"cc": "rk2"}, "model toy: no state 'cc' to give a method\n  -> did you mean 'c'?"),
     ({"c": "rk5"}, "model toy: unknown method 'rk5'\n  -> did you mean 'rk4'?"),
     ("euler", "model toy: unknown method 'euler'\n"
               "  -> known: cvode, fe, markov_be, rk2, rk4, rosenbrock, rush_larsen, sundnes"),
     ("cvode", "model toy: the method cvode (variable-order BDF) is not available yet\n"
-              "  -> available: fe, rush_larsen, rk2, rk4"),
+              "  -> available: fe, rush_larsen, sundnes, rk2, rk4"),
     ({"top": "rk2"}, "model toy: top has no rate, so it has no method\n  -> leave it out"),
 ])
 def test_wrong_methods(choice, text):

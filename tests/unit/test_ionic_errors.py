@@ -348,13 +348,13 @@ BROKEN = {
         "toy.model:2:30: the method markov_be (backward Euler for Markov chains) is not available yet\n"
         "    x_init = 0; diff_x = -x; x; .method(markov_be);\n"
         "                                 ^\n"
-        "  -> available: fe, rush_larsen, rk2, rk4"),
+        "  -> available: fe, rush_larsen, sundnes, rk2, rk4"),
     "rush_larsen for a nonlinear rate": (
         MEMBRANE + "x_init = 0; diff_x = -x*x; x; .method(rush_larsen);",
         "toy.model:2:32: rush_larsen needs a rate that is linear in the state; that of x is not\n"
         "    x_init = 0; diff_x = -x*x; x; .method(rush_larsen);\n"
         "                                   ^\n"
-        "  -> use fe, rk2, rk4"),
+        "  -> use fe, sundnes, rk2, rk4"),
     "method of a stored state": (
         MEMBRANE + "x_init = 0; x = x + 1; x; .method(fe);",
         "toy.model:2:28: x has no rate, so it has no method\n"

@@ -15,7 +15,7 @@ from upstroke.errors import ModelError, did_you_mean
 from upstroke.ionic.expr import Expr
 from upstroke.ionic.methods import METHODS, STORE, Method
 from upstroke.ionic.model import Definition, Model, State
-from upstroke.ionic.symbolic import free_names
+from upstroke.ionic.symbolic import ZERO, free_names
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,8 @@ def lay_out(model: Model, precision: str, uniform: Sequence[str], nodal: Sequenc
         raise ModelError(model.file, f"parameter {twice[0]!r} is asked for both as uniform and as nodal",
                          "choose one of the two")
     wide = tuple(s.name for s in model.states
-                 if precision == "mixed" and s.method != STORE and not METHODS[s.method].needs_slope)
+                 if precision == "mixed" and s.method != STORE
+                 and not (METHODS[s.method].exponential and s.slope is not None))
     return Layout(precision != "fp64", tuple(s.name for s in model.states), wide, tuple(uniform), tuple(nodal))
 
 
@@ -69,14 +70,15 @@ class Body:
     def __init__(self, model: Model, layout: Layout) -> None:
         self._model = model
         self._layout = layout
-        self._definitions = {d.name: d for d in model.definitions}
+        self._sorted = (*model.definitions, *model.jacobian.definitions)
+        self._definitions = {d.name: d for d in self._sorted}
         self._states = {s.name: s for s in model.states}
         self._constant = {p.name for p in model.parameters} | {"dt"}
-        for definition in model.definitions:   # sorted: a definition of constants alone is one itself
+        for definition in self._sorted:        # sorted: a definition of constants alone is one itself
             if free_names(definition.expr) <= self._constant:
                 self._constant.add(definition.name)
         literals = {p.name for p in model.parameters} - {*layout.uniform, *layout.nodal}
-        for definition in model.definitions:
+        for definition in self._sorted:
             if free_names(definition.expr) <= literals:
                 literals.add(definition.name)
         self._printer = Printer(layout.single, literals)
@@ -89,8 +91,9 @@ class Body:
     def _choose_methods(self) -> dict[str, Method]:
         """The method of V and of each state that has a rate; all must share their stages' times."""
         if METHODS[self._model.v_method].needs_slope:
+            able = [m.name for m in METHODS.values() if not m.needs_slope]
             raise ModelError(self._model.file, f"V cannot take method {self._model.v_method!r}",
-                             "choose fe, rk2 or rk4 for V")
+                             f"choose {', '.join(able[:-1])} or {able[-1]} for V")
         methods = {"V": METHODS[self._model.v_method]}
         methods |= {s.name: METHODS[s.method] for s in self._model.states if s.method != STORE}
         longest = max(methods.values(), key=lambda m: m.stages)
@@ -136,7 +139,7 @@ class Body:
     # ---------------------------------------------------------------------------------------------- stages
     def _stage_roots(self, stage: int) -> list[Expr]:
         """The expressions that a stage evaluates: Iion and rates of the methods that have this stage."""
-        roots: list[Expr] = [self._iion] if stage < self._methods["V"].stages else []
+        roots: list[Expr] = [self._iion, *self._v_slope().values()] if stage < self._methods["V"].stages else []
         for state in self._model.states:
             if state.method == STORE:
                 roots += [state.update] if stage == 0 and state.update is not None else []
@@ -146,16 +149,24 @@ class Body:
 
     def _slopes(self, state: State) -> dict[str, Expr]:
         """What a state's method evaluates at a stage, by prefix of the C name."""
-        if not METHODS[state.method].needs_slope:
-            assert state.rate is not None
-            return {"r": state.rate}
-        if state.slope is None:
-            raise ModelError(state.place, f"{state.name} cannot take rush_larsen: its rate is not affine in it",
-                             "choose fe, rk2 or rk4")
-        if state.steady is not None:
-            return {"inf": state.steady, "slope": state.slope}
+        method = METHODS[state.method]
         assert state.rate is not None
-        return {"r": state.rate, "slope": state.slope}
+        if method.needs_slope and state.slope is None:
+            raise ModelError(state.place, f"{state.name} cannot take {method.name}: its rate is not affine in it",
+                             "choose fe, rk2 or rk4")
+        if not method.exponential:
+            return {"r": state.rate}
+        if state.steady is not None and state.slope is not None:
+            return {"inf": state.steady, "slope": state.slope}
+        return {"r": state.rate, "slope": self._slope(state.name)}
+
+    def _slope(self, name: str) -> Expr:
+        """d(rate)/dX of a state by itself; that of V is yet to be divided by C_m."""
+        slope = self._states[name].slope if name in self._states else None
+        return self._model.jacobian.entries[name, name] if slope is None else slope
+
+    def _v_slope(self) -> dict[str, Expr]:
+        return {"slope": self._slope("V")} if self._methods["V"].exponential else {}
 
     def _stage(self, stage: int) -> list[str]:
         roots = self._stage_roots(stage)
@@ -167,13 +178,18 @@ class Body:
         lines += self._define(needed, stage)
         if stage < self._methods["V"].stages:
             lines += [self._current(stage), f"const real {_at('r', stage)}_V = {self._membrane(stage)};   /* mV/ms */"]
+            lines += [f"const real {_at('slope', stage)}_V = up_finite(up_div({self._value(slope, stage)}, up_Cm));"
+                      for slope in self._v_slope().values()]
         for state in self._model.states:
             if state.method == STORE:
                 if stage == 0 and state.update is not None:
                     lines.append(f"const real u_{state.name} = {self._value(state.update, 0)};")
             elif stage < self._methods[state.name].stages:
-                lines += [f"const real {_at(prefix, stage)}_{state.name} = {self._value(expr, stage)};"
-                          for prefix, expr in self._slopes(state).items()]
+                for prefix, expr in self._slopes(state).items():
+                    value = self._value(expr, stage)
+                    if prefix == "slope" and state.slope is None:
+                        value = f"up_finite({value})"
+                    lines.append(f"const real {_at(prefix, stage)}_{state.name} = {value};")
         return lines
 
     def _intermediate_values(self, needed: Sequence[Definition], roots: Sequence[Expr], stage: int) -> list[str]:
@@ -185,10 +201,10 @@ class Body:
         for name, method in self._methods.items():
             if name not in used:
                 continue
-            if stage < method.stages:
+            if method.exponential:
+                value = self._exponential(name, c, 0)
+            elif stage < method.stages:
                 value = f"v_{name} + {self._increment(name, method.A[stage], 1.0)}"
-            elif method.needs_slope:
-                value = self._exponential(self._states[name], c)
             else:
                 value = f"v_{name} + {self._increment(name, (1.0,), c)}"
             lines.append(f"const real v{stage}_{name} = {value};")
@@ -204,25 +220,35 @@ class Body:
         total = " + ".join(rate if w == 1.0 else f"{number(w)} * {rate}" for w, rate in terms)
         return f"v_dt * ({total})" if c == 1.0 else f"{number(c)} * v_dt * ({total})"
 
-    def _exponential(self, state: State, c: float) -> str:
-        """The state after c dt at the slope and steady state (or rate) of the step's start."""
-        x = state.name
-        step = "v_dt" if c == 1.0 else f"{self._printer.number(c)} * v_dt"
-        if state.steady is not None:
-            return f"inf_{x} + (v_{x} - inf_{x}) * up_exp({step} * slope_{x})"
-        return f"v_{x} + {step} * r_{x} * up_phi({step} * slope_{x})"
+    def _exponential(self, x: str, c: float, stage: int) -> str:
+        """The state after c dt at the slope and steady state (or rate) of a stage."""
+        if x in self._states and self._states[x].steady is not None:
+            steady = f"{_at('inf', stage)}_{x}"
+            return f"{steady} + (v_{x} - {steady}) * up_exp({self._step(c)} * {_at('slope', stage)}_{x})"
+        return f"v_{x} + {self._exponential_change(x, c, stage)}"
+
+    def _exponential_change(self, x: str, c: float, stage: int) -> str:
+        """c dt phi(c dt s) (r + s (X - X_stage))"""
+        step, rate, slope = self._step(c), f"{_at('r', stage)}_{x}", f"{_at('slope', stage)}_{x}"
+        if stage and self._slope(x) != ZERO:
+            rate = f"({rate} + {slope} * (v_{x} - {_at('v', stage)}_{x}))"
+        return f"{step} * {rate} * up_phi({step} * {slope})"
+
+    def _step(self, c: float) -> str:
+        return "v_dt" if c == 1.0 else f"{self._printer.number(c)} * v_dt"
 
     def _commit(self) -> list[str]:
         """New values from old ones; then the checks, before bounds could hide a NaN."""
         lines = ["/* new values */"] if self._stages.stages > 1 else []
         for name, method in self._methods.items():
+            change = (self._exponential_change(name, 1.0, method.stages - 1) if method.exponential
+                      else self._increment(name, method.b, 1.0))
             if name in self._layout.wide:
-                lines += [f"w_{name} += (double)({self._increment(name, method.b, 1.0)});",
-                          f"v_{name} = (real)w_{name};"]
-            elif method.needs_slope:
-                lines.append(f"v_{name} = {self._exponential(self._states[name], 1.0)};")
+                lines += [f"w_{name} += (double)({change});", f"v_{name} = (real)w_{name};"]
+            elif method.exponential:
+                lines.append(f"v_{name} = {self._exponential(name, 1.0, method.stages - 1)};")
             else:
-                lines.append(f"v_{name} = v_{name} + {self._increment(name, method.b, 1.0)};")
+                lines.append(f"v_{name} = v_{name} + {change};")
         lines += [f"v_{s.name} = u_{s.name};" for s in self._model.states
                   if s.method == STORE and s.update is not None]
         total = " + ".join(f"v_{name}" for name in ("V", *self._layout.states))
@@ -252,7 +278,7 @@ class Body:
             if name in self._definitions and name not in needed:
                 needed.add(name)
                 pending += free_names(self._definitions[name].expr)
-        return tuple(d for d in self._model.definitions if d.name in needed)
+        return tuple(d for d in self._sorted if d.name in needed)
 
     def _names(self, roots: Iterable[Expr]) -> set[str]:
         roots = list(roots)

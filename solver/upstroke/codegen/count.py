@@ -11,7 +11,7 @@ from upstroke.codegen.kernel import Precision
 from upstroke.ionic.model import Model
 
 _PRODUCTS = {"square": 1, "cube": 2, "pow4": 2, "pow5": 3, "pow6": 3, "pow7": 4, "pow8": 3}
-_CHEAP = ("select", "min", "max", "fabs", "floor", "ceil", "heav", "nonfinite")
+_CHEAP = ("select", "min", "max", "fabs", "floor", "ceil", "heav", "nonfinite", "finite")
 
 
 def operations(model: Model, precision: Precision) -> dict[str, int]:

@@ -174,7 +174,10 @@ def advance(
     start: dict[str, Number] = {"V": _float(V), **{s.name: _float(states[s.name]) for s in model.states}}
 
     def at(point: Mapping[str, Number], time: float) -> dict[str, Number]:
-        return quantities(model, point["V"], point, time, dt, parameters)
+        names = quantities(model, point["V"], point, time, dt, parameters)
+        for derivative in model.jacobian.definitions:
+            names[derivative.name] = _value(derivative.expr, names)
+        return names
 
     def rate(state: State, names: Mapping[str, Number]) -> Number:
         if state is membrane:
@@ -185,33 +188,41 @@ def advance(
     def weighted(weights: Sequence[float], k: Sequence[Mapping[str, Number]], name: str) -> Number:
         return dt * sum(w * stage[name] for w, stage in zip(weights, k[: len(weights)], strict=True))
 
-    def one_stage(state: State, step: float) -> Number:
-        """The value after ``step`` by forward Euler or Rush-Larsen."""
-        change = step * rate(state, now)
-        if METHODS[state.method].needs_slope:
-            assert state.slope is not None
-            z = step * value_of(state.slope, now)
-            change = change * np.where(z == 0.0, 1.0, np.expm1(z) / np.where(z == 0.0, 1.0, z))
-        return start[state.name] + change
+    def entry(a: str, b: str, names: Mapping[str, Number]) -> Number:
+        """d(rate of a)/d(b); where its expression overflows, as its parts may, 0."""
+        value = value_of(model.jacobian.entries[a, b], names) / (C_m if a == "V" else 1.0)
+        return np.where(np.isfinite(value), value, 0.0)
+
+    def reached(state: State, step: float, stage: int) -> Number:
+        """The value after ``step``, straight or exponentially, from what is known at a stage."""
+        name, names = state.name, at_stage[stage]
+        if not METHODS[state.method].exponential:
+            return start[name] + step * k[stage][name]
+        slope = entry(name, name, names) if state.slope is None else value_of(state.slope, names)
+        z = step * slope
+        phi = np.where(z == 0.0, 1.0, np.expm1(z) / np.where(z == 0.0, 1.0, z))
+        return start[name] + step * phi * (k[stage][name] + slope * (start[name] - names[name]))
 
     methods = {s.name: METHODS[s.method] for s in evolving}
     longest = max(methods.values(), key=lambda m: m.stages)
-    now = at(start, t)
+    at_stage: list[dict[str, Number]] = []
     k: list[dict[str, Number]] = []
     for i, c in enumerate(longest.c):
         point = dict(start)
-        for s in evolving:
+        for s in evolving if i else ():
             own = methods[s.name]
-            point[s.name] = start[s.name] + weighted(own.A[i], k, s.name) if i < own.stages else one_stage(s, c * dt)
-        names = at(point, t + c * dt)
-        k.append({s.name: rate(s, names) for s in evolving if i < methods[s.name].stages})
+            by_tableau = i < own.stages and not own.exponential
+            point[s.name] = start[s.name] + weighted(own.A[i], k, s.name) if by_tableau else reached(s, c * dt, 0)
+        at_stage.append(at(point, t + c * dt))
+        k.append({s.name: rate(s, at_stage[i]) for s in evolving if i < methods[s.name].stages})
     end = dict(start)
     for s in evolving:
         own = methods[s.name]
-        end[s.name] = one_stage(s, dt) if own.stages == 1 else start[s.name] + weighted(own.b, k, s.name)
+        end[s.name] = (reached(s, dt, own.stages - 1) if own.exponential
+                       else start[s.name] + weighted(own.b, k, s.name))
     for s in model.states:
         if s.update is not None:
-            end[s.name] = value_of(s.update, now)
+            end[s.name] = value_of(s.update, at_stage[0])
         if s.lower is not None or s.upper is not None:
             end[s.name] = np.clip(end[s.name], s.lower, s.upper)
     return end.pop("V"), end

@@ -4,8 +4,12 @@ An explicit Runge-Kutta method is its tableau. With k_i the rate at stage i,
 
     stage i:  X_i = X + dt \sum_j A[i][j] k_j  at  t + c[i] dt,        X(t + dt) = X + dt \sum_i b[i] k_i.
 
-A method with ``needs_slope`` replaces the straight step dt by the exponential one, exact for a rate that is affine in X
-with slope s:  X(t + dt) = X + dt phi(s dt) k,  phi(z) = (exp(z) - 1)/z,  phi(0) = 1.
+An ``exponential`` method replaces the straight step dt by the exponential one, exact for a rate that is affine in X.
+With X_i, k_i and s_i = d(rate)/dX at its last stage,
+
+    X(t + dt) = X + dt phi(s_i dt) (k_i + s_i (X - X_i)),  phi(z) = (exp(z) - 1)/z,  phi(0) = 1,
+
+and its stages before are reached in the same way from the first one.
 
 Every state of a model, and V, may have its own method. They go through the stages together: the times c of a method
 with fewer stages begin those of one with more. A state whose method has no stage i is seen there as its first rate
@@ -19,7 +23,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Method:
-    """One row of the table: ``order`` is measured by a test, ``source`` says where the method was published."""
+    """One row of the table: ``order`` is measured by a test, ``source`` says where the method was published.
+
+    A method with ``needs_slope`` is only for rates that are affine in their state.
+    """
 
     name: str
     order: int
@@ -29,6 +36,7 @@ class Method:
     c: tuple[float, ...]
     doc: str
     source: str
+    exponential: bool = False
 
     @property
     def stages(self) -> int:
@@ -42,7 +50,10 @@ METHODS: dict[str, Method] = {method.name: method for method in (
            "forward Euler", "Euler 1768"),
     Method("rush_larsen", 1, True, ((),), (1.0,), (0.0,),
            "exponential Euler for a rate that is linear in the state",
-           "Rush and Larsen 1978, 10.1109/TBME.1978.326270"),
+           "Rush and Larsen 1978, 10.1109/TBME.1978.326270", exponential=True),
+    Method("sundnes", 2, False, ((), (0.5,)), (0.0, 1.0), (0.0, 0.5),
+           "Rush-Larsen with the slope at half the step",
+           "Sundnes, Artebrant, Skavhaug and Tveito 2009, 10.1109/TBME.2009.2014739", exponential=True),
     Method("rk2", 2, False, ((), (0.5,)), (0.0, 1.0), (0.0, 0.5),
            "explicit midpoint rule", "Runge 1895, 10.1007/BF01446807"),
     Method("rk4", 4, False, ((), (0.5,), (0.0, 0.5), (0.0, 0.0, 1.0)), (1 / 6, 1 / 3, 1 / 3, 1 / 6),
@@ -51,7 +62,6 @@ METHODS: dict[str, Method] = {method.name: method for method in (
 
 #: Methods of the language that this program cannot do yet.
 PLANNED: dict[str, str] = {
-    "sundnes": "second-order Rush-Larsen",
     "markov_be": "backward Euler for Markov chains",
     "rosenbrock": "Rosenbrock",
     "cvode": "variable-order BDF",

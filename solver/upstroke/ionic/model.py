@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 from upstroke.errors import NOWHERE, Place
 from upstroke.ionic.expr import Expr
+
+if TYPE_CHECKING:
+    from upstroke.ionic.jacobian import Jacobian
 
 
 @dataclass(frozen=True)
@@ -91,3 +96,10 @@ class Model:
     externals: dict[str, str] = field(default_factory=dict)   # local name -> global name, V and Iion left out
     units: dict[str, str] = field(default_factory=dict)       # unit of every quantity that states one
     lookups: tuple[Lookup, ...] = ()
+
+    @cached_property
+    def jacobian(self) -> Jacobian:
+        """The derivatives that the methods of its states need."""
+        from upstroke.ionic.jacobian import jacobian  # which imports this module
+
+        return jacobian(self)

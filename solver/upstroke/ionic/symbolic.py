@@ -159,12 +159,13 @@ def select(condition: Expr, a: Expr, b: Expr) -> Expr:
     return a if a == b else Select(condition, a, b)
 
 
-def differentiate(expr: Expr, name: str, definitions: Mapping[str, Expr] = NOTHING) -> Expr:
-    """d(expr)/d(name), through the definitions that depend on ``name``.
+def differentiate(expr: Expr, name: str, definitions: Mapping[str, Expr] = NOTHING,
+                  known: Mapping[str, Expr] = NOTHING) -> Expr:
+    """d(expr)/d(name), through the definitions that depend on ``name``; ``known`` holds derivatives of other names.
 
     Comparisons, logic, floor, ceil and heav have derivative 0 (they are piecewise constant).
     """
-    memo: dict[str, Expr] = {name: ONE}
+    memo: dict[str, Expr] = {**known, name: ONE}
 
     def d(e: Expr) -> Expr:
         match e:
@@ -186,7 +187,7 @@ def differentiate(expr: Expr, name: str, definitions: Mapping[str, Expr] = NOTHI
                 db = d(b)
                 if db == ZERO:
                     return div(d(a), b)
-                return div(sub(mul(d(a), b), mul(a, db)), Call("square", (b,)))
+                return div(sub(d(a), mul(e, db)), b)             # no square of b, which may overflow
             case Binary():
                 return ZERO
             case Select(c, a, b):

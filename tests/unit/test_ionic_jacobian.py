@@ -1,0 +1,62 @@
+"""The Jacobian that methods ask for, against differences of the rates."""
+
+import numpy as np
+import pytest
+from samples import SAMPLE_MODELS, STIFF
+
+from upstroke.ionic import initial_state, load_model, quantities, read_model
+from upstroke.ionic.evaluate import value_of
+
+
+def entries(model, state):
+    names = quantities(model, state["V"], state, 1.0)
+    for definition in model.jacobian.definitions:
+        names[definition.name] = value_of(definition.expr, names)
+    return {pair: float(value_of(expr, names)) for pair, expr in model.jacobian.entries.items()}
+
+
+def rate(model, name, state):
+    names = quantities(model, state["V"], state, 1.0)
+    own = {s.name: s.rate for s in model.states}
+    return float(-names["Iion"] if name == "V" else value_of(own[name], names))
+
+
+def difference(model, a, b, state):
+    h = 1e-4 * max(abs(state[b]), 1e-3)
+    at = [rate(model, a, {**state, b: state[b] + k * h}) for k in (-2, -1, 1, 2)]
+    return (at[0] - 8 * at[1] + 8 * at[2] - at[3]) / (12 * h)
+
+
+def check(model):
+    state = initial_state(model)
+    state["V"] = -31.7
+    found = entries(model, state)
+    for (a, b), value in found.items():
+        noise = 1e-9 * abs(rate(model, a, state)) / max(abs(state[b]), 1e-3)
+        assert value == pytest.approx(difference(model, a, b, state), rel=1e-6, abs=noise + 1e-10), (a, b)
+    return set(found)
+
+
+@pytest.mark.parametrize("name", SAMPLE_MODELS)
+def test_slopes_of_all_states_by_themselves(name):
+    model = load_model(name, methods="sundnes")
+    assert check(model) == {(s.name, s.name) for s in model.states if s.slope is None} | {("V", "V")}
+
+
+def test_what_no_method_asks_for_is_not_made():
+    model = load_model("tenTusscherPanfilov")
+    assert (model.jacobian.entries, model.jacobian.definitions) == ({}, ())
+    check(read_model(STIFF))
+
+
+def test_derivatives_take_no_name_of_the_model():
+    model = read_model("V_init = 1; a__by__V = 3; a = V*V*V; Iion = a*a + a__by__V;", methods="sundnes")
+    assert [d.name for d in model.jacobian.definitions] == ["a__by__V_"]
+    check(model)
+
+
+def test_texts_stay_short_where_definitions_build_on_each_other():
+    chain = "".join(f"a{i + 1} = 0.3*a{i}*a{i} + exp(-a{i});" for i in range(30))
+    model = read_model("V_init = 1; a0 = sin(V); " + chain + "Iion = a30;", methods="sundnes")
+    assert len(model.jacobian.definitions) == 31
+    assert np.isfinite(entries(model, {"V": 0.3})["V", "V"])

@@ -26,7 +26,7 @@ from upstroke.mesh.mesh import Mesh
 from upstroke.output.fields import MM_PER_CM, cell_data, cell_type, vtk_cells
 from upstroke.output.files import explained
 
-UNCOUNTED = 0x656B6F7274737075   # stands for NSteps until its place in the file is known
+UNCOUNTED = -0x656B6F7274737075  # stands for NSteps until its place in the file is known; no number of frames
 
 
 class VtkHdfSeries:

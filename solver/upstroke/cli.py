@@ -61,15 +61,14 @@ def _overrides(arguments: argparse.Namespace) -> list[str]:
 
 
 def _models(arguments: argparse.Namespace) -> int:
-    from upstroke.ionic import describe, load_model, shipped_models
+    from upstroke.ionic import describe, describe_plugin, load_model, load_plugin, shipped_models, shipped_plugins
 
-    if arguments.plugins:
-        print("no plug-ins are shipped with this version", file=sys.stderr)
-        return 0
     if arguments.name:
-        print(describe(load_model(arguments.name, arguments.flag)))
+        chosen = {"flags": "|".join(arguments.flag)} if arguments.flag else {}
+        print(describe_plugin(load_plugin(arguments.name, chosen)) if arguments.plugins
+              else describe(load_model(arguments.name, arguments.flag)))
         return 0
-    models = shipped_models()
+    models = shipped_plugins() if arguments.plugins else shipped_models()
     if arguments.names:
         print(*(model.name for model in models), sep="\n")
         return 0
@@ -139,7 +138,7 @@ def _parser() -> argparse.ArgumentParser:
     verb = verbs.add_parser("models", help="list the ionic models, or describe one")
     verb.add_argument("name", metavar="NAME", nargs="?", help="a model to describe: a name or a .model file")
     verb.add_argument("--names", action="store_true", help="names only, one per line")
-    verb.add_argument("--plugins", action="store_true", help="plug-ins instead of models")
+    verb.add_argument("--plugins", action="store_true", help="plug-ins instead of models: list them, or describe one")
     add_model(verb)
     verb.set_defaults(verb=_models)
 

@@ -112,7 +112,7 @@ def make_membranes(case: Case, backend: Backend) -> tuple[Membrane, ...]:
     membranes = []
     for k, table in enumerate(case.membrane):
         with located(case, "membrane" if len(case.membrane) == 1 else f"membrane.{k}"):
-            model = load_model(table.model, table.flags, table.parameters, table.method)
+            model = load_model(table.model, table.flags, table.parameters, table.method, table.plugins)
             initial = _start(model, table, _defaults(model, table.nodal))
             kernel = generate(model, backend.target, case.backend.precision, nodal=tuple(table.nodal))
         membranes.append(Membrane(table, model, kernel, initial))

@@ -655,17 +655,17 @@ BROKEN = {
         "toy.model:2:1: this is a plug-in, not a membrane model: it adds to the Iion of another model\n"
         "    Iion = Iion + 0.1*V;\n"
         "    ^\n"
-        "  -> plug-ins are not available yet; a model begins with Iion = ...;"),
+        '  -> add it to a model: plugins = ["PATH/NAME.model"]; a model begins with Iion = ...;'),
     "plug-in by an accumulator": (
         "Iion += 0.1*V;",
         "toy.model:1:1: this is a plug-in, not a membrane model: it adds to the Iion of another model\n"
         "    Iion += 0.1*V;\n"
         "    ^\n"
-        "  -> plug-ins are not available yet; a model begins with Iion = ...;"),
+        '  -> add it to a model: plugins = ["PATH/NAME.model"]; a model begins with Iion = ...;'),
     "plug-in for tension": (
         "Tension; .external(); Tension = 2*V;",
         "toy.model: this is a plug-in for Tension, not a membrane model: it gives no Iion\n"
-        "  -> plug-ins are not available yet"),
+        '  -> add it to a model: plugins = ["PATH/NAME.model"]'),
     "several mistakes at once": (
         MEMBRANE + "x = foo(V) + bar;\ny = exp(1, 2); .parm();\ndiff_z = -z;\nV = 1;",
         "toy.model:2:5: unknown function 'foo'\n"

@@ -213,6 +213,10 @@ class Membrane:
     parameters: dict[str, float | str] = key(
         "parameters by name: a value in the model's unit, or a change of its default: '-62%', '*0.38', '+0.1'",
         factory=dict, example='{ GNa = "-62%", GK1 = 1.081 }')
+    plugins: tuple[Annotated[str, FileIfSuffix(".model")], ...] | dict[str, dict[str, float | str]] = key(
+        "what is added to the model: plug-ins by name or path; or by name with values of their parameters. A plug-in's "
+        "states and parameters are called PLUGIN.name in the other keys", (),
+        example='{ IKATP_Ferrero = { ATP_i = 4 } }')
     nodal: dict[str, str] = key(
         "parameters that differ from node to node: the mesh file's point data with their values, in the model's unit",
         factory=dict, example='{ Gks = "gks" }')

@@ -26,15 +26,18 @@ Changes = Mapping[str, float | str]
 
 def build(
     program: Program, name: str, header: Mapping[str, str], flags: Sequence[str] = (),
-    parameters: Changes | None = None, methods: Methods = "",
+    parameters: Changes | None = None, methods: Methods = "", plugin: bool = False,
 ) -> Model:
-    """The checked model. Raises ModelError, or ErrorList where several mistakes are independent."""
+    """The checked model. Raises ModelError, or ErrorList where several mistakes are independent.
+
+    A plug-in has no V_init, its ``iion`` is what it adds (None: nothing), and what it shares with a model is open yet.
+    """
     mistakes = Mistakes(program.errors)
     changes, wanted = dict(parameters or {}), [flags] if isinstance(flags, str) else list(flags)
     for flag in ("flags", *flag_options(program)):               # flags given among the parameters, as openCARP does
         if flag in changes:
             wanted.append(str(changes.pop(flag)) if flag == "flags" else f"{flag}={changes.pop(flag)}")
-    roles = classify(program, name, wanted, mistakes)
+    roles = classify(program, name, wanted, mistakes, plugin)
     mistakes.stop()
     return _Builder(name, roles, mistakes).model(program, dict(header), changes, methods)
 
@@ -43,7 +46,7 @@ class _Builder:
     """Holds what the parts of a model are made from: the roles of its names and the values of its parameters."""
 
     def __init__(self, name: str, roles: Roles, mistakes: Mistakes) -> None:
-        self.where = f"model {name}"
+        self.where = f"{'plug-in' if roles.plugin else 'model'} {name}"
         self.name, self.roles, self.mistakes = name, roles, mistakes
         self.states, self.parameters = roles.states, roles.parameters
         self.values: dict[str, float] = {}
@@ -63,12 +66,17 @@ class _Builder:
             name=self.name, file=program.file, header=header,
             parameters=tuple(Parameter(n, self.values[n], unit_of(roles, n), roles.place(n)) for n in self.parameters),
             flags=tuple(roles.flags), states=states, definitions=definitions,
-            v_init=self.stand_in("V_init"), v_method=v_method, iion=self.stand_in("Iion"),
+            v_init=self.if_given("V_init"), v_method=v_method, iion=self.if_given("Iion"),
             traces=tuple(n for n, marks in roles.marks.items() if marks.trace), externals=roles.externals,
             units={n: marks.unit for n, marks in roles.marks.items() if marks.unit}, lookups=lookups,
         )
-        initial_state(model)                                     # finite, and free of circles
+        if model.v_init is not None:
+            initial_state(model)                                 # finite, and free of circles
         return model
+
+    def if_given(self, name: str) -> Expr | None:
+        """The same where the file gives it, else None."""
+        return self.stand_in(name) if name in self.roles.exprs else None
 
     def stand_in(self, name: str) -> Expr:
         """The name where it is a parameter or definition, else its expression."""

@@ -46,6 +46,7 @@ class Roles:
     rates: dict[str, str] = field(default_factory=dict)         # state -> name of its rate
     gates: dict[str, Gate] = field(default_factory=dict)
     stored: dict[str, Expr] = field(default_factory=dict)       # state -> its value at the end of a step
+    plugin: bool = False                                        # it adds to a model, and has no V of its own
 
     @property
     def parameters(self) -> list[str]:
@@ -72,15 +73,15 @@ class Roles:
         return self.symbols[name].place
 
 
-def classify(program: Program, model: str, flags: Sequence[str], mistakes: Mistakes) -> Roles:
+def classify(program: Program, model: str, flags: Sequence[str], mistakes: Mistakes, plugin: bool = False) -> Roles:
     """Sort out the names of a program. Mistakes are noted, not raised, but for a wrong choice of flags."""
-    roles = Roles()
+    roles = Roles(plugin=plugin)
     _read_symbols(program, roles, mistakes)
     _resolve_flags(roles, model, flags, mistakes)
     _find_externals(roles, mistakes)
     _find_states(roles, mistakes)
     _check_names(roles, mistakes)
-    _check_current(program, roles, mistakes)
+    (_check_contribution if plugin else _check_current)(program, roles, mistakes)
     return roles
 
 
@@ -263,6 +264,23 @@ def _hint(roles: Roles, name: str, known: Iterable[str]) -> str:
     return near if near.startswith("did") else f"give it one with {name} = ...;"
 
 
+ADD_TO_MODEL = 'add it to a model: plugins = ["PATH/NAME.model"]'
+
+
+def _check_contribution(program: Program, roles: Roles, mistakes: Mistakes) -> None:
+    """A plug-in adds to Iion or changes a shared quantity; V is the model's."""
+    place, current = Place(program.file), roles.symbols.get("Iion")
+    if "V_init" in roles.exprs:
+        mistakes.fail(roles.place("V_init"), "this is a membrane model, not a plug-in: it gives V_init",
+                      f'take it as the model: model = "{program.file}"')
+    elif current is not None and current.expr is not None and not current.bare:
+        mistakes.fail(current.place, "a plug-in adds to the Iion of its model", "write Iion += ...;")
+    elif (current is None or current.expr is None) and not any(
+            name in roles.stored or name in roles.rates for name in roles.externals):
+        mistakes.fail(place, "the plug-in changes nothing: no Iion, and no quantity that it shares with models",
+                      f"write Iion += ...; or give one of {', '.join(name for name in GLOBALS if name != 'Vm')}")
+
+
 def _check_current(program: Program, roles: Roles, mistakes: Mistakes) -> None:
     """A membrane model gives V_init and Iion."""
     place, current = Place(program.file), roles.symbols.get("Iion")
@@ -271,13 +289,13 @@ def _check_current(program: Program, roles: Roles, mistakes: Mistakes) -> None:
         touched = [name for name in roles.externals if name in roles.stored or name in roles.rates]
         if touched and not rests:
             mistakes.fail(place, f"this is a plug-in for {', '.join(touched)}, not a membrane model: it gives no Iion",
-                          "plug-ins are not available yet")
+                          ADD_TO_MODEL)
             return
         mistakes.fail(place, "the model gives no Iion, so V has no equation",
                       "add Iion = ...; in uA/cm^2, outward positive")
     elif current.bare and (current.added or not rests):
         mistakes.fail(current.place, "this is a plug-in, not a membrane model: it adds to the Iion of another model",
-                      "plug-ins are not available yet; a model begins with Iion = ...;")
+                      f"{ADD_TO_MODEL}; a model begins with Iion = ...;")
         return
     if not rests:
         mistakes.fail(place, "the model gives no V_init", "add V_init = ...; in mV")

@@ -36,6 +36,20 @@ GLOBALS: dict[str, Global] = {entry.name: entry for entry in (
     Global("illum", "mW/cm^2", 0.0, "irradiance of light"),
 )}
 
+#: Quantities for which no number stands in for the cell's own: a plug-in that reads one needs a model that has it.
+CELL_OWNS = ("K_i", "Na_i", "Ca_i")
+
+#: The names under which models have shared quantities that they do not mark ``.external()``; the first that fits is it.
+SPELLINGS: dict[str, tuple[str, ...]] = {
+    "K_e": ("K_e", "Ke", "K_o", "Ko", "ko", "K_c", "Kc"),
+    "Na_e": ("Na_e", "Nae", "Na_o", "Nao", "nao", "Na_c", "Nac"),
+    "Ca_e": ("Ca_e", "Cae", "Ca_o", "Cao", "cao", "Ca_c", "Cac"),
+    "Cl_e": ("Cl_e", "Cle", "Cl_o", "Clo", "clo"),
+    "K_i": ("K_i", "Ki", "ki"),
+    "Na_i": ("Na_i", "Nai", "nai"),
+    "Ca_i": ("Ca_i", "Cai", "cai", "Ca_cyt", "Ca_cytosol"),
+}
+
 #: Other spellings of global names, among them those of older model files.
 GLOBAL_ALIASES: dict[str, str] = {
     "V": "Vm", "Ke": "K_e", "Nae": "Na_e", "Cae": "Ca_e", "Ki": "K_i", "Nai": "Na_i", "Cai": "Ca_i",

@@ -1,8 +1,8 @@
-"""Models by name: the ones that come with the package, and any file."""
+"""Models and plug-ins by name: the ones that come with the package, and any file."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,13 +12,19 @@ from upstroke.ionic.header import aliases, read_header
 
 if TYPE_CHECKING:
     from upstroke.ionic.model import Model
+    from upstroke.ionic.plugins import Plugin
 
 FOLDER = Path(__file__).with_name("models")
+PLUGINS = Path(__file__).with_name("plugins")
+
+Changes = Mapping[str, float | str]
+#: Plug-ins by name, or with the values of their parameters.
+Plugins = Sequence[str | Path] | Mapping[str, Changes]
 
 
 @dataclass(frozen=True)
 class ModelInfo:
-    """A shipped model as its header tells it."""
+    """A shipped model or plug-in as its header tells it."""
 
     name: str
     aliases: tuple[str, ...]
@@ -29,8 +35,17 @@ class ModelInfo:
 
 def shipped_models() -> tuple[ModelInfo, ...]:
     """All models of the package, by name; reads headers only, and imports no parser."""
+    return _shipped(FOLDER)
+
+
+def shipped_plugins() -> tuple[ModelInfo, ...]:
+    """All plug-ins of the package, in the same way."""
+    return _shipped(PLUGINS)
+
+
+def _shipped(folder: Path) -> tuple[ModelInfo, ...]:
     infos = []
-    for path in sorted(FOLDER.glob("*.model"), key=lambda p: p.name.lower()):
+    for path in sorted(folder.glob("*.model"), key=lambda p: p.name.lower()):
         header = read_header(path.read_text(encoding="utf-8"))
         infos.append(ModelInfo(path.stem, aliases(header), header.get("Title", ""), header.get("DOI", ""), path))
     return tuple(infos)
@@ -38,23 +53,32 @@ def shipped_models() -> tuple[ModelInfo, ...]:
 
 def find_model(name_or_path: str | Path) -> Path:
     """The file of a shipped model (name or alias, upper or lower case) or of a path to a .model file."""
+    return _find(name_or_path, "model", shipped_models)
+
+
+def find_plugin(name_or_path: str | Path) -> Path:
+    """The file of a shipped plug-in (name or alias, upper or lower case) or of a path to a .model file."""
+    return _find(name_or_path, "plug-in", shipped_plugins)
+
+
+def _find(name_or_path: str | Path, kind: str, shipped: Callable[[], tuple[ModelInfo, ...]]) -> Path:
     text = str(name_or_path)
     if isinstance(name_or_path, Path) or text.endswith(".model") or "/" in text or "\\" in text:
         return Path(name_or_path)
-    infos = shipped_models()
+    infos = shipped()
     for info in infos:
         if text.lower() in (word.lower() for word in (info.name, *info.aliases)):
             return info.path
     known = [word for info in infos for word in (info.name, *info.aliases)]
-    remedy = f"{did_you_mean(text, known)} (a model of your own: give its path, PATH/NAME.model)"
-    raise ModelError("", f"no model '{text}'", remedy)
+    remedy = f"{did_you_mean(text, known)} (a {kind} of your own: give its path, PATH/NAME.model)"
+    raise ModelError("", f"no {kind} '{text}'", remedy)
 
 
 def load_model(
-    name_or_path: str | Path, flags: Sequence[str] = (), parameters: Mapping[str, float | str] | None = None,
-    methods: str | Mapping[str, str] = "",
+    name_or_path: str | Path, flags: Sequence[str] = (), parameters: Changes | None = None,
+    methods: str | Mapping[str, str] = "", plugins: Plugins = (),
 ) -> Model:
-    """Read, check and sort an ionic model.
+    """Read, check and sort an ionic model, and add plug-ins to it.
 
     Arguments
         name_or_path: a shipped model, an alias of one, or the path of a .model file.
@@ -62,29 +86,91 @@ def load_model(
         parameters: new values: numbers, or changes as text: ``=5.6``, ``+0.1``, ``-62%``, ``*0.38``, ``/2``.
         methods: ``{"m": "rk4", "V": "rk2"}``, or one method for V and all states; a state that the one method does not
             suit (rush_larsen with a rate that is not linear in the state) is left with fe.
+        plugins: names or paths; or each with the values of its parameters, ``{"IKATP_Ferrero": {"ATP_i": 4}}``, flags
+            too. A quantity that it shares with the model may be given there as a number or as the name of a
+            quantity of the model, ``{"Ca_i": "Cai4"}``.
 
-    Raises ModelError, or ErrorList where the file has several independent mistakes.
+    What belongs to a plug-in is called ``PLUGIN.name`` in ``parameters``, ``methods`` and in the model that comes back.
+    Raises ModelError, or ErrorList where a file has several independent mistakes.
     """
     path = find_model(name_or_path)
+    return read_model(_text(path, "model"), path.stem, str(path), flags, parameters, methods, plugins)
+
+
+def _text(path: Path, kind: str) -> str:
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        return path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is no text file in UTF-8"
-        raise ModelError(str(path), f"cannot read the model: {reason}", "give the path of a .model file") from None
-    return read_model(text, path.stem, str(path), flags, parameters, methods)
+        raise ModelError(str(path), f"cannot read the {kind}: {reason}", "give the path of a .model file") from None
 
 
 def read_model(
-    text: str, name: str = "model", file: str = "", flags: Sequence[str] = (),
-    parameters: Mapping[str, float | str] | None = None, methods: str | Mapping[str, str] = "",
+    text: str, name: str = "model", file: str = "", flags: Sequence[str] = (), parameters: Changes | None = None,
+    methods: str | Mapping[str, str] = "", plugins: Plugins = (),
 ) -> Model:
     """The same for model text that is at hand."""
     # The grammar and NumPy are loaded only when a model is.
     from upstroke.ionic.build import build
+    from upstroke.ionic.collect import markups_of
     from upstroke.ionic.parse import parse
+    from upstroke.ionic.plugins import compose
 
     file = file or f"{name}.model"
+    values, ways = dict(parameters or {}), methods if isinstance(methods, str) else dict(methods)
+    parts = [_load_plugin(path, its, values, ways) for path, its in _wanted(plugins).items()]
     try:
-        return build(parse(text, file), name, read_header(text), flags, parameters, methods)
+        program = parse(text, file)
+        shared = {target: values.pop(target) for part in parts for target in part.read.values()
+                  if target in values and target not in markups_of(program)}
+        return compose(build(program, name, read_header(text), flags, values, ways), parts, shared)
     except RecursionError:
         raise ModelError(file, "blocks are nested too deeply", "write fewer levels") from None
+
+
+def load_plugin(name_or_path: str | Path, parameters: Changes | None = None) -> Model:
+    """A plug-in by itself, not joined to a model yet. ``iion`` is what it adds, None where it adds nothing."""
+    return _load_plugin(find_plugin(name_or_path), dict(parameters or {}), {}, "").model
+
+
+def _wanted(plugins: Plugins) -> dict[Path, dict[str, float | str]]:
+    """The files of plug-ins with the values that were given for each."""
+    wanted: dict[Path, dict[str, float | str]] = {}
+    names: dict[str, str | Path] = {}
+    given = plugins if isinstance(plugins, Mapping) else {str(word): {} for word in plugins}
+    if len(given) < len(plugins):
+        twice = next(p for k, p in enumerate(plugins) if p in list(plugins)[:k])
+        raise ModelError(f"plug-in {twice}", "it is named twice", "name each once")
+    for word, values in given.items():
+        path = find_plugin(word)
+        if path.stem in names:
+            raise ModelError(f"plug-in {word}", f"it has the name {path.stem}, as {names[path.stem]} has",
+                             "name each once; rename the file of your own")
+        names[path.stem] = word
+        wanted[path] = dict(values)
+    return wanted
+
+
+def _load_plugin(path: Path, own: dict[str, float | str], values: dict[str, float | str],
+                 ways: str | dict[str, str]) -> Plugin:
+    """A plug-in with its values, and those called PLUGIN.name in ``values`` and ``ways``, taken out of there."""
+    from upstroke.ionic.build import build
+    from upstroke.ionic.classify import flag_options
+    from upstroke.ionic.parse import parse
+    from upstroke.ionic.plugins import Plugin, is_link
+
+    name, text = path.stem, _text(path, "plug-in")
+    for key in [key for key in values if key.startswith(f"{name}.")]:
+        short = key.removeprefix(f"{name}.")
+        if short in own:
+            raise ModelError(f"plug-in {name}", f"parameter {short} is given twice, also as {key}", "give one")
+        own[short] = values.pop(key)
+    methods: str | dict[str, str] = ways
+    if not isinstance(ways, str):
+        methods = {key.removeprefix(f"{name}."): ways.pop(key) for key in [*ways] if key.startswith(f"{name}.")}
+    program = parse(text, str(path))
+    flags = {"flags", *flag_options(program)}
+    links = {key: str(value) for key, value in own.items() if is_link(value) and key not in flags}
+    numbers = {key: value for key, value in own.items() if key not in links}
+    model = build(program, name, read_header(text), (), numbers, methods, plugin=True)
+    return Plugin(model, frozenset(key for key in numbers if key in model.externals), links)

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
+
 from upstroke.ionic.evaluate import initial_state
+from upstroke.ionic.globals import GLOBALS
 from upstroke.ionic.header import aliases, bibtex
 from upstroke.ionic.methods import METHODS, STORE
 from upstroke.ionic.model import Model
@@ -13,6 +17,40 @@ def describe(model: Model) -> str:
     header = model.header
     lines = [model.name + (f" (also {', '.join(names)})" if (names := aliases(header)) else "")]
     lines += [f"  {header['Title']}"] if "Title" in header else []
+    lines += _choices(model)
+    lines += ["", "States" + " " * 10 + f"{'initial':<14} {'method':<14} unit"]
+    methods = {"V": model.v_method, **{s.name: s.method for s in model.states}}
+    units = {"V": "mV", **{s.name: s.unit for s in model.states}}
+    for name, value in initial_state(model).items():
+        lines.append(f"  {name:<14} {value:<14.10g} {methods[name]:<14} {units[name]}".rstrip())
+    used = sorted(set(methods.values()) - {STORE})
+    lines += ["", "Methods", *(f"  {name:<14} {METHODS[name].doc} (order {METHODS[name].order})" for name in used)]
+    return "\n".join([*lines, *_source(header)])
+
+
+def describe_plugin(plugin: Model) -> str:
+    """Parameters, states, what it adds to Iion, the shared quantities that it changes and reads, notes and paper."""
+    shared = plugin.externals
+    own = {p.name for p in plugin.parameters}
+    written = [GLOBALS[shared[s.name]] for s in plugin.states if s.name in shared]
+    read = [GLOBALS[target] for local, target in shared.items() if local in own]
+    lines = [plugin.name + (f" (also {', '.join(names)})" if (names := aliases(plugin.header)) else "")]
+    lines += [f"  {plugin.header['Title']}"] if "Title" in plugin.header else []
+    lines += _choices(replace(plugin, parameters=tuple(p for p in plugin.parameters if p.name not in shared)))
+    states = [s for s in plugin.states if s.name not in shared]
+    if states:
+        lines += ["", "States" + " " * 10 + f"{'method':<14} unit"]
+        lines += [f"  {s.name:<14} {s.method:<14} {s.unit}".rstrip() for s in states]
+    changed = [GLOBALS["Iion"]] if plugin.iion is not None else []
+    for title, entries in (("Changes", [*changed, *written]), ("Reads", read)):
+        if entries:
+            lines += ["", title, *(f"  {e.name:<14} {e.unit:<14} {e.doc}" for e in entries)]
+    return "\n".join([*lines, *_source(plugin.header)])
+
+
+def _choices(model: Model) -> list[str]:
+    """Flags and parameters."""
+    lines: list[str] = []
     if model.flags:
         lines += ["", "Flags"]
         for flag in model.flags:
@@ -21,17 +59,16 @@ def describe(model: Model) -> str:
     if model.parameters:
         lines += ["", "Parameters"]
         lines += [f"  {p.name:<14} {p.value:<14.10g} {p.unit}".rstrip() for p in model.parameters]
-    lines += ["", "States" + " " * 10 + f"{'initial':<14} {'method':<14} unit"]
-    methods = {"V": model.v_method, **{s.name: s.method for s in model.states}}
-    units = {"V": "mV", **{s.name: s.unit for s in model.states}}
-    for name, value in initial_state(model).items():
-        lines.append(f"  {name:<14} {value:<14.10g} {methods[name]:<14} {units[name]}".rstrip())
-    used = sorted(set(methods.values()) - {STORE})
-    lines += ["", "Methods", *(f"  {name:<14} {METHODS[name].doc} (order {METHODS[name].order})" for name in used)]
+    return lines
+
+
+def _source(header: Mapping[str, str]) -> list[str]:
+    """Notes, and the paper as BibTeX."""
+    lines: list[str] = []
     shown = ("Title", "Authors", "Year", "Journal", "DOI", "Aliases")
     notes = [(key, part) for key, text in header.items() if key not in shown for part in text.split("\n")]
     if notes:
         lines += ["", "Notes", *(f"  {part}" if key == "Comment" else f"  {key}: {part}" for key, part in notes)]
     if cited := bibtex(header):
         lines += ["", "Cite", *(f"  {line}" for line in cited.splitlines())]
-    return "\n".join(lines)
+    return lines

@@ -50,6 +50,8 @@ def _of_text(text: str) -> Unit:
         if part in "*/":
             sign = 1 if part == "*" else -1
             continue
+        if part == "1":
+            continue
         name, _, power = part.partition("^")
         place = Place(text)
         f, d = _named(name, Value(Name(name), {name: place}, place))
@@ -62,6 +64,11 @@ def _of_text(text: str) -> Unit:
 def factor(text: str) -> float:
     """The factor to SI of a unit in a plain form."""
     return _of_text(text)[0]
+
+
+def dimension(text: str) -> tuple[float, ...]:
+    """The exponents of the base units of a unit in a plain form: alike for units of one kind."""
+    return tuple(_of_text(text)[1])
 
 
 def same_dimension(unit: Unit, target: str, text: str) -> bool:

@@ -1,0 +1,291 @@
+"""Plug-ins: names that cannot clash, shared quantities that reach whom they should, mistakes with their place."""
+
+import math
+import re
+from pathlib import Path
+
+import pytest
+
+from upstroke.cli import main
+from upstroke.errors import UpstrokeError
+from upstroke.ionic import (
+    advance,
+    describe_plugin,
+    initial_state,
+    load_model,
+    load_plugin,
+    quantities,
+    rates,
+    read_model,
+    shipped_plugins,
+)
+from upstroke.ionic.globals import CELL_OWNS, GLOBALS
+from upstroke.ionic.plugins import own_quantity, rename
+
+CELL = """
+V_init = -80;
+group { g = 0.1; Ko = 4; .units(mM); Ki = 140; .units(mM); q = 2; } .param();
+diff_Cai = -0.01*(Cai - q*1e-4);   .units(mM);
+Cai; .units(mM);
+Cai_init = 1e-4;
+E = 26.7*log(Ko/Ki);
+Iion = g*(V - E);
+"""
+LEAK = """
+K_e; .external();
+Ca_i; .external();
+g = 3; .param();
+q_inf = Ca_i*1000; tau_q = 5; q;
+E = K_e;
+Iion += g*q*(V - E);
+"""
+CLEFT = """
+mode; .flag(OPEN, CLOSED);
+Iion = Iion + 0.001*(V + 90);
+diff_K_e = mode == OPEN ? 0.01*(5 - K_e) : 0;
+K_e; .external();
+"""
+MUSCLE = """
+Tension; .external();
+Lambda; .external();
+Ca_i; .external(); .units(uM);
+Tension = Ca_i*Lambda;
+"""
+
+
+@pytest.fixture
+def folder(tmp_path):
+    for name, text in {"Leak": LEAK, "Cleft": CLEFT, "Muscle": MUSCLE}.items():
+        (tmp_path / f"{name}.model").write_text(text)
+    (tmp_path / "Cell.model").write_text(CELL)
+    return tmp_path
+
+
+def cell(folder, *plugins, **more):
+    return load_model(folder / "Cell.model", plugins=[folder / f"{name}.model" for name in plugins], **more)
+
+
+def message(action, *args, **kwargs):
+    with pytest.raises(UpstrokeError) as error:
+        action(*args, **kwargs)
+    return str(error.value)
+
+
+def test_names_of_plugins_stand_beside_those_of_the_model(folder):
+    model = cell(folder, "Leak")
+    assert [s.name for s in model.states] == ["Cai", "Leak.q"]
+    assert {p.name for p in model.parameters} == {"g", "Ko", "Ki", "q", "Leak.g"}
+    assert {d.name for d in model.definitions} >= {"E", "Leak.E", "Leak.Iion"}
+
+
+def test_currents_add(folder):
+    alone, both = cell(folder), cell(folder, "Leak", "Cleft")
+    state = initial_state(both)
+    found = quantities(both, -70.0, state)
+    plain = quantities(alone, -70.0, state)["Iion"]
+    assert found["Leak.Iion"] == 3*state["Leak.q"]*(-70.0 - 4.0)
+    assert found["Iion"] == plain + found["Leak.Iion"] + found["Cleft.Iion"]
+
+
+def test_what_a_plugin_reads_is_what_the_model_has(folder):
+    assert initial_state(cell(folder, "Leak"))["Leak.q"] == pytest.approx(0.1)       # 1000 Cai
+    assert quantities(cell(folder, "Leak", parameters={"Ko": 7}), -70.0, {"Cai": 1e-4, "Leak.q": 0})["Leak.E"] == 7
+
+
+def test_what_a_plugin_changes_reaches_model_and_plugins(folder):
+    model = cell(folder, "Leak", "Cleft")
+    state = initial_state(model)
+    assert state["K_e"] == 4                                      # starts at the model's Ko
+    found = quantities(model, -70.0, {**state, "K_e": 10.0})
+    assert found["E"] == pytest.approx(26.7*math.log(10/140))
+    assert found["Leak.E"] == 10
+    assert rates(model, -70.0, {**state, "K_e": 10.0})[1]["K_e"] == pytest.approx(-0.05)
+    assert initial_state(cell(folder, "Cleft", parameters={"Ko": 8}))["K_e"] == 8
+
+
+def test_a_variant_that_leaves_a_quantity_alone_gives_no_state(folder):
+    model = cell(folder, "Cleft", parameters={"Cleft.mode": "CLOSED"})
+    assert [s.name for s in model.states] == ["Cai"]
+    assert quantities(model, -70.0, {"Cai": 1e-4})["Ko"] == 4
+
+
+def test_shared_quantities_that_nobody_gives_are_parameters(folder):
+    model = cell(folder, "Muscle", parameters={"Lambda": 1.1})
+    assert {p.name: p.value for p in model.parameters}["Lambda"] == 1.1
+    assert [s.name for s in model.states] == ["Cai", "Tension"]
+    names = quantities(model, -70.0, {"Cai": 1e-4, "Tension": 0})
+    assert model.states[1].update is not None
+    assert names["Lambda"] == 1.1
+
+
+def test_units_are_converted(folder):
+    _, after = advance(cell(folder, "Muscle"), -70.0, {"Cai": 2e-4, "Tension": 0.0}, 0.0, 0.01)
+    assert after["Tension"] == pytest.approx(0.2)                 # uM, from mM
+
+
+def test_a_shared_quantity_may_be_set_or_named(folder):
+    path = str(folder / "Leak.model")
+    model = load_model(folder / "Cell.model", plugins={path: {"Ca_i": 5e-4, "K_e": "q"}})
+    found = quantities(model, -70.0, {"Cai": 1e-4, "Leak.q": 0})
+    assert found["Leak.E"] == found["q"] == 2
+    assert found["Leak.Ca_i"] == 5e-4
+    assert initial_state(model)["Leak.q"] == 0.5
+
+
+def test_parameters_and_methods_by_plugin_name(folder):
+    model = cell(folder, "Leak", parameters={"Leak.g": "-50%", "g": 0.2}, methods={"Leak.q": "rk4", "V": "rk2"})
+    assert {p.name: p.value for p in model.parameters}["Leak.g"] == 1.5
+    assert {s.name: s.method for s in model.states}["Leak.q"] == "rk4"
+    assert model.v_method == "rk2"
+    assert {s.method for s in cell(folder, "Leak", methods="rk4").states} == {"rk4"}
+
+
+def test_names_are_case_insensitive_and_have_aliases():
+    assert load_plugin("i_katp").name == load_plugin("ikatp_FERRERO").name == "IKATP_Ferrero"
+    assert [s.name for s in load_model("TT2", plugins=["ifun"]).states][-1] == "IFun.y"
+
+
+def test_every_name_and_alias_is_one_plugin():
+    words = [word.lower() for info in shipped_plugins() for word in (info.name, *info.aliases)]
+    assert len(words) == len(set(words))
+
+
+@pytest.mark.parametrize("info", shipped_plugins(), ids=lambda info: info.name)
+def test_each_plugin_names_its_source_and_units(info):
+    plugin = load_plugin(info.name)
+    assert re.fullmatch(r"10\.\d{4,9}/\S+", info.doi)
+    assert {"Title", "Authors", "Year", "Journal"} <= set(plugin.header)
+    assert all(p.unit for p in plugin.parameters), [p.name for p in plugin.parameters if not p.unit]
+    text = describe_plugin(plugin)
+    assert "Changes" in text and "Cite" in text
+
+
+def test_rename_reaches_all_of_a_model():
+    model = load_model("TT2")
+    names = {s.name: f"x.{s.name}" for s in model.states} | {p.name: f"x.{p.name}" for p in model.parameters}
+    there = rename(model, names)
+    assert {s.name for s in there.states} == {f"x.{s.name}" for s in model.states}
+    state = initial_state(model)
+    moved = {names.get(k, k): v for k, v in state.items()}
+    ours, theirs = rates(model, -20.0, state), rates(there, -20.0, moved)
+    assert ours[0] == theirs[0]
+    assert {names[k]: v for k, v in ours[1].items()} == theirs[1]
+    assert rename(there, {new: old for old, new in names.items()}) == model
+
+
+def test_models_have_their_quantities_by_usual_names():
+    assert own_quantity(load_model("TT2"), "Ca_i") == "Cai"
+    assert own_quantity(load_model("OHara"), "K_e") == "ko"
+    assert own_quantity(load_model("MitchellSchaeffer"), "Ca_i") is None
+    assert own_quantity(read_model("V_init = 0; Ki = 3; .param().units(ms); Iion = Ki*V;"), "K_i") is None   # a time
+
+
+# Mistakes
+
+def test_unknown_plugin():
+    assert message(load_model, "TT2", plugins=["IKATP_Ferero"]) == (
+        "no plug-in 'IKATP_Ferero'\n"
+        "  -> did you mean 'IKATP_Ferrero'? (a plug-in of your own: give its path, PATH/NAME.model)")
+
+
+def test_a_plugin_that_needs_what_the_model_lacks():
+    assert message(load_model, "MitchellSchaeffer", plugins=["IKATP_Ferrero"]) == (
+        "plug-in IKATP_Ferrero: it needs K_i, intracellular potassium, which model MitchellSchaeffer does not have\n"
+        "  -> give K_i a number (in mM) among the parameters of the plug-in, or the name of a quantity of the model")
+
+
+def test_unknown_parameter_of_a_plugin():
+    assert message(load_model, "TT2", plugins={"IFun": {"GfNaa": 1}}) == (
+        "plug-in IFun: no parameter 'GfNaa'\n  -> did you mean 'GfNa'?")
+
+
+def test_a_parameter_given_twice():
+    assert message(load_model, "TT2", plugins={"IFun": {"GfNa": 1}}, parameters={"IFun.GfNa": 2}) == (
+        "plug-in IFun: parameter GfNa is given twice, also as IFun.GfNa\n  -> give one")
+
+
+def test_a_plugin_named_twice():
+    assert message(load_model, "TT2", plugins={"IFun": {}, "ifun": {}}) == (
+        "plug-in ifun: it has the name IFun, as IFun has\n  -> name each once; rename the file of your own")
+    assert message(load_model, "TT2", plugins=["IFun", "IFun"]) == (
+        "plug-in IFun: it is named twice\n  -> name each once")
+
+
+def test_a_link_to_nothing(folder):
+    assert message(load_model, "TT2", plugins={"IKATP_Ferrero": {"Na_i": "Naii"}}) == (
+        "plug-in IKATP_Ferrero: Na_i = 'Naii': model tenTusscherPanfilov has no 'Naii'\n  -> did you mean 'Nai'?")
+    assert message(load_model, "TT2", plugins={"IKATP_Ferrero": {"sigma": "Nai"}}) == (
+        "plug-in IKATP_Ferrero: sigma = 'Nai': no shared quantity 'sigma' that it reads\n  -> known: K_e, K_i, Na_i")
+
+
+def test_two_that_change_the_same(folder):
+    (folder / "Other.model").write_text(CLEFT)
+    assert message(cell, folder, "Cleft", "Other") == (
+        "plug-in Other: it gives K_e, as Cleft does\n  -> take one of the two")
+    (folder / "Calcium.model").write_text("diff_Ca_i = -Ca_i; Ca_i; .external();")
+    assert message(cell, folder, "Calcium") == (
+        "plug-in Calcium: it gives Ca_i, which model Cell works out itself as Cai\n"
+        "  -> take one of the two, or a variant of the plug-in that leaves Ca_i alone")
+
+
+def test_a_model_is_no_plugin(folder):
+    assert message(cell, folder, "Cell") == (
+        f"{folder / 'Cell.model'}:2:1: this is a membrane model, not a plug-in: it gives V_init\n"
+        "    V_init = -80;\n    ^\n"
+        f'  -> take it as the model: model = "{folder / "Cell.model"}"')
+
+
+def test_a_plugin_that_does_not_add(folder):
+    (folder / "Set.model").write_text("Iion = 3*V;")
+    assert message(cell, folder, "Set") == (
+        f"{folder / 'Set.model'}:1:1: a plug-in adds to the Iion of its model\n"
+        "    Iion = 3*V;\n    ^\n  -> write Iion += ...;")
+    (folder / "Idle.model").write_text("x = 3*V;")
+    assert message(cell, folder, "Idle").startswith(
+        f"{folder / 'Idle.model'}: the plug-in changes nothing: no Iion, and no quantity that it shares with models\n"
+        "  -> write Iion += ...; or give one of Iion, Lambda, delLambda, Tension, K_e,")
+
+
+def test_a_plugin_that_is_not_there(tmp_path):
+    path = tmp_path / "No.model"
+    assert message(load_model, "TT2", plugins=[path]) == (
+        f"{path}: cannot read the plug-in: No such file or directory\n  -> give the path of a .model file")
+
+
+def test_no_name_of_a_quantity(folder):
+    assert message(cell, folder, "Cleft", parameters={"K_e": 3}) == (
+        "model Cell: no parameter 'K_e'\n  -> known: Ki, Ko, g, q")
+
+
+# Command and page
+
+def test_the_command_lists_and_describes_plugins(capsys):
+    assert main(["models", "--plugins", "--names"]) == 0
+    assert capsys.readouterr().out.splitlines() == [info.name for info in shipped_plugins()]
+    assert main(["models", "IKATP_Ferrero", "--plugins"]) == 0
+    out = capsys.readouterr().out
+    assert "  Iion           uA/cm^2        membrane current, outward positive\n" in out
+    assert "  Na_i           mM             intracellular sodium\n" in out
+    assert "@article{Ferrero1996" in out
+
+
+PAGE = (Path(__file__).parents[2] / "docs" / "plugins.md").read_text()
+
+
+def rows(title):
+    part = PAGE.split(f"## {title}\n", 1)[1].split("\n## ", 1)[0]
+    lines = [line for line in part.splitlines() if line.startswith("|")][2:]
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+
+
+def test_the_page_lists_every_shared_quantity():
+    expected = [[f"`{g.name}`", g.unit, "the model's" if g.default is None or g.name in CELL_OWNS else f"{g.default:g}",
+                 g.doc] for g in GLOBALS.values()]
+    assert [row[:4] for row in rows("Shared quantities")] == expected
+
+
+def test_the_page_lists_every_plugin():
+    assert [row[0] for row in rows("Plug-ins")] == [f"`{info.name}`" for info in shipped_plugins()]
+    for row, info in zip(rows("Plug-ins"), shipped_plugins(), strict=True):
+        assert row[1] == ", ".join(info.aliases)
+        assert info.doi in row[2]

@@ -100,13 +100,20 @@ class Cells:
 
 
 def scattered(model, n=61, seed=1):
-    """Nodes around the initial state: V over the range of an action potential, states within 20 %."""
-    rng = np.random.default_rng(seed)
+    """Nodes around the initial state: V over the range of an action potential, states within 20 %.
+
+    Nearer, where that would leave the domain of a model: a total of calcium that is less than what is bound, say.
+    """
     start = initial_state(model)
-    V = rng.uniform(-90, 40, n)
-    states = {s.name: start[s.name] * rng.uniform(0.8, 1.0, n) + (0.1 * rng.uniform(0, 1, n) if s.slope else 0)
-              for s in model.states}
-    return V, states
+    for share in (1, 0.1, 0.01, 0.001):
+        rng = np.random.default_rng(seed)
+        V = rng.uniform(-90, 40, n)
+        states = {s.name: start[s.name] * (1 - 0.2 * share * rng.uniform(0, 1, n))
+                  + (0.1 * share * rng.uniform(0, 1, n) if s.slope else 0) for s in model.states}
+        Iion, slopes = rates(model, V, states)
+        if all(np.isfinite(values).all() for values in (Iion, *slopes.values())):
+            return V, states
+    raise AssertionError(f"{model.name} has no rates near its initial state")
 
 
 def other_compilers():

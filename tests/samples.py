@@ -11,5 +11,12 @@ group { g = 0.3; E = -70; }.param();
 V_init = -60; m_init = 0.2; p_init = 0.5;
 m_inf = 1/(1 + exp(-(V + 40)/9)); tau_m = 0.002 + 0.001*exp(-square(V + 30)/100); m; .method(sundnes);
 diff_p = 300*(m + 0.1 - p*p*p); p; .method(sundnes);
-Iion = g*(V - E)*(m + p);
+group { closed; open; shut; }.method(markov_be);
+closed_init = 1; open_init = 0; shut_init = 0;
+on = 200/(1 + exp(-(V + 40)/9)); off = 30*exp(-(V + 40)/40); flux = on*closed - off*open; trap = 0.5*open - 0.2*shut;
+diff_closed = -flux; diff_open = flux - trap; diff_shut = trap;
+group { Ca; bound; }.method(rosenbrock);
+Ca_init = 1; bound_init = 0; binding = 400*Ca*(1 - bound) - 100*bound;
+diff_Ca = 0.1*(1 + open - Ca) - binding; diff_bound = binding;
+Iion = g*(V - E)*(m + p + open + Ca);
 """

@@ -177,6 +177,9 @@ def test_a_step_equals_the_interpreter(name, compiler):
     dict(v_method="rk2", exp1="rush_larsen", float_="rk2", M_PI="rk4"), dict(v_method="rk2", step="rk2"),
     dict(v_method="sundnes", step="sundnes", exp1="sundnes", float_="sundnes", M_PI="sundnes"),
     dict(v_method="rk4", step="sundnes", exp1="rk2", float_="sundnes", M_PI="sundnes"),
+    dict(v_method="rosenbrock", step="rosenbrock", exp1="rosenbrock", float_="rosenbrock", M_PI="rosenbrock"),
+    dict(v_method="rk2", step="markov_be", exp1="markov_be", float_="rosenbrock", M_PI="rosenbrock"),
+    dict(v_method="rosenbrock", step="markov_be", exp1="rk4", float_="rosenbrock", M_PI="sundnes"),
 ])
 def test_methods_mix_as_the_interpreter_mixes_them(tmp_path, methods):
     model = zoo(tmp_path, **methods)

@@ -90,7 +90,7 @@ def test_fp32_holds_no_double_literal():
      "tiny.model: parameter 'g' is asked for both as uniform and as nodal\n  -> choose one of the two"),
     (tiny(iion=None), {}, "tiny.model: Tiny has no membrane current Iion\n  -> add  Iion = ...;"),
     (tiny(v_method="rush_larsen"), {},
-     "tiny.model: V cannot take method 'rush_larsen'\n  -> choose fe, sundnes, rk2 or rk4 for V"),
+     "tiny.model: V cannot take method 'rush_larsen'\n  -> choose fe, sundnes, rk2, rk4 or rosenbrock for V"),
 ])
 def test_what_cannot_be_generated_says_so(model, options, expected):
     with pytest.raises(ModelError) as error:

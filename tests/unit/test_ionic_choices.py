@@ -110,27 +110,40 @@ def test_methods_by_default_by_file_and_by_choice():
         "V": "rk2", "m": "rk4", "c": "fe", "d": "rush_larsen", "top": "store"}
 
 
-@pytest.mark.parametrize("method", ["fe", "rk2", "rk4", "sundnes"])
+def test_auto_is_what_the_file_says_and_else_the_rule():
+    assert methods(methods="auto") == methods(methods={"V": "auto", "m": "auto", "d": "auto"}) == methods()
+    text = "V_init = 0; Iion = V; x_inf = V; tau_x = 2; y_inf = V; tau_y = 2; y; .method(rk2); x; .method(auto);"
+    model = read_model(text, methods={"x": "auto", "y": "auto"})
+    assert [s.method for s in model.states] == ["rush_larsen", "rk2"]
+
+
+@pytest.mark.parametrize("method", ["fe", "rk2", "rk4", "sundnes", "rosenbrock"])
 def test_one_method_for_all(method):
     assert methods(methods=method) == {"V": method, "m": method, "c": method, "d": method, "top": "store"}
 
 
-def test_a_method_for_all_leaves_with_fe_what_it_does_not_suit():
-    assert methods(methods="rush_larsen") == {
-        "V": "fe", "m": "rush_larsen", "c": "fe", "d": "rush_larsen", "top": "store"}
+@pytest.mark.parametrize("method", ["rush_larsen", "markov_be"])
+def test_a_method_for_all_leaves_with_fe_what_it_does_not_suit(method):
+    assert methods(methods=method) == {"V": "fe", "m": method, "c": "fe", "d": method, "top": "store"}
+
+
+def test_markov_be_for_all_leaves_out_what_is_not_linear_together():
+    model = read_model("V_init = 0; Iion = V; diff_x = y - x; x_init = 0; diff_y = -x*y; y_init = 1; diff_z = -y;"
+                       "z_init = 0;", methods="markov_be")
+    assert {s.name: s.method for s in model.states} == {"x": "markov_be", "y": "fe", "z": "markov_be"}
 
 
 @pytest.mark.parametrize(("choice", "text"), [
     ({"c": "rush_larsen"}, "model toy: rush_larsen needs a rate that is linear in the state; that of c is not\n"
-                           "  -> use fe, sundnes, rk2, rk4"),
+                           "  -> use fe, sundnes, rk2, rk4, rosenbrock"),
     ({"V": "rush_larsen"}, "model toy: rush_larsen needs a rate that is linear in the state; that of V is not\n"
-                           "  -> use fe, sundnes, rk2, rk4"),
+                           "  -> use fe, sundnes, rk2, rk4, rosenbrock"),
     ({"cc": "rk2"}, "model toy: no state 'cc' to give a method\n  -> did you mean 'c'?"),
     ({"c": "rk5"}, "model toy: unknown method 'rk5'\n  -> did you mean 'rk4'?"),
     ("euler", "model toy: unknown method 'euler'\n"
-              "  -> known: cvode, fe, markov_be, rk2, rk4, rosenbrock, rush_larsen, sundnes"),
+              "  -> known: auto, cvode, fe, markov_be, rk2, rk4, rosenbrock, rush_larsen, sundnes"),
     ("cvode", "model toy: the method cvode (variable-order BDF) is not available yet\n"
-              "  -> available: fe, rush_larsen, sundnes, rk2, rk4"),
+              "  -> available: fe, rush_larsen, sundnes, rk2, rk4, markov_be, rosenbrock"),
     ({"top": "rk2"}, "model toy: top has no rate, so it has no method\n  -> leave it out"),
 ])
 def test_wrong_methods(choice, text):

@@ -344,17 +344,24 @@ BROKEN = {
         "                                 ^\n"
         "  -> did you mean 'rk4'?"),
     "method not yet there": (
-        MEMBRANE + "x_init = 0; diff_x = -x; x; .method(markov_be);",
-        "toy.model:2:30: the method markov_be (backward Euler for Markov chains) is not available yet\n"
-        "    x_init = 0; diff_x = -x; x; .method(markov_be);\n"
+        MEMBRANE + "x_init = 0; diff_x = -x; x; .method(cvode);",
+        "toy.model:2:30: the method cvode (variable-order BDF) is not available yet\n"
+        "    x_init = 0; diff_x = -x; x; .method(cvode);\n"
         "                                 ^\n"
-        "  -> available: fe, rush_larsen, sundnes, rk2, rk4"),
+        "  -> available: fe, rush_larsen, sundnes, rk2, rk4, markov_be, rosenbrock"),
+    "markov_be for rates that are not linear together": (
+        MEMBRANE + "x_init = 0; y_init = 0; diff_x = -x*y; diff_y = x; group { x; y; }.method(markov_be);",
+        "toy.model:2:68: markov_be needs rates that are linear in all states of the chain; that of x is not "
+        "linear in y\n"
+        "    x_init = 0; y_init = 0; diff_x = -x*y; diff_y = x; group { x; y; }.method(markov_be);\n"
+        "                                                                       ^\n"
+        "  -> use rosenbrock"),
     "rush_larsen for a nonlinear rate": (
         MEMBRANE + "x_init = 0; diff_x = -x*x; x; .method(rush_larsen);",
         "toy.model:2:32: rush_larsen needs a rate that is linear in the state; that of x is not\n"
         "    x_init = 0; diff_x = -x*x; x; .method(rush_larsen);\n"
         "                                   ^\n"
-        "  -> use fe, sundnes, rk2, rk4"),
+        "  -> use fe, sundnes, rk2, rk4, rosenbrock"),
     "method of a stored state": (
         MEMBRANE + "x_init = 0; x = x + 1; x; .method(fe);",
         "toy.model:2:28: x has no rate, so it has no method\n"

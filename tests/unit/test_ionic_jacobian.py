@@ -49,6 +49,34 @@ def test_what_no_method_asks_for_is_not_made():
     check(read_model(STIFF))
 
 
+@pytest.mark.parametrize("name", SAMPLE_MODELS)
+def test_the_whole_jacobian(name):
+    """What is left out is zero."""
+    model = load_model(name, methods="rosenbrock")
+    states = [s.name for s in model.states if s.rate is not None]
+    found, state = check(model), {**initial_state(model), "V": -31.7}
+    for a in ("V", *states):
+        for b in ("V", *states):
+            assert (a, b) in found or abs(difference(model, a, b, state)) < 1e-8
+
+
+CHAIN = """V_init = 0; Iion = V; a = exp(V); b = 0.1; .param(); group { x; y; z; u; }.method(markov_be);
+x_init = 1; y_init = 0; z_init = 0; u_init = 0; group { v; w; }.method(markov_be); v_init = 0; w_init = 0;
+rest = 1 - v - w; flux = a*x - b*y; diff_x = -flux; diff_y = flux - (a + 0.2)*y/2 + 0.3*z;
+diff_z = a*y/2 + 0.1*y - 0.3*z; diff_u = 1 - u;
+diff_v = a*rest - b*v; diff_w = b*v - w;
+"""
+
+
+def test_chains_whose_sum_is_kept_are_found():
+    """u stands alone, and v + w is given by closure: rest = 1 - v - w makes up for what they lose."""
+    model = read_model(CHAIN)
+    assert model.jacobian.chains == (("x", "y", "z"),)
+    assert {pair for pair in model.jacobian.entries if "v" in pair or "u" in pair} == {
+        ("u", "u"), ("v", "v"), ("v", "w"), ("w", "v")}
+    assert read_model(CHAIN.replace("- 0.3*z;", "- 0.31*z;")).jacobian.chains == ()
+
+
 def test_derivatives_take_no_name_of_the_model():
     model = read_model("V_init = 1; a__by__V = 3; a = V*V*V; Iion = a*a + a__by__V;", methods="sundnes")
     assert [d.name for d in model.jacobian.definitions] == ["a__by__V_"]

@@ -1,8 +1,9 @@
 """A model's equations -> the statements that one node executes, the same text for every frame.
 
 Names in the text: ``v_X`` value of X at the start of the step (a state: its current value), ``v1_X`` at stage 1,
-``r_X`` and ``r1_X`` rates, ``slope_X`` d(rate)/dX, ``inf_X`` steady state, ``u_X`` update of a stored state. What the
-frame supplies begins with ``up_``; no name of a model stands alone, so none clashes with C or CUDA.
+``r_X`` and ``r1_X`` rates, ``slope_X`` d(rate)/dX, ``inf_X`` steady state, ``u_X`` update of a stored state, ``m0_1``,
+``q1_0`` a linear system (``elimination``). What the frame supplies begins with ``up_``; no name of a model stands
+alone, so none clashes with C or CUDA.
 """
 
 from __future__ import annotations
@@ -10,12 +11,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from upstroke.codegen.elimination import Elimination
 from upstroke.codegen.expressions import Printer
 from upstroke.errors import ModelError, did_you_mean
 from upstroke.ionic.expr import Expr
 from upstroke.ionic.methods import METHODS, STORE, Method
 from upstroke.ionic.model import Definition, Model, State
 from upstroke.ionic.symbolic import ZERO, free_names
+
+MOST_PRODUCTS = 1000    # of an elimination that is written out: what a dense system of 14 states takes
 
 
 @dataclass(frozen=True)
@@ -87,6 +91,7 @@ class Body:
         self._iion: Expr = model.iion
         self._methods = self._choose_methods()
         self._stages = max(self._methods.values(), key=lambda m: m.stages)
+        self._implicit = self._make_elimination()
 
     def _choose_methods(self) -> dict[str, Method]:
         """The method of V and of each state that has a rate; all must share their stages' times."""
@@ -102,6 +107,17 @@ class Body:
                 raise ModelError(self._model.file, f"method {method.name!r} of {name} does not go with "
                                  f"{longest.name!r} in one model", "choose one of them for all states")
         return methods
+
+    def _make_elimination(self) -> Elimination:
+        """The linear system of all states whose method is linearly implicit: one block for each such method."""
+        names = [name for name, method in self._methods.items() if method.gamma]
+        entries = [pair for pair in self._model.jacobian.entries if pair[0] in names]
+        system = Elimination(names, entries)
+        if system.products > MOST_PRODUCTS:
+            raise ModelError(self._model.file, f"the linear system of {len(names)} states takes {system.products} "
+                             f"products in a step, more than {MOST_PRODUCTS}",
+                             "give fewer states the method rosenbrock or markov_be")
+        return system
 
     # ------------------------------------------------------------------------------------------- functions
     def advance(self) -> Text:
@@ -145,13 +161,17 @@ class Body:
                 roots += [state.update] if stage == 0 and state.update is not None else []
             elif stage < self._methods[state.name].stages:
                 roots += self._slopes(state).values()
-        return roots
+        return roots if stage else roots + [self._model.jacobian.entries[pair] for pair in self._coupled()]
+
+    def _coupled(self) -> list[tuple[str, str]]:
+        """The entries of the linear system's Jacobian."""
+        return [pair for pair in self._model.jacobian.entries if pair[0] in self._implicit.unknowns]
 
     def _slopes(self, state: State) -> dict[str, Expr]:
         """What a state's method evaluates at a stage, by prefix of the C name."""
         method = METHODS[state.method]
         assert state.rate is not None
-        if method.needs_slope and state.slope is None:
+        if method.exponential and method.needs_slope and state.slope is None:
             raise ModelError(state.place, f"{state.name} cannot take {method.name}: its rate is not affine in it",
                              "choose fe, rk2 or rk4")
         if not method.exponential:
@@ -177,7 +197,7 @@ class Body:
             lines += self._intermediate_values(needed, roots, stage)
         lines += self._define(needed, stage)
         if stage < self._methods["V"].stages:
-            lines += [self._current(stage), f"const real {_at('r', stage)}_V = {self._membrane(stage)};   /* mV/ms */"]
+            lines += [self._current(stage), self._rate("V", self._membrane(stage), stage) + "   /* mV/ms */"]
             lines += [f"const real {_at('slope', stage)}_V = up_finite(up_div({self._value(slope, stage)}, up_Cm));"
                       for slope in self._v_slope().values()]
         for state in self._model.states:
@@ -189,7 +209,42 @@ class Body:
                     value = self._value(expr, stage)
                     if prefix == "slope" and state.slope is None:
                         value = f"up_finite({value})"
-                    lines.append(f"const real {_at(prefix, stage)}_{state.name} = {value};")
+                    lines.append(self._rate(state.name, value, stage) if prefix == "r"
+                                 else f"const real {_at(prefix, stage)}_{state.name} = {value};")
+        return [*lines, *self._solve(stage)]
+
+    def _rate(self, name: str, value: str, stage: int) -> str:
+        """A rate; of a linearly implicit method the right-hand side, which its solution replaces."""
+        if name not in self._implicit.unknowns:
+            return f"const real {_at('r', stage)}_{name} = {value};"
+        before = f" - {_at('r', stage - 1)}_{name}" if stage else ""
+        return f"real {_at('r', stage)}_{name} = {value}{before};"
+
+    def _solve(self, stage: int) -> list[str]:
+        """(I - gamma dt J) (k_i - k_(i-1)) = rate - k_(i-1), factorised at the first stage; chains keep their sums."""
+        active = [name for name in self._implicit.unknowns if stage < self._methods[name].stages]
+        if not active:
+            return []
+        lines = [f"/* (I - gamma dt J) k = rate: {', '.join(active)} */"]
+        if stage == 0:
+            lines += self._matrix() + self._implicit.factor()
+        lines += self._implicit.solve(_at("r", stage), active)
+        if stage:
+            lines += [f"{_at('r', stage)}_{n} = {_at('r', stage)}_{n} + {_at('r', stage - 1)}_{n};" for n in active]
+        else:
+            lines += [f"r_{last} = -({' + '.join(f'r_{name}' for name in others)});"
+                      for *others, last in self._model.jacobian.chains]
+        return lines
+
+    def _matrix(self) -> list[str]:
+        """The entries of I - gamma dt J."""
+        number = {name: i for i, name in enumerate(self._implicit.unknowns)}
+        lines = []
+        for a, b in self._coupled():
+            value = self._value(self._model.jacobian.entries[a, b], 0)
+            value = f"up_finite({f'up_div({value}, up_Cm)' if a == 'V' else value})"
+            product = f"{self._step(self._methods[a].gamma)} * {value}"
+            lines.append(f"real m{number[a]}_{number[b]} = {f'1 - {product}' if a == b else f'-({product})'};")
         return lines
 
     def _intermediate_values(self, needed: Sequence[Definition], roots: Sequence[Expr], stage: int) -> list[str]:

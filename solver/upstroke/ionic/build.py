@@ -5,15 +5,17 @@ from __future__ import annotations
 import graphlib
 import heapq
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from upstroke.errors import ModelError, Place, did_you_mean
+from upstroke.ionic.chains import not_linear
 from upstroke.ionic.choose import changed, known_method
 from upstroke.ionic.classify import PREDEFINED, Gate, Roles, classify, flag_options, unit_of
 from upstroke.ionic.evaluate import initial_state, value_of
 from upstroke.ionic.expr import Binary, Expr, Name, Num, Unary
 from upstroke.ionic.globals import GLOBALS
 from upstroke.ionic.markup import Marks
-from upstroke.ionic.methods import METHODS, STORE
+from upstroke.ionic.methods import AUTO, METHODS, STORE
 from upstroke.ionic.mistakes import Mistakes
 from upstroke.ionic.model import Definition, Lookup, Model, Parameter, State
 from upstroke.ionic.parse import Program, Value
@@ -198,7 +200,21 @@ class _Builder:
             method = STORE if rate is None else self.method(name, methods, slope)
             states.append(State(name, self.initial(name, place), method, rate, slope, steady, roles.stored.get(name),
                                 lower, upper, unit_of(roles, name), place))
-        return tuple(states)
+        return self.chained(states, definitions, methods)
+
+    def chained(self, states: Sequence[State], definitions: Mapping[str, Expr], methods: Methods) -> tuple[State, ...]:
+        """The states, those of markov_be checked to be chains; fe where it was chosen for all and does not suit."""
+        rates = {s.name: s.rate for s in states if s.method == "markov_be" and s.rate is not None}
+        while pair := not_linear(rates, definitions):
+            name, other = pair
+            del rates[name]
+            if methods != "markov_be":
+                marks = self.roles.marks.get(name, Marks())
+                by_user = not isinstance(methods, str) and name in methods
+                self.mistakes.fail(self.where if by_user else marks.place("method"),
+                                   "markov_be needs rates that are linear in all states of the chain; "
+                                   f"that of {name} is not linear in {other}", "use rosenbrock")
+        return tuple(replace(s, method="fe") if s.method == "markov_be" and s.name not in rates else s for s in states)
 
     def equations(self, name: str, definitions: Mapping[str, Expr]) -> tuple[Expr | None, Expr | None, Expr | None]:
         """Rate, slope and steady state, as far as a state has them.
@@ -242,19 +258,19 @@ class _Builder:
         A method chosen for all leaves with fe what cannot have it.
         """
         marks, where = self.roles.marks.get(name, Marks()), self.where
-        if chosen := methods if isinstance(methods, str) else methods.get(name, ""):
+        if (chosen := methods if isinstance(methods, str) else methods.get(name, "")) not in ("", AUTO):
             place: Place | str = where
-        elif chosen := marks.method:
+        elif (chosen := marks.method) not in ("", AUTO):
             place = marks.place("method")
         else:
             return "fe" if slope is None else "rush_larsen"
         try:
-            needs_slope = METHODS[known_method(chosen, place)].needs_slope
+            method = METHODS[known_method(chosen, place)]
         except ModelError as error:
             if str(error) not in map(str, self.mistakes):        # a method for all is complained of once
                 self.mistakes.append(error)
             return "fe"
-        if not needs_slope or slope is not None:
+        if not method.needs_slope or slope is not None or (method.gamma and name != "V"):   # chains: checked together
             return chosen
         if chosen != methods:
             able = ", ".join(m.name for m in METHODS.values() if not m.needs_slope)

@@ -12,7 +12,7 @@ import numpy as np
 
 from upstroke.errors import ModelError, Place, did_you_mean
 from upstroke.ionic.expr import Binary, Call, Expr, Name, Num, Select, Unary
-from upstroke.ionic.methods import METHODS
+from upstroke.ionic.methods import METHODS, Method
 from upstroke.ionic.model import Model, State
 
 Number = Any                                            # float or array, broadcast against each other
@@ -203,6 +203,21 @@ def advance(
         phi = np.where(z == 0.0, 1.0, np.expm1(z) / np.where(z == 0.0, 1.0, z))
         return start[name] + step * phi * (k[stage][name] + slope * (start[name] - names[name]))
 
+    def solved(method: Method, i: int) -> dict[str, Number]:
+        """The k of stage i of a linearly implicit method."""
+        own = [name for name in k[i] if methods[name] is method]
+        before = [k[i - 1][name] if i else 0.0 for name in own]
+        couple = [entry(a, b, at_stage[0]) if (a, b) in model.jacobian.entries else 0.0 for a in own for b in own]
+        rest = [k[i][name] - old for name, old in zip(own, before, strict=True)]
+        F = np.stack(np.broadcast_arrays(*rest, *couple), -1)
+        J = F[..., len(own):].reshape(*F.shape[:-1], len(own), len(own))
+        x = np.linalg.solve(np.eye(len(own)) - method.gamma * dt * J, F[..., :len(own), None])[..., 0]
+        rates = {name: old + x[..., n] for n, (name, old) in enumerate(zip(own, before, strict=True))}
+        for *others, last in model.jacobian.chains if i == 0 else ():
+            if last in rates:
+                rates[last] = -sum(rates[name] for name in others)
+        return rates
+
     methods = {s.name: METHODS[s.method] for s in evolving}
     longest = max(methods.values(), key=lambda m: m.stages)
     at_stage: list[dict[str, Number]] = []
@@ -215,6 +230,8 @@ def advance(
             point[s.name] = start[s.name] + weighted(own.A[i], k, s.name) if by_tableau else reached(s, c * dt, 0)
         at_stage.append(at(point, t + c * dt))
         k.append({s.name: rate(s, at_stage[i]) for s in evolving if i < methods[s.name].stages})
+        for method in {m.name: m for m in methods.values() if m.gamma and i < m.stages}.values():
+            k[i] |= solved(method, i)
     end = dict(start)
     for s in evolving:
         own = methods[s.name]

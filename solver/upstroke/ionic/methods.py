@@ -11,6 +11,13 @@ With X_i, k_i and s_i = d(rate)/dX at its last stage,
 
 and its stages before are reached in the same way from the first one.
 
+A method with ``gamma`` is linearly implicit. With J_ab = d(rate of a)/d(b) at the step's start, among all the states of
+the same method, its k_i solve
+
+    (I - gamma dt J) (k_i - k_(i-1)) = rate(X_i) - k_(i-1),  k_(-1) = 0.
+
+One stage with gamma = 1 is backward Euler where the rates are linear; two as below are of order 2 whatever J is.
+
 Every state of a model, and V, may have its own method. They go through the stages together: the times c of a method
 with fewer stages begin those of one with more. A state whose method has no stage i is seen there as its first rate
 carries it c[i] dt from the step's start, straight or exponentially as its method does.
@@ -25,7 +32,8 @@ from dataclasses import dataclass
 class Method:
     """One row of the table: ``order`` is measured by a test, ``source`` says where the method was published.
 
-    A method with ``needs_slope`` is only for rates that are affine in their state.
+    A method with ``needs_slope`` is only for rates that are affine in their state; if it has ``gamma``, in all states
+    that share it.
     """
 
     name: str
@@ -37,6 +45,7 @@ class Method:
     doc: str
     source: str
     exponential: bool = False
+    gamma: float = 0.0
 
     @property
     def stages(self) -> int:
@@ -58,12 +67,19 @@ METHODS: dict[str, Method] = {method.name: method for method in (
            "explicit midpoint rule", "Runge 1895, 10.1007/BF01446807"),
     Method("rk4", 4, False, ((), (0.5,), (0.0, 0.5), (0.0, 0.0, 1.0)), (1 / 6, 1 / 3, 1 / 3, 1 / 6),
            (0.0, 0.5, 0.5, 1.0), "classical Runge-Kutta", "Kutta 1901"),
+    Method("markov_be", 1, True, ((),), (1.0,), (0.0,),
+           "backward Euler for Markov chains", "Curtiss and Hirschfelder 1952, 10.1073/pnas.38.3.235", gamma=1.0),
+    Method("rosenbrock", 2, False, ((), (0.5,)), (0.0, 1.0), (0.0, 0.5),
+           "L-stable, linearly implicit midpoint rule", "Shampine and Reichelt 1997, 10.1137/S1064827594276424",
+           gamma=1.0 - 0.5**0.5),
 )}
+
+#: What stands for a method: the one the file gives, else ``rush_larsen`` for a rate that is linear in its state, else
+#: ``fe``.
+AUTO = "auto"
 
 #: Methods of the language that this program cannot do yet.
 PLANNED: dict[str, str] = {
-    "markov_be": "backward Euler for Markov chains",
-    "rosenbrock": "Rosenbrock",
     "cvode": "variable-order BDF",
 }
 

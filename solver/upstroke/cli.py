@@ -98,12 +98,26 @@ def _emit(arguments: argparse.Namespace) -> int:
     if arguments.output is None:
         sys.stdout.write(text)
         return 0
-    try:
-        arguments.output.write_text(text)
-    except OSError as error:
-        raise OutputError(str(arguments.output), f"cannot write: {error.strerror}", "choose another --output") \
-            from error
+    _write(arguments.output, text)
     return 0
+
+
+def _import(arguments: argparse.Namespace) -> int:
+    from upstroke.exchange import import_model
+
+    found = import_model(arguments.file, arguments.output.stem, vm=arguments.vm, current=arguments.current,
+                         stimulus=arguments.stimulus)
+    _write(arguments.output, found.text)
+    print(f"{arguments.output}: {len(found.model.states) + 1} states, {len(found.model.parameters)} parameters; rates "
+          f"as Myokit's at 6 states (relative difference {found.difference:.1g})", *found.notes, sep="\n  ")
+    return 0
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise OutputError(str(path), f"cannot write: {error.strerror}", "choose another --output") from error
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -156,6 +170,18 @@ def _parser() -> argparse.ArgumentParser:
     verb.add_argument("--output", "-o", metavar="FILE", type=Path, help="write to a file")
     add_model(verb)
     verb.set_defaults(verb=_emit)
+
+    verb = verbs.add_parser("import", help="translate a CellML, SBML or mmt model into a .model file",
+                            description="Translate an ionic model of another format and check its rates; needs the "
+                                        "Python package myokit. Variables are named component.name.")
+    verb.add_argument("file", metavar="FILE", type=Path, help="a .cellml, .sbml, .xml or .mmt file")
+    verb.add_argument("--output", "-o", metavar="FILE", type=Path, required=True, help="the .model file to write")
+    verb.add_argument("--vm", metavar="NAME", default="", help="the membrane voltage, where it cannot be told")
+    verb.add_argument("--current", metavar="NAME", default="",
+                      help="the whole membrane current, instead of what the file makes the voltage follow")
+    verb.add_argument("--stimulus", metavar="NAME", default="",
+                      help="the stimulus current, which is left out, where it cannot be told")
+    verb.set_defaults(verb=_import)
     return parser
 
 

@@ -24,13 +24,14 @@ MAY_IMPORT = {
     "run": {"case", "mesh", "space", "ionic", "codegen", "backend", "protocol", "step", "observe", "output", "progress",
             "setup", "record", "result"},
     "check": {"case", "space", "codegen", "ionic", "step", "observe", "run", "setup"},
-    "cli": {"case", "run", "check", "ionic", "codegen", "output", "emit"},
+    "cli": {"case", "run", "check", "ionic", "codegen", "output", "emit", "exchange"},
+    "exchange": {"ionic"},
     "emit": {"ionic", "codegen", "backend", "step"},
     "__main__": {"cli"}, "__init__": {"case", "ionic", "result", "run"},
 }
 HEAVY = {"pyvista": ("output/render.py", "result.py"), "vtk": ("output/render.py",),
          "matplotlib": ("output/render.py",), "mpi4py": (), "cupy": ("backend/cuda.py",),
-         "cupyx": ("backend/cuda.py",)}     # and the files that may import it
+         "myokit": ("exchange/source.py",), "cupyx": ("backend/cuda.py",)}     # and the files that may import it
 
 
 def room(path):

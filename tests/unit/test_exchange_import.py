@@ -25,10 +25,11 @@ needs_myokit = pytest.mark.skipif(not SHIPPED.parts, reason="needs myokit")
 FILES = {
     "beeler-1977-model.mmt": 7, "beeler-1977-model-compare-a.mmt": 7, "beeler-1977-model-compare-b.mmt": 6,
     "beeler-1977-units.mmt": 7, "conditional.mmt": 3, "cv1d.mmt": 7, "decker-2009.mmt": 47,
-    "dn-1985-normalised.mmt": 15, "lr-1991.mmt": 7, "lr-1991-dep.mmt": 9, "lr-1991-testing.mmt": 7, "noble-1962.mmt": 3, "io/block1d.mmt": 7,
-    "io/block2d.mmt": 7, "multi/beeler-no-name.mmt": 7, "multi/lr-1991.mmt": 7, "formats/cellml/br-1977.cellml": 7,
-    "formats/cellml/br-1977-dot.cellml": 7, "formats/cellml/corrias.cellml": 21,
-    "formats/cellml/decker-2009.cellml": 45, "formats/cellml/lr-1991-exported-1.cellml": 7, "formats/cellml/lr-1991-exported-2.cellml": 7,
+    "dn-1985-normalised.mmt": 15, "lr-1991.mmt": 7, "lr-1991-dep.mmt": 9, "lr-1991-testing.mmt": 7,
+    "noble-1962.mmt": 3, "io/block1d.mmt": 7, "io/block2d.mmt": 7, "multi/beeler-no-name.mmt": 7,
+    "multi/lr-1991.mmt": 7, "formats/cellml/br-1977.cellml": 7, "formats/cellml/br-1977-dot.cellml": 7,
+    "formats/cellml/corrias.cellml": 21, "formats/cellml/decker-2009.cellml": 45,
+    "formats/cellml/lr-1991-exported-1.cellml": 7, "formats/cellml/lr-1991-exported-2.cellml": 7,
     "formats/sbml/00004-sbml-l2v1-modified.xml": 3, "formats/sbml/00004-sbml-l3v2-modified.xml": 3,
     "formats/sbml/HodgkinHuxley.xml": 3,
 }

@@ -29,7 +29,8 @@ from upstroke.ionic.unitcheck import factor
 #: Units for which Myokit's own words are long, or not ours
 UNITS = ("unitless", "mV", "ms", "1/ms", "mM", "uA/cm^2", "A/F", "mS/cm^2", "mS/uF", "uF/cm^2", "mM/ms", "1/mV/ms",
          "1/mM", "1/mM/ms", "mV/ms", "uM", "nM", "uM/ms", "mM/s", "1/uM/ms", "C/mmol", "J/mol/K", "J/kmol/K", "um^3",
-         "mm^3", "pL", "nL", "uL", "mL", "pL/ms", "mmol/ms", "kOhm", "kOhm*cm", "Ohm*cm", "1/mM^2/ms", "mM^4", "uA/cm^2/mM", "A/F/mM")
+         "mm^3", "pL", "nL", "uL", "mL", "pL/ms", "mmol/ms", "kOhm", "kOhm*cm", "Ohm*cm", "1/mM^2/ms", "mM^4",
+         "uA/cm^2/mM", "A/F/mM")
 
 _UNARY = {"Sqrt": "sqrt", "Sin": "sin", "Cos": "cos", "Tan": "tan", "ASin": "asin", "ACos": "acos", "ATan": "atan",
           "Exp": "exp", "Log10": "log10", "Floor": "floor", "Ceil": "ceil", "Abs": "fabs"}

@@ -27,6 +27,7 @@ MAY_IMPORT = {
     "cli": {"case", "run", "check", "ionic", "codegen", "output", "emit", "exchange"},
     "exchange": {"ionic"},
     "emit": {"ionic", "codegen", "backend", "step"},
+    "reference": {"ionic", "codegen", "backend"},
     "__main__": {"cli"}, "__init__": {"case", "ionic", "result", "run"},
 }
 HEAVY = {"pyvista": ("output/render.py", "result.py"), "vtk": ("output/render.py",),

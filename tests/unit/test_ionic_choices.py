@@ -142,8 +142,9 @@ def test_markov_be_for_all_leaves_out_what_is_not_linear_together():
     ({"c": "rk5"}, "model toy: unknown method 'rk5'\n  -> did you mean 'rk4'?"),
     ("euler", "model toy: unknown method 'euler'\n"
               "  -> known: auto, cvode, fe, markov_be, rk2, rk4, rosenbrock, rush_larsen, sundnes"),
-    ("cvode", "model toy: the method cvode (variable-order BDF) is not available yet\n"
-              "  -> available: fe, rush_larsen, sundnes, rk2, rk4, markov_be, rosenbrock"),
+    ("cvode", "model toy: the method cvode chooses its own steps: it is for single cells, not for kernels\n"
+              "  -> call upstroke.reference.integrate, or take fe, rush_larsen, sundnes, rk2, rk4, markov_be, "
+              "rosenbrock"),
     ({"top": "rk2"}, "model toy: top has no rate, so it has no method\n  -> leave it out"),
 ])
 def test_wrong_methods(choice, text):

@@ -343,12 +343,12 @@ BROKEN = {
         "    x_init = 0; diff_x = -x; x; .method(rk3);\n"
         "                                 ^\n"
         "  -> did you mean 'rk4'?"),
-    "method not yet there": (
+    "method that no kernel can do": (
         MEMBRANE + "x_init = 0; diff_x = -x; x; .method(cvode);",
-        "toy.model:2:30: the method cvode (variable-order BDF) is not available yet\n"
+        "toy.model:2:30: the method cvode chooses its own steps: it is for single cells, not for kernels\n"
         "    x_init = 0; diff_x = -x; x; .method(cvode);\n"
         "                                 ^\n"
-        "  -> available: fe, rush_larsen, sundnes, rk2, rk4, markov_be, rosenbrock"),
+        "  -> call upstroke.reference.integrate, or take fe, rush_larsen, sundnes, rk2, rk4, markov_be, rosenbrock"),
     "markov_be for rates that are not linear together": (
         MEMBRANE + "x_init = 0; y_init = 0; diff_x = -x*y; diff_y = x; group { x; y; }.method(markov_be);",
         "toy.model:2:68: markov_be needs rates that are linear in all states of the chain; that of x is not "

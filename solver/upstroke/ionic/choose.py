@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 
 from upstroke.errors import ModelError, Place, did_you_mean
-from upstroke.ionic.methods import AUTO, METHODS, PLANNED
+from upstroke.ionic.methods import ADAPTIVE, AUTO, METHODS
 
 _CHANGE = re.compile(r"\s*([-+*/=]?)\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*(%?)\s*")
 _FORMS = "write a number, or =5.6, +0.1, -62%, *0.38, /2"
@@ -70,6 +70,7 @@ def known_method(name: str, where: Place | str) -> str:
     if name in METHODS:
         return name
     available = ", ".join(METHODS)
-    if name in PLANNED:
-        raise ModelError(where, f"the method {name} ({PLANNED[name]}) is not available yet", f"available: {available}")
-    raise ModelError(where, f"unknown method '{name}'", did_you_mean(name, [AUTO, *METHODS, *PLANNED]))
+    if name in ADAPTIVE:
+        raise ModelError(where, f"the method {name} chooses its own steps: it is for single cells, not for kernels",
+                         f"call {ADAPTIVE[name]}, or take {available}")
+    raise ModelError(where, f"unknown method '{name}'", did_you_mean(name, [AUTO, *METHODS, *ADAPTIVE]))

@@ -78,9 +78,9 @@ METHODS: dict[str, Method] = {method.name: method for method in (
 #: ``fe``.
 AUTO = "auto"
 
-#: Methods of the language that this program cannot do yet.
-PLANNED: dict[str, str] = {
-    "cvode": "variable-order BDF",
+#: What chooses its own steps, so that no kernel can do it, and who does it instead.
+ADAPTIVE: dict[str, str] = {
+    "cvode": "upstroke.reference.integrate",
 }
 
 #: ``State.method`` of a ``.store()`` state: it has no rate, its assignment gives its value at the end of the step.

@@ -14,8 +14,11 @@ from typing import Any
 import numpy as np
 import pytest
 from pacing import Cell, Pulses
+from ptxas import report
 from scipy.integrate import solve_ivp
 
+import upstroke
+from upstroke.codegen import generate
 from upstroke.ionic import initial_state, load_model, load_plugin, quantities, rates, read_model, shipped_plugins
 
 SMALL = ("-O1", "-DUPSTROKE_LIBM", "-fno-openmp-simd")
@@ -265,13 +268,14 @@ PROOFS = {
         lumens_stress, {"sigma_act": 0}, initial={"Stress_Lumens.since": 0}),
     "Stress_NHS": Proof(
         nhs, named("Stress_NHS")[1]({"TRPN": 0.07*0.01/0.21, "z": 0, "Q1": 0, "Q2": 0, "Q3": 0}),
-        STRETCHED, nhs_tension, off={"Tref": 0.01}),
+        STRETCHED, nhs_tension, off={"Tref": 1}),
     "Stress_Niederer": Proof(
         lambda t, V, s, g: (0.0, {}), {}, {"Lambda": 1.06, "V_th": 1000},
         lambda t, V, s, g: {"Tension": twitch(t, 1.06)}, {"T_peak": 0}, initial={"Stress_Niederer.since": 0}),
     "Stress_Rice": Proof(
-        rice, named("Stress_Rice")[1]({"TRPNCaL": 0.005/0.255, "TRPNCaH": 0.005/0.03, "XN": 1, "XBprer": 0,
-                                       "XBpostr": 0, "xXBprer": 0, "xXBpostr": 0.007}), STRETCHED, rice_tension, off={"T_max": 0}),
+        rice, named("Stress_Rice")[1]({"TRPNCaL": 0.005/0.255, "TRPNCaH": 0.005/0.03, "XN": 1, "XBprer": 0, "XBpostr": 0,
+                                       "xXBprer": 0, "xXBpostr": 0.007}),
+        STRETCHED, rice_tension, off={"T_max": 0}),
     "I_ACh": Proof(i_ach, values={"ACh": 0.1}, off={"ACh": 0}),
     "IFun": Proof(i_fun, {"IFun.y": 1/(1 + math.exp(0.6/6.8))}, off={"GfNa": 0, "GfK": 0}),
     "IKATP_Ferrero": Proof(i_katp, {"K_e": 5.4}, {"ATP_i": 0.5, "clefts": "OPEN"}, off={"sigma": 0}),
@@ -500,3 +504,46 @@ def test_markov_sodium_current_keeps_its_channels():
     assert 0.01 < max(opened) < 1
     assert opened[-1] < 0.01*max(opened)
     assert cell.V > -20
+
+
+# All the way: CUDA, and a case
+
+@pytest.mark.parametrize("precision", ["fp64", "fp32", "mixed"])
+@every
+def test_cuda_kernels_compile(name, precision):
+    """For sm_90, in each precision."""
+    assert "upstroke_advance" in report(generate(read_model(HOST, "Host", plugins=[name]), "cuda", precision).source)
+
+
+def test_any_number_of_plugins_in_one_kernel():
+    """All those that do not exclude each other, in one model, C and CUDA."""
+    names = [info.name for info in shipped_plugins() if not info.name.startswith("Stress_")] + ["Stress_Land17"]
+    model = load_model("LuoRudy91", plugins={n: needs(n) for n in names})
+    cell = Cell(model, 0.01, flags=SMALL)
+    cell.advance(1000)
+    assert -95 < cell.V < -60
+    report(generate(model, "cuda", "fp64").source)
+
+
+def test_a_case_with_plugins(tmp_path):
+    """Parameters by region table, nodal names, probes of PLUGIN.name and of a shared quantity."""
+    case = {
+        "mesh": {"kind": "cable", "length": "5 mm", "dx": "0.25 mm"},
+        "tissue": {"surface_to_volume": "140 /mm", "conductivity": {"monodomain": ["1.33 mS/cm"]}},
+        "membrane": {"model": "TT2", "plugins": {"ikatp": {"ATP_i": 5, "clefts": "OPEN"}, "LandHumanStress": {}},
+                     "initial": {"K_e": 6.0}, "parameters": {"IKATP_Ferrero.tau_cleft": 500, "Lambda": 1.05},
+                     "method": {"Stress_Land17.XS": "rk2"}},
+        "time": {"end": "60 ms", "dt": "0.02 ms"},
+        "stimulus": {"box": {"min": ["0 mm"], "max": ["1 mm"]}, "current": "60 uA/cm^2", "duration": "2 ms"},
+        "watch": {"probes": {"points": {"end": ["5 mm"]}, "every": "1 ms",
+                             "variables": ["V", "K_e", "Tension", "Stress_Land17.XS"]}},
+        "output": {"picture": False},
+    }
+    result = upstroke.run(case, tmp_path / "out")
+    lines = (tmp_path / "out" / "probes.csv").read_text().splitlines()
+    head, first, last = (line.split(",") for line in (lines[0], lines[1], lines[-1]))
+    assert head == ["time_ms", "end.V", "end.K_e", "end.Tension", "end.Stress_Land17.XS"]
+    assert float(first[2]) == 6.0
+    assert float(last[2]) != 6.0
+    assert float(last[3]) > 0.1
+    assert result is not None

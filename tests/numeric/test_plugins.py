@@ -252,7 +252,13 @@ rest_12, rest_17 = (0.1/(0.8*(1 - 0.09)))**2, (0.1/(0.805 - 0.144))**2
 REST_NA = {"O": 0.713483e-6, "C1": 0.279132e-3, "C2": 0.020752, "IF": 0.153176e-3, "I1": 0.673345e-6,
            "I2": 0.155787e-8, "IC2": 0.0113879, "IC3": 0.34278}
 REST_NA["C3"] = 1 - sum(REST_NA.values())
+def stretch_activated(t, V, s, g):
+    part = (g["Lambda"] - 1)/0.1
+    return 0.006*part*(V + 10) + 0.2882*800/210*part/(1 + math.exp((19.05 - V)/29.98)), {}
+
+
 PROOFS = {
+    "ISAC_Pueyo": Proof(stretch_activated, values={"Lambda": 1.06}, off={"Lambda": 1}),
     "Electroporation_DeBruinKrassowska98": Proof(
         pores, named("Electroporation_DeBruinKrassowska98")[1]({"N": 1.5e5*math.exp(2.46*(80/258)**2)}),
         off={"scale": 0}),
@@ -273,8 +279,8 @@ PROOFS = {
         lambda t, V, s, g: (0.0, {}), {}, {"Lambda": 1.06, "V_th": 1000},
         lambda t, V, s, g: {"Tension": twitch(t, 1.06)}, {"T_peak": 0}, initial={"Stress_Niederer.since": 0}),
     "Stress_Rice": Proof(
-        rice, named("Stress_Rice")[1]({"TRPNCaL": 0.005/0.255, "TRPNCaH": 0.005/0.03, "XN": 1, "XBprer": 0, "XBpostr": 0,
-                                       "xXBprer": 0, "xXBpostr": 0.007}),
+        rice, named("Stress_Rice")[1]({"TRPNCaL": 0.005/0.255, "TRPNCaH": 0.005/0.03, "XN": 1, "XBprer": 0,
+                                       "XBpostr": 0, "xXBprer": 0, "xXBpostr": 0.007}),
         STRETCHED, rice_tension, off={"T_max": 0}),
     "I_ACh": Proof(i_ach, values={"ACh": 0.1}, off={"ACh": 0}),
     "IFun": Proof(i_fun, {"IFun.y": 1/(1 + math.exp(0.6/6.8))}, off={"GfNa": 0, "GfK": 0}),
@@ -547,3 +553,15 @@ def test_a_case_with_plugins(tmp_path):
     assert float(last[2]) != 6.0
     assert float(last[3]) > 0.1
     assert result is not None
+
+
+def test_stretch_depolarises_rest_and_shortens_the_plateau():
+    """Nothing at or below rest length; at lambda_max the whole of both currents (Pueyo 2016)."""
+    def added(V, lam):
+        model = load_model("OHara", plugins={"ISAC_Pueyo": {"Lambda": lam, "cell_type": "EPI"}})
+        return quantities(model, V, initial_state(model))["ISAC_Pueyo.Iion"]
+
+    assert added(-85, 1.0) == added(20, 0.9) == 0
+    assert added(-85, 1.1) == pytest.approx(0.006*(-75) + 0.2882/(1 + math.exp(104.05/29.98)), rel=1e-12)
+    assert added(-85, 1.1) < 0 < added(20, 1.1)
+    assert added(20, 1.05) == pytest.approx(added(20, 1.1)/2, rel=1e-12)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,7 @@ from upstroke.codegen import Kernel, generate
 from upstroke.errors import MeshError, did_you_mean
 from upstroke.ionic import METHODS, initial_state, load_model, rates
 from upstroke.ionic.model import Model
+from upstroke.ionic.spelling import parameters_of
 from upstroke.mesh.mesh import Mesh
 from upstroke.space import Operator
 from upstroke.step import State, Stepper
@@ -113,6 +114,7 @@ def make_membranes(case: Case, backend: Backend) -> tuple[Membrane, ...]:
     for k, table in enumerate(case.membrane):
         with located(case, "membrane" if len(case.membrane) == 1 else f"membrane.{k}"):
             model = load_model(table.model, table.flags, table.parameters, table.method, table.plugins)
+            table = replace(table, nodal=parameters_of(model, table.nodal))
             initial = _start(model, table, _defaults(model, table.nodal))
             kernel = generate(model, backend.target, case.backend.precision, nodal=tuple(table.nodal))
         membranes.append(Membrane(table, model, kernel, initial))

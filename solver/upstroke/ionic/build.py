@@ -7,7 +7,7 @@ import heapq
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from upstroke.errors import ModelError, Place, did_you_mean
+from upstroke.errors import ModelError, Place
 from upstroke.ionic.chains import not_linear
 from upstroke.ionic.choose import changed, known_method
 from upstroke.ionic.classify import PREDEFINED, Gate, Roles, classify, flag_options, unit_of
@@ -19,6 +19,7 @@ from upstroke.ionic.methods import AUTO, METHODS, STORE
 from upstroke.ionic.mistakes import Mistakes
 from upstroke.ionic.model import Definition, Lookup, Model, Parameter, State
 from upstroke.ionic.parse import Program, Value
+from upstroke.ionic.spelling import respelled
 from upstroke.ionic.symbolic import ZERO, affine, free_names
 from upstroke.ionic.unitcheck import factor
 
@@ -60,6 +61,8 @@ class _Builder:
         mistakes.stop()
         definitions = self.sorted_definitions()
         mistakes.stop()
+        if not isinstance(methods, str):
+            methods = respelled(methods, ["V", *self.states], self.wrong, "state")
         states = self.make_states({d.name: d.expr for d in definitions}, methods)
         lookups = self.lookups()
         v_method = self.method("V", methods, None)
@@ -88,12 +91,14 @@ class _Builder:
 
     def value_parameters(self, changes: Changes) -> None:
         """Defaults, which may be computed from other parameters, with the user's changes."""
-        for name in changes:
-            if name not in self.parameters:
-                self.mistakes.fail(self.where, f"no parameter '{name}'", did_you_mean(name, self.parameters))
+        known = respelled(changes, self.parameters, self.wrong, "parameter")
         self.mistakes.stop()
         for name in self.parameters:
-            self.value(name, changes, ())
+            self.value(name, known, ())
+
+    def wrong(self, what: str, remedy: str) -> None:
+        """Note a mistake of the user's."""
+        self.mistakes.fail(self.where, what, remedy)
 
     def value(self, name: str, changes: Changes, path: tuple[str, ...]) -> float:
         """The value of a parameter, or of a definition that follows from parameters alone."""
@@ -188,9 +193,7 @@ class _Builder:
     def make_states(self, definitions: Mapping[str, Expr], methods: Methods) -> tuple[State, ...]:
         roles, names = self.roles, self.states
         for name in () if isinstance(methods, str) else methods:
-            if name not in (*names, "V"):
-                self.mistakes.fail(self.where, f"no state '{name}' to give a method", did_you_mean(name, [*names, "V"]))
-            elif name in roles.stored:
+            if name in roles.stored:
                 self.mistakes.fail(self.where, f"{name} has no rate, so it has no method", "leave it out")
         states = []
         for name in names:

@@ -10,10 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from upstroke.errors import ModelError, Place, did_you_mean
+from upstroke.errors import ModelError, Place
 from upstroke.ionic.expr import Binary, Call, Expr, Name, Num, Select, Unary
 from upstroke.ionic.methods import METHODS, Method
 from upstroke.ionic.model import Model, State
+from upstroke.ionic.spelling import parameters_of, states_of
 
 Number = Any                                            # float or array, broadcast against each other
 
@@ -65,11 +66,7 @@ def _float(value: Number) -> Number:
 
 def _parameters(model: Model, changed: Mapping[str, Number]) -> dict[str, Number]:
     names = {p.name: np.float64(p.value) for p in model.parameters}
-    for name, value in changed.items():
-        if name not in names:
-            raise ModelError(f"model {model.name}", f"no parameter '{name}'", did_you_mean(name, names))
-        names[name] = _float(value)
-    return names
+    return names | {name: _float(value) for name, value in parameters_of(model, changed).items()}
 
 
 class _AtStart(Mapping[str, Number]):
@@ -116,11 +113,8 @@ def initial_state(
     Gates without an initial value start at their steady state at the initial V, also at one given in ``overrides``.
     Raises ModelError for a name in ``overrides`` that is no state, and where a value is not finite.
     """
-    overrides = overrides or {}
     names = ["V", *(s.name for s in model.states)]
-    for name in overrides:
-        if name not in names:
-            raise ModelError(f"model {model.name}", f"no state '{name}'", did_you_mean(name, names))
+    overrides = states_of(model, overrides or {})
     start = _AtStart(model, {k: _float(v) for k, v in overrides.items()}, parameters or {})
     with np.errstate(all="ignore"):
         state = {name: start[name] for name in names}

@@ -1,0 +1,58 @@
+"""Names as users have them in scripts: GKr or Gkr, Ki or K_i.
+
+A name means what is spelled exactly so; else the one thing that differs from it only in upper and lower case and
+underscores. Where several do, none is meant.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping
+from typing import TypeVar
+
+from upstroke.errors import ModelError, did_you_mean
+from upstroke.ionic.model import Model
+
+Content = TypeVar("Content")
+
+
+def like(name: str, known: Iterable[str]) -> list[str]:
+    """The known names that differ from this one in case and underscores only."""
+    plain = name.replace("_", "").lower()
+    return [other for other in known if other.replace("_", "").lower() == plain]
+
+
+def respelled(
+    given: Mapping[str, Content], known: Collection[str], wrong: Callable[[str, str], object], kind: str,
+) -> dict[str, Content]:
+    """What was given, by the names that are known; ``wrong(what, remedy)`` is called for each that is no ``kind``."""
+    names: dict[str, Content] = {}
+    spelled: dict[str, str] = {}
+    for name, content in given.items():
+        found = [name] if name in known else like(name, known)
+        if len(found) > 1:
+            wrong(f"'{name}' may be {' or '.join(found)}", "give it as it is spelled there")
+        elif not found:
+            wrong(f"no {kind} '{name}'", did_you_mean(name, known))
+        elif found[0] in names:
+            wrong(f"{found[0]} is given twice, as {spelled[found[0]]} and as {name}", "keep one")
+        else:
+            names[found[0]] = content
+            spelled[found[0]] = name
+    return names
+
+
+def parameters_of(model: Model, given: Mapping[str, Content]) -> dict[str, Content]:
+    """What was given for parameters of a model, by the model's own names; ModelError for a name that is none."""
+    return _of(model, given, [p.name for p in model.parameters], "parameter")
+
+
+def states_of(model: Model, given: Mapping[str, Content]) -> dict[str, Content]:
+    """The same for V and the states."""
+    return _of(model, given, ["V", *(s.name for s in model.states)], "state")
+
+
+def _of(model: Model, given: Mapping[str, Content], known: Collection[str], kind: str) -> dict[str, Content]:
+    def wrong(what: str, remedy: str) -> None:
+        raise ModelError(f"model {model.name}", what, remedy)
+
+    return respelled(given, known, wrong, kind)

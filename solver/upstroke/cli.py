@@ -57,7 +57,8 @@ def _check(arguments: argparse.Namespace) -> int:
 
 
 def _overrides(arguments: argparse.Namespace) -> list[str]:
-    return arguments.set + ([f'backend.device="{arguments.backend}"'] if arguments.backend else [])
+    short = {"backend.device": arguments.backend, "membrane.method": arguments.method}
+    return arguments.set + [f'{key}="{word}"' for key, word in short.items() if word]
 
 
 def _models(arguments: argparse.Namespace) -> int:
@@ -139,6 +140,8 @@ def _parser() -> argparse.ArgumentParser:
 
     verb = verbs.add_parser("run", help="run a case", description="Run a case and leave a run directory.")
     add_case(verb)
+        verb.add_argument("--method", metavar="METHOD",
+                          help="integration method of V and all states, short for --set membrane.method=...")
     verb.add_argument("--out", metavar="DIR", type=Path, help="the run directory (default: runs/<case>)")
     verb.add_argument("--quiet", action="store_true", help="no progress bar")
     verb.set_defaults(verb=_run)

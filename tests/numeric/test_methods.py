@@ -1,5 +1,8 @@
 """Methods for stiff equations, in compiled kernels: stable far beyond forward Euler's limit, and right."""
 
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
 from pacing import Cell, Pulses
@@ -7,6 +10,7 @@ from samples import STIFF
 from scipy.integrate import solve_ivp
 from scipy.linalg import expm
 
+from upstroke.cli import main
 from upstroke.codegen import generate
 from upstroke.errors import ModelError
 from upstroke.ionic import advance, initial_state, load_model, read_model
@@ -169,3 +173,16 @@ def test_a_heart_cell_by_sundnes():
     error = {name: np.abs(V[name] - V["rk4"]).max() for name in ("", "sundnes")}
     assert V["rk4"].max() > 20
     assert error["sundnes"] < 0.1 * error[""]
+
+
+@pytest.mark.parametrize("verb", ["run", "check"])
+def test_the_command_line_chooses_a_method(verb, tmp_path, capsys):
+    """--method is short for --set membrane.method=..., and a wrong one is told where it stands."""
+    case = Path(__file__).parents[2] / "cases" / "axon"
+    out = ["--out", str(tmp_path / "out"), "--quiet", "--set", 'time.end="0.1 ms"'] if verb == "run" else []
+    assert main([verb, str(case), "--method", "rosenbrok", *out]) == 2
+    assert capsys.readouterr().err.endswith(
+        "membrane: model HodgkinHuxley: unknown method 'rosenbrok'\n  -> did you mean 'rosenbrock'?\n")
+    assert main([verb, str(case), "--method", "rosenbrock", *out]) == 0
+    text = (tmp_path / "out" / "manifest.json").read_text() if verb == "run" else capsys.readouterr().out
+    assert re.search(r'"?method"?( =|:) "rosenbrock"', text)

@@ -108,9 +108,9 @@ def pores(t, V, s, g):
     N, v, w, n = s["Electroporation_DeBruinKrassowska98.N"], V/RTF, 5.25, 0.15
     up, down = w - n*v, w + n*v
     K = (math.exp(v) - 1)/((w*math.exp(up) - n*v)/up*math.exp(v) - (w*math.exp(down) + n*v)/down)
-    siemens = math.pi*0.76e-9**2*1.3/5e-9*K
-    field = (V/258)**2
-    rate = 1e9*1e-7*math.exp(field)*(1 - N/1.5e5*math.exp(-2.46*field))        # /(m^2 s) -> /(cm^2 ms)
+    siemens = math.pi*2.5e-9**2*1.3/5e-9*K
+    field = 6.25e-5*V**2
+    rate = 200*math.exp(field)*(1 - N/1.5e5*math.exp(-2.46*field))
     return siemens*1e3*N*V, {"Electroporation_DeBruinKrassowska98.N": rate}
 
 
@@ -257,10 +257,15 @@ def stretch_activated(t, V, s, g):
     return 0.006*part*(V + 10) + 0.2882*800/210*part/(1 + math.exp((19.05 - V)/29.98)), {}
 
 
+def shock(t, V, s, g):
+    return math.exp(0.09*(V - 100)) if V <= 160 else math.exp(5.4)*(1 + 0.09*(V - 160)), {}
+
+
 PROOFS = {
+    "Defib_AshiharaTrayanova": Proof(shock, off={"scale": 0}),
     "ISAC_Pueyo": Proof(stretch_activated, values={"Lambda": 1.06}, off={"Lambda": 1}),
     "Electroporation_DeBruinKrassowska98": Proof(
-        pores, named("Electroporation_DeBruinKrassowska98")[1]({"N": 1.5e5*math.exp(2.46*(80/258)**2)}),
+        pores, named("Electroporation_DeBruinKrassowska98")[1]({"N": 1.5e5*math.exp(2.46*0.4)}),
         off={"scale": 0}),
     "INa_Bondarenko": Proof(na_bondarenko, named("INa_Bondarenko")[1](REST_NA), off={"GNa": 0}),
     "Stress_Land12": Proof(
@@ -479,20 +484,20 @@ def test_pores_have_no_singular_voltage():
         assert conductance(V) == pytest.approx(conductance(V + 0.03), rel=1e-3)
         assert conductance(V) == pytest.approx(conductance(V - 0.03), rel=1e-3)
         assert conductance(V) == pytest.approx(conductance(-V), rel=1e-9)
-    free = math.pi*0.76e-7**2*13/5e-7                                     # mS, without a barrier
+    free = math.pi*2.5e-7**2*13/5e-7                                     # mS, without a barrier
     assert conductance(0.0) < conductance(400.0) < conductance(1000.0) < free
 
 
 def test_pores_multiply_in_a_strong_field_and_close_after_it():
-    """At V the number tends to N_0 exp(q (V/V_ep)^2)."""
+    """At V the number tends to N_0 exp(q beta V^2)."""
     name = "Electroporation_DeBruinKrassowska98.N"
-    cell = Cell(read_model("V_init = -80; Iion = 100*(V - (t < 20 ? 1000 : -80));",
+    cell = Cell(read_model("V_init = -80; Iion = 100*(V - (t < 20 ? 400 : -80));",
                            plugins=["Electroporation_DeBruinKrassowska98"]), 0.001, flags=SMALL)
     rest = cell.state()[name]
     cell.advance(20_000)
     open_ = cell.state()[name]
     assert open_ > 100*rest
-    assert rest == pytest.approx(1.5e5*math.exp(2.46*(80/258)**2), rel=1e-12)
+    assert rest == pytest.approx(1.5e5*math.exp(2.46*0.4), rel=1e-12)
     cell.advance(20_000)
     assert cell.state()[name] < open_
 
@@ -565,3 +570,18 @@ def test_stretch_depolarises_rest_and_shortens_the_plateau():
     assert added(-85, 1.1) == pytest.approx(0.006*(-75) + 0.2882/(1 + math.exp(104.05/29.98)), rel=1e-12)
     assert added(-85, 1.1) < 0 < added(20, 1.1)
     assert added(20, 1.05) == pytest.approx(added(20, 1.1)/2, rel=1e-12)
+
+
+def test_shock_current_is_continuous_at_its_take_off():
+    """Cheng 1999: 1 uA/cm^2 at 100 mV, exp(5.4) = 221 at 160 mV, and a straight line of the same slope from there."""
+    model = load_model("TT2", plugins=["IA"])
+    state = initial_state(model)
+
+    def added(V):
+        return quantities(model, V, state)["Defib_AshiharaTrayanova.Iion"]
+
+    assert added(100) == 1
+    assert added(160) == pytest.approx(math.exp(5.4), rel=1e-12)
+    assert (added(160.001) - added(160))/0.001 == pytest.approx((added(160) - added(159.999))/0.001, rel=1e-3)
+    assert added(400) == pytest.approx(math.exp(5.4)*(1 + 0.09*240), rel=1e-12)
+    assert added(-80) < 1e-6

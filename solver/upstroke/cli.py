@@ -63,7 +63,14 @@ def _overrides(arguments: argparse.Namespace) -> list[str]:
 
 def _models(arguments: argparse.Namespace) -> int:
     from upstroke.ionic import describe, describe_plugin, load_model, load_plugin, shipped_models, shipped_plugins
+    from upstroke.ionic.library import citation, find_model, find_plugin
 
+    if arguments.bibtex:
+        shipped = shipped_plugins() if arguments.plugins else shipped_models()
+        find, kind = (find_plugin, "plug-in") if arguments.plugins else (find_model, "model")
+        paths = [find(arguments.name)] if arguments.name else [info.path for info in shipped]
+        print(*dict.fromkeys(citation(path, kind) for path in paths), sep="\n\n")
+        return 0
     if arguments.name:
         chosen = {"flags": "|".join(arguments.flag)} if arguments.flag else {}
         print(describe_plugin(load_plugin(arguments.name, chosen)) if arguments.plugins
@@ -156,6 +163,7 @@ def _parser() -> argparse.ArgumentParser:
     verb.add_argument("name", metavar="NAME", nargs="?", help="a model to describe: a name or a .model file")
     verb.add_argument("--names", action="store_true", help="names only, one per line")
     verb.add_argument("--plugins", action="store_true", help="plug-ins instead of models: list them, or describe one")
+    verb.add_argument("--bibtex", action="store_true", help="only the papers, as BibTeX")
     add_model(verb)
     verb.set_defaults(verb=_models)
 

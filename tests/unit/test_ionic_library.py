@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from upstroke.cli import main
 from upstroke.ionic import describe, initial_state, load_model, read_model, shipped_models
 from upstroke.ionic.header import aliases, bibtex, read_header
 
@@ -103,6 +104,12 @@ Methods
   fe             forward Euler (order 1)
   rush_larsen    exponential Euler for a rate that is linear in the state (order 1)
 
+Changes
+  Iion           uA/cm^2        membrane current, outward positive
+
+Reads
+  Vm             mV             membrane voltage
+
 Notes
   For tests.
   Licence: none
@@ -114,6 +121,32 @@ Cite
     year = {2020},
     doi = {10.1/2}
   }"""
+
+
+def test_description_tells_what_is_shared():
+    model = read_model("V_init = 0; Cai; .external(Ca_i); Ko; .external(K_e); Cai_init = 1e-4; diff_Cai = -Cai*Ko;"
+                       "Iion = V;")
+    assert "\n\n".join(describe(model).split("\n\n")[-2:]) == """Changes
+  Iion           uA/cm^2        membrane current, outward positive
+  Ca_i           mM             intracellular calcium
+
+Reads
+  Vm             mV             membrane voltage
+  K_e            mM             extracellular potassium"""
+
+
+def test_papers_as_bibtex(capsys, tmp_path):
+    assert main(["models", "TT2", "--bibtex"]) == 0
+    assert capsys.readouterr().out.startswith("@article{Tusscher2006,\n  author = {K. H. W. J. ten Tusscher and ")
+    assert main(["models", "--bibtex"]) == 0
+    entries = capsys.readouterr().out.split("\n\n")
+    assert all(e.startswith("@article{") for e in entries)
+    assert len(entries) == len({i.doi for i in shipped_models()})
+    path = tmp_path / "mine.model"
+    path.write_text("V_init = 0; Iion = V;")
+    assert main(["models", str(path), "--bibtex"]) == 2
+    assert capsys.readouterr().err == (
+        f"{path}: the file names no paper\n  -> write // Title: and // Authors: on top of it\n")
 
 
 @pytest.mark.parametrize("name", ["describe", "initial_state", "rates", "METHODS", "Model", "advance", "quantities"])

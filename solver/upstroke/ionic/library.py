@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from upstroke.errors import ModelError, did_you_mean
-from upstroke.ionic.header import aliases, read_header
+from upstroke.ionic.header import aliases, bibtex, read_header
 
 if TYPE_CHECKING:
     from upstroke.ionic.model import Model
@@ -72,6 +72,13 @@ def _find(name_or_path: str | Path, kind: str, shipped: Callable[[], tuple[Model
     known = [word for info in infos for word in (info.name, *info.aliases)]
     remedy = f"{did_you_mean(text, known)} (a {kind} of your own: give its path, PATH/NAME.model)"
     raise ModelError("", f"no {kind} '{text}'", remedy)
+
+
+def citation(path: Path, kind: str = "model") -> str:
+    """The paper of a model file as BibTeX. Raises ModelError where the file cannot be read or names no paper."""
+    if cited := bibtex(read_header(_text(path, kind))):
+        return cited
+    raise ModelError(str(path), "the file names no paper", "write // Title: and // Authors: on top of it")
 
 
 def load_model(

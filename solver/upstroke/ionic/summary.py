@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from upstroke.ionic.evaluate import initial_state
@@ -13,7 +13,8 @@ from upstroke.ionic.model import Model
 
 
 def describe(model: Model) -> str:
-    """Parameters with values and units, states with starts and methods, flags, notes, and the paper as BibTeX."""
+    """Flags, parameters with values and units, states with starts, units and methods, the shared quantities that it
+    changes and reads, notes, and the paper as BibTeX."""
     header = model.header
     lines = [model.name + (f" (also {', '.join(names)})" if (names := aliases(header)) else "")]
     lines += [f"  {header['Title']}"] if "Title" in header else []
@@ -25,15 +26,13 @@ def describe(model: Model) -> str:
         lines.append(f"  {name:<14} {value:<14.10g} {methods[name]:<14} {units[name]}".rstrip())
     used = sorted(set(methods.values()) - {STORE})
     lines += ["", "Methods", *(f"  {name:<14} {METHODS[name].doc} (order {METHODS[name].order})" for name in used)]
+    lines += _shared(model, reads=("Vm",))
     return "\n".join([*lines, *_source(header)])
 
 
 def describe_plugin(plugin: Model) -> str:
     """Parameters, states, what it adds to Iion, the shared quantities that it changes and reads, notes and paper."""
     shared = plugin.externals
-    own = {p.name for p in plugin.parameters}
-    written = [GLOBALS[shared[s.name]] for s in plugin.states if s.name in shared]
-    read = [GLOBALS[target] for local, target in shared.items() if local in own]
     lines = [plugin.name + (f" (also {', '.join(names)})" if (names := aliases(plugin.header)) else "")]
     lines += [f"  {plugin.header['Title']}"] if "Title" in plugin.header else []
     lines += _choices(replace(plugin, parameters=tuple(p for p in plugin.parameters if p.name not in shared)))
@@ -41,10 +40,7 @@ def describe_plugin(plugin: Model) -> str:
     if states:
         lines += ["", "States" + " " * 10 + f"{'method':<14} unit"]
         lines += [f"  {s.name:<14} {s.method:<14} {s.unit}".rstrip() for s in states]
-    changed = [GLOBALS["Iion"]] if plugin.iion is not None else []
-    for title, entries in (("Changes", [*changed, *written]), ("Reads", read)):
-        if entries:
-            lines += ["", title, *(f"  {e.name:<14} {e.unit:<14} {e.doc}" for e in entries)]
+    lines += _shared(plugin)
     return "\n".join([*lines, *_source(plugin.header)])
 
 
@@ -59,6 +55,19 @@ def _choices(model: Model) -> list[str]:
     if model.parameters:
         lines += ["", "Parameters"]
         lines += [f"  {p.name:<14} {p.value:<14.10g} {p.unit}".rstrip() for p in model.parameters]
+    return lines
+
+
+def _shared(model: Model, reads: Sequence[str] = ()) -> list[str]:
+    """The global quantities that are changed and read."""
+    own, shared = {p.name for p in model.parameters}, model.externals
+    written = ["Iion"] * (model.iion is not None) + [shared[s.name] for s in model.states if s.name in shared]
+    read = [*reads, *(target for local, target in shared.items() if local in own)]
+    lines: list[str] = []
+    for title, names in (("Changes", written), ("Reads", read)):
+        if names:
+            entries = [GLOBALS[name] for name in names]
+            lines += ["", title, *(f"  {e.name:<14} {e.unit:<14} {e.doc}" for e in entries)]
     return lines
 
 

@@ -261,7 +261,13 @@ def shock(t, V, s, g):
     return math.exp(0.09*(V - 100)) if V <= 160 else math.exp(5.4)*(1 + 0.09*(V - 160)), {}
 
 
+def nash_panfilov(t, V, s, g):
+    u = max(0, (V + 80)/100)
+    return 0.0, {"Tension": (1 if u < 0.05 else 10)/12.9*(47.9*u - s["Tension"])}
+
+
 PROOFS = {
+    "Stress_NashPanfilov": Proof(nash_panfilov, {"Tension": 0}, off={"k_Ta": 0}),
     "Defib_AshiharaTrayanova": Proof(shock, off={"scale": 0}),
     "ISAC_Pueyo": Proof(stretch_activated, values={"Lambda": 1.06}, off={"Lambda": 1}),
     "Electroporation_DeBruinKrassowska98": Proof(
@@ -439,6 +445,7 @@ def test_land_2017_is_half_blocked_at_half_occupancy():
 
 
 @pytest.mark.parametrize(("name", "low", "high"), [
+    ("Stress_NashPanfilov", 30, 60),
     ("Stress_Land12", 20, 120), ("Stress_Land17", 5, 80), ("Stress_NHS", 5, 56), ("Stress_Rice", 5, 120),
     ("Stress_Lumens", 20, 120), ("Stress_Niederer", 50, 100)])
 def test_a_beat_makes_a_twitch(name, low, high):

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from upstroke.cli import main
+from upstroke.codegen import generate
 from upstroke.errors import UpstrokeError
 from upstroke.ionic import (
     advance,
@@ -138,6 +139,14 @@ def test_parameters_and_methods_by_plugin_name(folder):
     assert {s.name: s.method for s in model.states}["Leak.q"] == "rk4"
     assert model.v_method == "rk2"
     assert {s.method for s in cell(folder, "Leak", methods="rk4").states} == {"rk4"}
+
+
+def test_kernels_keep_the_names_of_users():
+    """C has no dots in names; rows of the kernel's arrays are called as the user calls them."""
+    model = load_model("LuoRudy91", plugins={"IFun": {"Na_i": 10}})
+    kernel = generate(model, "c", "mixed", nodal=("IFun.GfK",), uniform=("IFun.GfNa",))
+    assert kernel.states[-1] == "IFun.y" and kernel.nodal == ("IFun.GfK",) and kernel.uniform == ("IFun.GfNa",)
+    assert "v_IFun__y" in kernel.source and "IFun.y" not in kernel.source
 
 
 def test_names_are_case_insensitive_and_have_aliases():

@@ -121,6 +121,14 @@ def _import(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _export(arguments: argparse.Namespace) -> int:
+    from upstroke.exchange import export_model
+    from upstroke.ionic import load_model
+
+    export_model(load_model(arguments.model, arguments.flag), arguments.output, arguments.to)
+    return 0
+
+
 def _write(path: Path, text: str) -> None:
     try:
         path.write_text(text, encoding="utf-8")
@@ -193,6 +201,14 @@ def _parser() -> argparse.ArgumentParser:
     verb.add_argument("--stimulus", metavar="NAME", default="",
                       help="the stimulus current, which is left out, where it cannot be told")
     verb.set_defaults(verb=_import)
+
+    verb = verbs.add_parser("export", help="write an ionic model as mmt or CellML",
+                            description="Write an ionic model as mmt or CellML; needs the Python package myokit.")
+    verb.add_argument("model", metavar="MODEL", help="a model's name, or a .model file")
+    verb.add_argument("--to", choices=("mmt", "cellml"), required=True)
+    verb.add_argument("--output", "-o", metavar="FILE", type=Path, required=True, help="the file to write")
+    add_model(verb)
+    verb.set_defaults(verb=_export)
     return parser
 
 

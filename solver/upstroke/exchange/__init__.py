@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from upstroke.exchange.easyml import Imported, import_model
+    from upstroke.exchange.target import export_model
 
-__all__ = ["Imported", "import_model"]
+__all__ = ["Imported", "export_model", "import_model"]
 
-_HOME = {"Imported": "easyml", "import_model": "easyml"}
+_HOME = {"Imported": "easyml", "import_model": "easyml", "export_model": "target"}
 
 
 def __getattr__(name: str) -> Any:

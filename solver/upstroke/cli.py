@@ -148,6 +148,8 @@ def _parser() -> argparse.ArgumentParser:
                           help='change a key of the case, for example --set time.dt="0.01 ms"')
         verb.add_argument("--backend", choices=("auto", "cpu", "cuda"),
                           help="the device, short for --set backend.device=...")
+        verb.add_argument("--method", metavar="METHOD",
+                          help="integration method of V and all states, short for --set membrane.method=...")
 
     def add_model(verb: argparse.ArgumentParser) -> None:
         verb.add_argument("--flag", metavar="FLAG", action="append", default=[],
@@ -155,8 +157,6 @@ def _parser() -> argparse.ArgumentParser:
 
     verb = verbs.add_parser("run", help="run a case", description="Run a case and leave a run directory.")
     add_case(verb)
-        verb.add_argument("--method", metavar="METHOD",
-                          help="integration method of V and all states, short for --set membrane.method=...")
     verb.add_argument("--out", metavar="DIR", type=Path, help="the run directory (default: runs/<case>)")
     verb.add_argument("--quiet", action="store_true", help="no progress bar")
     verb.set_defaults(verb=_run)

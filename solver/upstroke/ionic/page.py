@@ -29,7 +29,7 @@ Each model is held against figures from elsewhere, in `tests/data`; every file t
 - APD90: the relative error of its duration, the worst variant
 - fp32, mixed: what these precisions change of APD90, counted from the stimulus, against fp64 at 0.02 ms;
   "stays up" where the cell then does not repolarise: V lies so near an unstable point that it stops moving in single
-  precision, so take fp64
+  precision; see the model's notes
 
 Where a column is empty there is nothing independent to compare with, or the cell beats or rests by itself; a model
 without figures here has a test of its own in `tests/numeric`.

@@ -105,7 +105,7 @@ def scattered(model, n=61, seed=1):
     Nearer, where that would leave the domain of a model: a total of calcium that is less than what is bound, say.
     """
     start = initial_state(model)
-    for share in (1, 0.1, 0.01, 0.001):
+    for share in (1, 0.1, 0.01, 1e-3, 1e-4, 1e-5):
         rng = np.random.default_rng(seed)
         V = rng.uniform(-90, 40, n)
         states = {s.name: start[s.name] * (1 - 0.2 * share * rng.uniform(0, 1, n))

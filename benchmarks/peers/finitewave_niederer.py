@@ -7,6 +7,8 @@ Any Python will do: the script changes over to the environment that `benchmarks/
 
 from __future__ import annotations
 
+import contextlib
+
 import slab as niederer
 
 STATES = {     # of the benchmark, as Finitewave calls them
@@ -31,21 +33,25 @@ def main() -> None:
         import numpy as np
 
         class Probes(fw.Tracker):
-            """Potential of the watched nodes at the end of every step."""
+            """Potential of the watched nodes at the end of every step; the map of all nodes."""
 
             def __init__(self, nodes: np.ndarray) -> None:
                 super().__init__()
                 self.nodes = tuple(nodes.T)
                 self.rows: list[np.ndarray] = []
+                self.clock = setup
 
             def initialize(self, model: fw.CardiacModel) -> None:
                 self.model = model
 
             def _track(self) -> None:
                 self.rows.append(self.model.u_new[self.nodes])
+                everywhere.see(len(self.rows) * dt, self.model.u_new[inner].ravel(), self.clock)
 
         slab, dt, steps = niederer.Slab(args.dx), args.dt, round(args.end / args.dt)
         shell = 1       # Finitewave wants one layer of empty nodes around the tissue
+        inner = (slice(shell, -shell),) * 3
+        everywhere = niederer.Everywhere(args.map, slab)
         tissue = fw.CardiacTissue([n + 2 * shell for n in slab.shape])
         tissue.fibers = np.zeros((*tissue.mesh.shape, 3))
         tissue.fibers[..., 0] = 1.0
@@ -75,13 +81,15 @@ def main() -> None:
         setup_s, _ = setup.read()
 
         model.t_max = (steps - 0.5) * dt
-        loop = niederer.Clock()
-        model.run(initialize=False, num_of_threads=args.threads)
-        loop_s = loop.read()
+        loop = probes.clock = niederer.Clock()
+        with contextlib.suppress(niederer.Complete):
+            model.run(initialize=False, num_of_threads=args.threads)
+        loop_s, steps = loop.read(), len(probes.rows)
+        everywhere.save()
 
         times = dt * np.arange(steps + 1)
         potentials = np.vstack([np.full(len(slab.watched), niederer.INITIAL["V"]), *probes.rows])
-    niederer.report("finitewave", args, slab, setup_s, loop_s, slab.activation(times, potentials), NOTES)
+    niederer.report("finitewave", args, slab, setup_s, loop_s, slab.activation(times, potentials), NOTES, steps)
 
 
 if __name__ == "__main__":

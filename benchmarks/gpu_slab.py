@@ -137,7 +137,7 @@ def gershgorin(operator: Operator) -> float:
 
 def slab(kind: str, nodes: tuple[int, int, int], mass: str | float, explicit: bool = False) -> Operator:
     """A slab of tetrahedra ("slab") or of cubes ("grid"); what explicit steps need of it, or all."""
-    small = case(kind, (2, 2, 2), tissue={"mass": mass})
+    small = case(kind, (2, 2, 2), tissue={"waves": mass})
     return (alike if explicit else tiled)(discretise(build_mesh(small.mesh), small.tissue), nodes)
 
 
@@ -146,7 +146,7 @@ def unstructured(nodes: tuple[int, int, int], mass: str | float) -> tuple[Operat
 
     Numbered as the mesh of a file is; also the mesh's number of the node at each place.
     """
-    whole = case("slab", [m - 1 for m in nodes], tissue={"mass": mass})
+    whole = case("slab", [m - 1 for m in nodes], tissue={"waves": mass})
     mesh = build_mesh(whole.mesh)
     random = np.random.default_rng(1)
     inside = np.ones(mesh.n_points, bool)
@@ -179,7 +179,7 @@ def tissue(operator: Operator, nodes: tuple[int, int, int], precision: str, time
            solver: dict[str, Any], order: NDArray[np.int64] | None = None) -> Tissue:
     """ten Tusscher-Panfilov cells on an operator, stimulated in the corner at the origin."""
     mass = "lumped" if operator.is_lumped else "consistent"         # only for the checks of the case
-    settings = case("slab", (2, 2, 2), time=time, solver=solver, tissue={"mass": mass})
+    settings = case("slab", (2, 2, 2), time=time, solver=solver, tissue={"waves": mass})
     cuda_diffusion.repeat_rows = _rows
     backend = open_cuda(precision)
     membrane = settings.membrane[0]

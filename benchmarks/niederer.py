@@ -65,7 +65,7 @@ def measure(dx: float, dt: float, mass: str, method: str, threads: int) -> dict[
     """Run the slab until all nine points are active."""
     case = upstroke.load_case(CASE, overrides=[
         f"backend.threads={threads}", f'mesh.dx="{dx} mm"', f'time.dt="{dt} ms"', f'time.end="{LATEST} ms"',
-        f"tissue.mass={mass}" if mass[0].isdigit() else f'tissue.mass="{mass}"',
+        f"tissue.waves={mass}" if mass[0].isdigit() else f'tissue.waves="{mass}"',
         f"membrane.method={METHODS[method]}"])
     setup = upstroke.prepare(case)
     watcher = ActivationWatcher(case.watch.activation, setup.state, setup.backend, dt)

@@ -48,7 +48,7 @@ def ours(mass: str, precision: str, dx: float, dt: float, end: float) -> dict[st
 
     weight = mass if mass[0].isdigit() else f'"{mass}"'
     case = upstroke.load_case(CASE, overrides=[
-        f'mesh.dx="{dx} mm"', f'time.dt="{dt} ms"', f'time.end="{end} ms"', f"tissue.mass={weight}",
+        f'mesh.dx="{dx} mm"', f'time.dt="{dt} ms"', f'time.end="{end} ms"', f"tissue.waves={weight}",
         "backend.threads=1", f"backend.precision={precision}"])
     start = time.perf_counter()
     setup = upstroke.prepare(case)

@@ -29,7 +29,7 @@ def measure(dx: float, mass: str, diffusion: str, dt: float) -> dict[str, float]
     """Median CPU seconds of a step's parts."""
     weight = mass if mass[0].isdigit() else f'"{mass}"'
     case = upstroke.load_case(CASE, overrides=[
-        f'mesh.dx="{dx} mm"', f'time.dt="{dt} ms"', f'time.end="{END} ms"', f"tissue.mass={weight}",
+        f'mesh.dx="{dx} mm"', f'time.dt="{dt} ms"', f'time.end="{END} ms"', f"tissue.waves={weight}",
         f'time.diffusion="{diffusion}"', "backend.threads=1"])
     setup = upstroke.prepare(case)
     stepper = setup.stepper

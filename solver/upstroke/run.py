@@ -12,14 +12,14 @@ from upstroke.backend import open_backend
 from upstroke.case import Case, load_case, located
 from upstroke.errors import CaseError
 from upstroke.mesh import build_mesh
-from upstroke.mesh.order import lost_cells_notes, membrane_of_nodes, solve_order
+from upstroke.mesh.order import lost_cells_notes, membrane_of_nodes, solve_order, table_of_cells
 from upstroke.observe import check_watch, open_watchers
 from upstroke.output.vtkhdf import VtkHdfSeries
 from upstroke.progress import progress
 from upstroke.protocol import schedule
 from upstroke.record import Record
 from upstroke.result import Result
-from upstroke.setup import Setup, lowest_methods, make_membranes
+from upstroke.setup import Setup, curves_of, lowest_methods, make_membranes
 from upstroke.space import discretise
 from upstroke.step import State, Stepper
 
@@ -34,9 +34,11 @@ def prepare(case: Case) -> Setup:
         clock("model")
         mesh = build_mesh(case.mesh)                                        # where
         clock("mesh")
-        operator = discretise(mesh, case.tissue)                            # how neighbours couple
-        clock("operator")
         regions = [table.regions for table in case.membrane]
+        curves = curves_of(case, membranes)                                 # how much waves need
+        clock("curves")
+        operator = discretise(mesh, case.tissue, curves, table_of_cells(mesh, regions, "membrane", "membrane"))
+        clock("operator")                                                   # how neighbours couple
         owner = membrane_of_nodes(mesh, regions)
         order = solve_order(owner, operator.stiffness, keep=case.mesh.kind != "file")
         operator = operator.permuted(order)

@@ -18,7 +18,7 @@ from upstroke.ionic import METHODS, initial_state, load_model, rates
 from upstroke.ionic.model import Model
 from upstroke.ionic.spelling import parameters_of
 from upstroke.mesh.mesh import Mesh
-from upstroke.space import Operator
+from upstroke.space import Curve, Operator
 from upstroke.step import State, Stepper
 
 AT_ONCE = 2 ** 16      # nodes that are interpreted together, to spare memory
@@ -119,6 +119,24 @@ def make_membranes(case: Case, backend: Backend) -> tuple[Membrane, ...]:
             kernel = generate(model, backend.target, case.backend.precision, nodal=tuple(table.nodal))
         membranes.append(Membrane(table, model, kernel, initial))
     return tuple(membranes)
+
+
+def curves_of(case: Case, membranes: Sequence[Membrane]) -> tuple[Curve, ...]:
+    """How strongly the waves of each membrane need correction, where the case asks for it.
+
+    Raises
+    ------
+    ModelError for a model without waves
+    """
+    if case.tissue.waves != "calibrated":
+        return ()
+    try:
+        from upstroke.waves import curve_of
+    except ImportError:   # TEMPORARY, until upstroke.waves is there
+        return tuple(Curve(np.array([0.01, 0.3, 0.7, 1, 1.5, 2, 3, 5, 8, 20]),
+                           np.array([0.10, 0.141, 0.191, 0.223, 0.272, 0.314, 0.392, 0.52, 0.68, 1.06])) for _ in membranes)
+    return tuple(curve_of(m.table.model, m.table.flags, m.table.parameters, m.table.method, case.time)
+                 for m in membranes)
 
 
 def lowest_methods(membranes: Sequence[Membrane]) -> dict[str, str]:

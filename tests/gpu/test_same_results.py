@@ -49,11 +49,11 @@ def test_model_in_every_precision(same, model, precision):
 @pytest.mark.parametrize("splitting", ["godunov", "strang"])
 def test_scheme(same, splitting, diffusion):
     mass = "lumped" if diffusion == "explicit" else 0.2
-    same.check(sheet(time={"splitting": splitting, "diffusion": diffusion}, tissue={"mass": mass}))
+    same.check(sheet(time={"splitting": splitting, "diffusion": diffusion}, tissue={"waves": mass}))
 
 
 def test_unsplit(same):
-    same.check(sheet(time={"splitting": "unsplit", "diffusion": "explicit"}, tissue={"mass": "lumped"}))
+    same.check(sheet(time={"splitting": "unsplit", "diffusion": "explicit"}, tissue={"waves": "lumped"}))
 
 
 @pytest.mark.parametrize("precision", ["fp64", "fp32", "mixed"])
@@ -74,7 +74,7 @@ def test_tree_solver_on_a_cable(same, mass):
     case = sheet() | {"mesh": cable, "stimulus": {"box": {"min": ["0 mm"], "max": ["1 mm"]}, "current": "90 uA/cm^2",
                                                   "duration": "2 ms"}}
     case["tissue"]["conductivity"] = {"monodomain": ["3.2 mS/cm"]}
-    case["tissue"]["mass"] = mass
+    case["tissue"]["waves"] = mass
     same.check(case, solver={"method": "tree"})
 
 
@@ -99,4 +99,4 @@ def test_membranes_by_region(same):
 def test_grid(same, dimensions, stencil):
     extent = (2.4, 2.0, 1.6)[:dimensions] if tiny() else (12.0, 8.0, 6.0)[:dimensions]
     mesh = {"kind": "grid", "size": [f"{x} mm" for x in extent], "dx": "0.4 mm", "fibre": [1, 1, 0], "stencil": stencil}
-    same.check(sheet() | {"mesh": mesh}, time={"diffusion": "explicit"}, tissue={"mass": "lumped"})
+    same.check(sheet() | {"mesh": mesh}, time={"diffusion": "explicit"}, tissue={"waves": "lumped"})

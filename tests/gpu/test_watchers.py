@@ -13,7 +13,7 @@ from compare import sheet
 
 @pytest.fixture
 def case():
-    return sheet(time={"diffusion": "explicit"}, tissue={"mass": "lumped"}, watch={
+    return sheet(time={"diffusion": "explicit"}, tissue={"waves": "lumped"}, watch={
         "probes": {"points": {"corner": ["0 mm", "0 mm"], "beside": ["1.1 mm", "0.7 mm"]}, "every": "0.3 ms",
                    "variables": ["V", "Iion", "h"], "interpolate": True},
         "snapshots": {"every": "0.5 ms", "variables": ["V", "h"]}})

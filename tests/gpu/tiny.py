@@ -26,10 +26,10 @@ def main() -> None:
     runs = {
         "cg, fp64": sheet(24, 20, time=short, watch=watch),
         "chebyshev, mixed": sheet(24, 20, time=short, solver={"method": "chebyshev"}, backend={"precision": "mixed"}),
-        "explicit grid, fp32": sheet(time=short | {"diffusion": "explicit"}, tissue={"mass": "lumped"},
+        "explicit grid, fp32": sheet(time=short | {"diffusion": "explicit"}, tissue={"waves": "lumped"},
                                      backend={"precision": "fp32"}) | {"mesh": grid, "stimulus": corner},
         "unsplit": sheet(24, 20, time=short | {"diffusion": "explicit", "splitting": "unsplit"},
-                         tissue={"mass": "lumped"}),
+                         tissue={"waves": "lumped"}),
         "tree": sheet(time=short, solver={"method": "tree"}, tissue={"conductivity": {"monodomain": ["3 mS/cm"]}})
         | {"mesh": cable, "stimulus": corner},
     }

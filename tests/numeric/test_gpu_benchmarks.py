@@ -21,7 +21,7 @@ def test_tiled_slab_is_the_assembled_one(kind, mass):
     from upstroke.space import discretise
 
     nodes = (6, 4, 5)
-    whole = gpu_slab.case(kind, [m - 1 for m in nodes], tissue={"mass": mass})
+    whole = gpu_slab.case(kind, [m - 1 for m in nodes], tissue={"waves": mass})
     expected, found = discretise(build_mesh(whole.mesh), whole.tissue), gpu_slab.slab(kind, nodes, mass)
     assert found.is_lumped == expected.is_lumped
     assert np.allclose(found.lumped_mass, expected.lumped_mass, rtol=1e-12)

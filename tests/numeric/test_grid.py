@@ -45,7 +45,7 @@ def test_the_niederer_grid_is_like_its_tetrahedra(tmp_path):
     """Inside, lumped tetrahedra of cubes and the 7 points are one stencil, because a tetrahedron goes from corner to
     corner along orthogonal edges. They differ on the surface only, where tetrahedra give the nodes of an edge of the
     slab unequal shares of the mass: at 0.5 mm, 7 nodes thick, by 1 ms of 126 at P8."""
-    lumped = ('tissue.mass="lumped"', 'time.diffusion="explicit"')
+    lumped = ('tissue.waves="lumped"', 'time.diffusion="explicit"')
     cubes = niederer(tmp_path / "cubes", NIEDERER / "grid.toml", overrides=('time.dt="0.05 ms"',))
     tetrahedra = niederer(tmp_path / "tetrahedra", overrides=lumped)
     assert cubes["P1"] == pytest.approx(tetrahedra["P1"], abs=0.001)             # the stimulus and the membrane alone
@@ -60,7 +60,7 @@ def test_a_plane_wave_is_that_of_a_cable(tmp_path):
              "watch": {"probes": {"points": {"a": ["4 mm"], "b": ["10 mm"]}, "every": "1 ms"}},
              "tissue": {"conductivity": {"monodomain": ["1.33 mS/cm"]}}}
     bar = changed(SHEET, mesh={"size": ["12 mm", "0.6 mm", "0.9 mm"], "fibre": [1, 0, 0]}, **along)
-    cable = changed(bar, tissue={"mass": "lumped"}) | {"mesh": {"kind": "cable", "length": "12 mm", "dx": "0.3 mm"}}
+    cable = changed(bar, tissue={"waves": "lumped"}) | {"mesh": {"kind": "cable", "length": "12 mm", "dx": "0.3 mm"}}
     found = [first_beat(case, tmp_path / name) for name, case in (("bar", bar), ("cable", cable))]
     assert found[0] == pytest.approx(found[1], abs=1e-3)             # the solver's tolerance
     result = upstroke.run(bar, tmp_path / "again")
@@ -72,14 +72,14 @@ def test_a_plane_wave_is_that_of_a_cable(tmp_path):
 
 @pytest.mark.parametrize("stencil", ["compact", "full"])
 def test_explicit_and_implicit_agree(stencil, tmp_path):
-    case = changed(SHEET, mesh={"stencil": stencil}, tissue={"mass": "lumped"}, time={"dt": "0.02 ms"})
+    case = changed(SHEET, mesh={"stencil": stencil}, tissue={"waves": "lumped"}, time={"dt": "0.02 ms"})
     implicit = first_beat(case, tmp_path / "cn")
     explicit = first_beat(changed(case, time={"diffusion": "explicit", "dt": "0.02 ms"}), tmp_path / "explicit")
     assert implicit == pytest.approx(explicit, abs=0.1)      # 33 ms; both err by about this at dt 0.02 ms
 
 
 def test_the_stencils_agree_where_the_front_is_resolved(tmp_path):
-    fine = changed(SHEET, mesh={"size": ["6 mm", "3 mm"], "dx": "0.1 mm"}, tissue={"mass": "lumped"},
+    fine = changed(SHEET, mesh={"size": ["6 mm", "3 mm"], "dx": "0.1 mm"}, tissue={"waves": "lumped"},
                    watch={"probes": {"points": {"far": ["6 mm", "3 mm"]}, "every": "1 ms"}})
     compact, full = (first_beat(changed(fine, mesh={"stencil": s}), tmp_path / s)["far"] for s in ("compact", "full"))
     assert compact == pytest.approx(full, rel=0.01)

@@ -142,7 +142,7 @@ SCHEMES = [{"splitting": "godunov"}, {"splitting": "unsplit", "diffusion": "expl
 def test_the_device_does_the_same(tmp_path, slabs, emulated_cupy, scheme):
     """The text of the CUDA kernels, run on the host: groups, pieces and renumbering on arrays that are not NumPy's."""
     keys = {"membrane": [{"model": "AlievPanfilov", "regions": [2]}, FAST],
-            "time": {"end": "3 ms", "dt": "0.05 ms"} | scheme, "tissue": TABLES["tissue"] | {"mass": "lumped"},
+            "time": {"end": "3 ms", "dt": "0.05 ms"} | scheme, "tissue": TABLES["tissue"] | {"waves": "lumped"},
             "stimulus": TABLES["stimulus"] | {"box": {"min": ["0 mm"], "max": ["4 mm"]}},
             "watch": {"probes": TABLES["watch"]["probes"] | {"variables": ["V", "W"]},
                       "snapshots": {"every": "1 ms", "variables": ["V", "h"]}}}
@@ -204,7 +204,7 @@ def test_each_node_has_its_own_parameter(tmp_path, slabs):
 def test_nodal_parameters_on_the_device(tmp_path, slabs, emulated_cupy, scheme):
     mesh = with_point_data(tmp_path, slabs[1], tau=lambda x: 0.3 + 0.05 * x)
     keys = {"membrane": {"model": "MitchellSchaeffer", "nodal": {"tau_in": "tau"}}, "watch": {},
-            "time": {"end": "2 ms", "dt": "0.05 ms"} | scheme, "tissue": TABLES["tissue"] | {"mass": "lumped"}}
+            "time": {"end": "2 ms", "dt": "0.05 ms"} | scheme, "tissue": TABLES["tissue"] | {"waves": "lumped"}}
     host, device = (run(tmp_path / name, mesh, **keys, backend={"device": name}) for name in ("cpu", "cuda"))
     assert np.abs(host.state.variable("V") - device.state.variable("V")).max() < 1e-7
     assert np.ptp(host.state.variable("V")) > 20

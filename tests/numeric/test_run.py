@@ -124,7 +124,7 @@ def test_uniform_tissue_is_the_single_cell(tmp_path, kind, diffusion, mass, spli
         case = {**CABLE, "mesh": mesh, "watch": {}, "stimulus": {
             "box": {"min": ["-1 mm"], "max": ["100 mm"]}, "current": "60 uA/cm^2", "duration": "2 ms"},
             "time": {"end": "20 ms", "dt": "0.05 ms", "splitting": splitting, "diffusion": diffusion}}
-        case["tissue"] = {**CABLE["tissue"], "mass": mass}
+        case["tissue"] = {**CABLE["tissue"], "waves": mass}
         return upstroke.run(case, tmp_path / f"{mesh['kind']}-{mesh.get('length', '')}").state.variable("V")
 
     meshes = {"cable": {"length": "4 mm"}, "sheet": {"size": ["2 mm", "1 mm"]}, "slab": {"size": ["1 mm"] * 3}}
@@ -142,7 +142,7 @@ def test_single_precision_is_near_double(result, tmp_path):
 
 def test_explicit_beyond_its_limit_is_refused_with_its_place():
     case = upstroke.load_case(CABLE, overrides=[
-        'time.diffusion="explicit"', 'tissue.mass="lumped"', 'time.dt="0.5 ms"', 'time.end="30 ms"'])
+        'time.diffusion="explicit"', 'tissue.waves="lumped"', 'time.dt="0.5 ms"', 'time.end="30 ms"'])
     with pytest.raises(UpstrokeError) as error:
         upstroke.prepare(case)
     assert str(error.value) == (
@@ -156,7 +156,7 @@ def test_explicit_beyond_its_limit_is_refused_with_its_place():
     ('time.diffusion="explicit"', "t = 0.1 ms: node 0: V, Iion left the finite numbers"),
 ])
 def test_what_leaves_the_finite_numbers_is_caught(tmp_path, change, message):
-    case = upstroke.load_case(CABLE, overrides=['stimulus.0.current="1e300 uA/cm^2"', 'tissue.mass="lumped"', change])
+    case = upstroke.load_case(CABLE, overrides=['stimulus.0.current="1e300 uA/cm^2"', 'tissue.waves="lumped"', change])
     with pytest.raises(DivergenceError) as error:
         upstroke.run(case, tmp_path / "out")
     assert str(error.value) == message + ("\n  -> take a smaller dt or more reaction_steps, and check the stimulus "

@@ -19,7 +19,7 @@ fibre = [1, 0, 0]
 
 [tissue]
 surface_to_volume = "140 /mm"
-mass = "lumped"
+waves = "lumped"
 
 [tissue.conductivity]
 intracellular = ["0.17 S/m", "0.019 S/m"]
@@ -201,11 +201,15 @@ BROKEN = [
      '[watch.probes]',
      'case.toml:28: watch.snapshots.every: 0.01 ms is not a whole number of steps of 0.05 ms\n'
      '  -> use "0.05 ms"'),
-    ("mass out of bounds", 'mass = "lumped"', 'mass = -0.5',
-     'case.toml:9: tissue.mass: must be > -0.5 and <= 1, found -0.5\n'
-     '  -> for example mass = "lumped"'),
-    ("mass is an unknown word", 'mass = "lumped"', 'mass = "lump"',
-     'case.toml:9: tissue.mass: expected "auto", "lumped" or "consistent" or a number, found "lump"\n'
+    ("waves out of bounds", 'waves = "lumped"', 'waves = -0.5',
+     'case.toml:9: tissue.waves: must be > -0.5 and <= 1, found -0.5\n'
+     '  -> for example waves = "calibrated"'),
+    ("a key that has another name now", 'waves = "lumped"', 'mass = "lumped"',
+     "case.toml:9: tissue.mass: unknown key\n"
+     "  -> mass is called waves now"),
+    ("waves is an unknown word", 'waves = "lumped"', 'waves = "lump"',
+     'case.toml:9: tissue.waves: expected "auto", "calibrated", "fourth_order", "lumped" or "consistent" or a number, '
+     'found "lump"\n'
      "  -> did you mean 'lumped'?"),
     ("two ways of conductivity", '[tissue.conductivity]', '[tissue.conductivity]\nmonodomain = ["1 mS/cm"]',
      'case.toml:12: tissue.conductivity.monodomain: given together with intracellular or extracellular\n'
@@ -353,8 +357,8 @@ def test_explicit_diffusion_needs_lumped_mass(folder: Path) -> None:
     text = GOOD.replace('"lumped"', "0.5").replace('dt = "0.05 ms"', 'dt = "0.05 ms"\ndiffusion = "explicit"')
     (folder / "case.toml").write_text(text)
     assert message("case.toml") == (
-        'case.toml:21: time.diffusion: "explicit" needs the lumped mass, but tissue.mass is 0.5\n'
-        '  -> set tissue.mass = "lumped", or diffusion = "crank_nicolson"')
+        'case.toml:21: time.diffusion: "explicit" needs a lumped mass, but tissue.waves is 0.5\n'
+        '  -> set tissue.waves = "calibrated" or "lumped", or diffusion = "crank_nicolson"')
 
 
 def test_explicit_diffusion_has_no_solver(folder: Path) -> None:

@@ -154,7 +154,7 @@ def test_files_are_relative_to_the_file_that_names_them(base: Path, tmp_path: Pa
 # ---------------------------------------------------------------------------------------------- resolved
 FULL = {
     "title": 'all "keys" of \\ the file é',
-    "tissue": {"mass": 0.75, "capacitance": "0.011 uF/mm^2",
+    "tissue": {"waves": 0.75, "capacitance": "0.011 uF/mm^2",
                "conductivity": [{"monodomain": ["1.33 mS/cm"], "regions": [1, "scar"]}, {"monodomain": ["3 mS/cm"]}]},
     "membrane": {"flags": ["EPI"], "initial": {"V": -85.23}, "method": {"V": "rk2"}},
     "solver": {"tolerance": "1e-7 mV", "max_iterations": 20},

@@ -19,7 +19,7 @@ MAY_IMPORT = {
     "step": {"case", "space", "ionic", "codegen", "backend", "protocol"},
     "observe": {"case", "mesh", "backend"}, "output": {"case", "mesh", "observe"},
     "progress": set(), "result": {"case", "mesh", "observe", "step"},
-    "setup": {"case", "mesh", "space", "ionic", "codegen", "backend", "step"},
+    "setup": {"case", "mesh", "space", "ionic", "codegen", "backend", "step", "waves"},
     "record": {"backend", "case", "mesh", "observe", "output", "result", "setup"},
     "run": {"case", "mesh", "space", "ionic", "codegen", "backend", "protocol", "step", "observe", "output", "progress",
             "setup", "record", "result"},

@@ -216,8 +216,8 @@ diffusion = "explicit"
 
 @pytest.mark.parametrize("keys, text", [
     ("", 'case.toml:2: mesh: says not how large\n  -> add size = ["20 mm", "7 mm"], or mask = "mask.npy"'),
-    ('size = ["1 mm", "2 mm"]\nstencil = "full"', 'case.toml:15: time.diffusion: "explicit" needs the lumped mass, but '
-     'tissue.mass is 0.2\n  -> set tissue.mass = "lumped", or diffusion = "crank_nicolson"'),
+    ('size = ["1 mm", "2 mm"]\nstencil = "full"', 'case.toml:15: time.diffusion: "explicit" needs a lumped mass, but '
+     'tissue.waves is 0.2\n  -> set tissue.waves = "calibrated" or "lumped", or diffusion = "crank_nicolson"'),
     ('size = ["1 mm"]', 'case.toml:5: mesh.size: expected 2 to 3 values, found 1\n'
      '  -> for example size = ["20 mm", "7 mm"]'),
     ('mask = "msk.npy"', "case.toml:5: mesh.mask: there is no file \"msk.npy\"\n  -> did you mean 'mask.npy'?"),

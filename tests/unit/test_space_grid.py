@@ -277,12 +277,12 @@ def tissue(**keys):
 def test_the_mass_that_is_left_to_us():
     assert discretise(grid(2), tissue()).is_lumped
     full = discretise(grid(2, "full"), tissue())
-    assert np.array_equal(full.mass.data, discretise(grid(2, "full"), tissue(mass=0.2)).mass.data)
+    assert np.array_equal(full.mass.data, discretise(grid(2, "full"), tissue(waves=0.2)).mass.data)
 
 
 @pytest.mark.parametrize("mass, shown", [("consistent", "'consistent'"), (0.2, "0.2")])
 def test_compact_grids_have_the_lumped_mass_only(mass, shown):
     with pytest.raises(CaseError) as caught:
-        discretise(grid(2), tissue(mass=mass))
-    assert str(caught.value) == (f"tissue.mass: a compact grid has the lumped mass only, not {shown}\n"
-                                 '  -> leave tissue.mass out, or take mesh.stencil = "full"')
+        discretise(grid(2), tissue(waves=mass))
+    assert str(caught.value) == (f"tissue.waves: a compact grid has the lumped mass only, not {shown}\n"
+                                 '  -> leave tissue.waves out, or take mesh.stencil = "full"')

@@ -89,6 +89,10 @@ class _Converter:
         """Reports a key that the table lacks; returns the key that was probably meant."""
         name = str(path[-1])
         what = "unknown table" if isinstance(node.value, dict) else "unknown key"
+        for new, field in keys(type_).items():
+            if name == field.metadata["was"]:
+                self.fail(node, path, what, f"{name} is called {new} now")
+                return new
         near = nearest(name, keys(type_))
         if near:
             self.fail(node, path, what, near)

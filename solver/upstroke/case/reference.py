@@ -60,7 +60,7 @@ fibre = [1, 0, 0]
 [tissue]
 surface_to_volume = "140 /mm"
 capacitance = "1 uF/cm^2"
-mass = "lumped"
+waves = "calibrated"
 
 [tissue.conductivity]                   # along and across the fibres
 intracellular = ["0.17 S/m", "0.019 S/m"]

@@ -168,15 +168,22 @@ def intervals_are_whole_steps(time: TimeTable, watch: Watch) -> Iterator[Mistake
 def unsplit_is_explicit(splitting: str, diffusion: str) -> Iterator[Mistake]:
     if splitting == "unsplit" and diffusion != "explicit":
         yield Mistake(("splitting",), f'"unsplit" steps are explicit, but diffusion is "{diffusion}"',
-                      'set time.diffusion = "explicit" (and tissue.mass = "lumped"), or take another splitting')
+                      'set time.diffusion = "explicit" (and tissue.waves = "calibrated"), or take another splitting')
 
 
 @rule(Case, "time", "tissue", "mesh")
 def explicit_needs_lumped(time: TimeTable, tissue: Tissue, mesh: Any) -> Iterator[Mistake]:
-    mass = tissue.mass_on(getattr(mesh, "stencil", None))
-    if time.diffusion == "explicit" and mass not in ("lumped", 1.0):
-        yield Mistake(("time", "diffusion"), f"\"explicit\" needs the lumped mass, but tissue.mass is {mass!r}",
-                      'set tissue.mass = "lumped", or diffusion = "crank_nicolson"')
+    waves = tissue.waves_on(getattr(mesh, "stencil", None))
+    if time.diffusion == "explicit" and waves not in ("calibrated", "fourth_order", "lumped", 1.0):
+        yield Mistake(("time", "diffusion"), f"\"explicit\" needs a lumped mass, but tissue.waves is {waves!r}",
+                      'set tissue.waves = "calibrated" or "lumped", or diffusion = "crank_nicolson"')
+
+
+@rule(Case, "tissue", "mesh")
+def corrections_have_their_own_stencil(tissue: Tissue, mesh: Any) -> Iterator[Mistake]:
+    if tissue.waves in ("calibrated", "fourth_order") and getattr(mesh, "stencil", None) == "full":
+        yield Mistake(("mesh", "stencil"), f'"full" does nothing with tissue.waves = "{tissue.waves}", which has a '
+                      "stencil of its own", "remove mesh.stencil")
 
 
 @rule(Case, "time", "solver")

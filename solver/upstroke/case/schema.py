@@ -50,13 +50,13 @@ class FileIfSuffix:
 
 
 def key(doc: str, default: Any = MISSING, *, example: str = "", must: str = "", factory: Any = MISSING,
-        others: dict[str, str] | None = None) -> Any:
+        others: dict[str, str] | None = None, was: str = "") -> Any:
     """A key of a table: its one-line documentation, its default, an accepted example as TOML text, its bounds.
 
-    ``others`` are hints for words of other programs that are not accepted here.
+    ``others`` are hints for words of other programs that are not accepted here; ``was`` is what the key was called.
     """
     return field(default=default, default_factory=factory,
-                 metadata={"doc": doc, "example": example, "must": must, "others": others or {}})
+                 metadata={"doc": doc, "example": example, "must": must, "others": others or {}, "was": was})
 
 
 Length = Annotated[float, Quantity("length")]
@@ -187,14 +187,16 @@ class Tissue:
     surface_to_volume: SurfaceToVolume = key("beta, membrane surface per tissue volume", example='"140 /mm"',
                                              must="> 0")
     capacitance: Capacitance = key("C_m, membrane capacitance per area", 1.0, example='"1 uF/cm^2"', must="> 0")
-    mass: Literal["auto", "lumped", "consistent"] | float = key(
-        "mass matrix: 'lumped', 'consistent', or a number w for w lumped + (1 - w) consistent; 'auto' is 'lumped' on "
-        "compact grids, which know no other, and 0.2 elsewhere", "auto", must="> -0.5 and <= 1", example='"lumped"')
+    waves: Literal["auto", "calibrated", "fourth_order", "lumped", "consistent"] | float = key(
+        "the operator, by what it does to waves on coarse meshes: 'calibrated' gives the membrane's waves the velocity "
+        "that they have on fine meshes; 'fourth_order' is a correction that knows no membrane; without correction, by "
+        "the mass matrix: 'lumped', 'consistent', or a number w for w lumped + (1 - w) consistent. 'auto' is 'lumped' "
+        "on compact grids and 0.2 elsewhere", "auto", must="> -0.5 and <= 1", example='"calibrated"', was="mass")
 
-    def mass_on(self, stencil: str | None) -> str | float:
-        """The mass matrix on a grid of this stencil, or on another mesh (None)."""
-        if self.mass != "auto":
-            return self.mass
+    def waves_on(self, stencil: str | None) -> str | float:
+        """The operator on a grid of this stencil, or on another mesh (None)."""
+        if self.waves != "auto":
+            return self.waves
         return "lumped" if stencil == "compact" else 0.2
 
 

@@ -52,7 +52,8 @@ def _box(size: Sequence[float], dx: Sequence[float], origin: Sequence[float], si
     require_that_it_fits(counts)
     points = _grid([np.linspace(o, o + s, n + 1) for o, s, n in zip(origin, size, counts, strict=False)], origin)
     cells = _simplices(counts)
-    mesh = Mesh(points, cells, np.zeros(len(cells), np.int32), node_sets=_faces(counts))
+    mesh = Mesh(points, cells, np.zeros(len(cells), np.int32), node_sets=_faces(counts),
+                bricks=tuple(counts))
     return replace(mesh, notes=(*notes, *size_notes(mesh, f"{size_key} and mesh.dx")))
 
 

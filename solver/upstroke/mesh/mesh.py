@@ -44,6 +44,8 @@ class Mesh:
     node_sets : node numbers of each named set
     notes : what the reader did to the file and the user should know ("dropped 1,204 boundary triangles")
     grid : what the boxes share; None for simplices
+    bricks : of a built mesh, how many bricks of d! simplices it has along each axis: its nodes are those of a grid, x
+        fastest, and the simplices of a brick follow each other, their first corner its lowest; None for others
     point_data : (n,) float64 of each name, a number at every node: for parameters that differ from node to node
     """
 
@@ -56,6 +58,7 @@ class Mesh:
     node_sets: dict[str, NDArray[np.int64]] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     grid: Grid | None = None
+    bricks: tuple[int, ...] | None = None
     point_data: dict[str, NDArray[np.float64]] = field(default_factory=dict)
 
     @property

@@ -1,18 +1,49 @@
 """How neighbours couple: finite elements or finite differences and, from them, the operator M dV/dt = -K V."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
 from upstroke.case.schema import Tissue
 from upstroke.mesh.mesh import Mesh
 from upstroke.space.conductivity import diffusivity
+from upstroke.space.curve import FOURTH_ORDER, Curve
 from upstroke.space.fem import assemble
 from upstroke.space.grid import assemble_grid
+from upstroke.space.lattice import assemble_lattice, assemble_segments
 from upstroke.space.operator import Operator
 
-__all__ = ["Operator", "assemble", "assemble_grid", "diffusivity", "discretise"]
+__all__ = ["Curve", "Operator", "assemble", "assemble_grid", "diffusivity", "discretise"]
 
 
-def discretise(mesh: Mesh, tissue: Tissue) -> Operator:
-    """The operator of the tissue on the mesh."""
+def discretise(mesh: Mesh, tissue: Tissue, curves: Sequence[Curve] = (), owner: NDArray[np.int64] | None = None
+               ) -> Operator:
+    """The operator of the tissue on the mesh.
+
+    Parameters
+    ----------
+    curves : of each membrane, for the calibrated operator
+    owner : (m,) which membrane each cell has; None: all the first
+    """
     D = diffusivity(tissue, mesh)
-    if mesh.grid is None:
-        return assemble(mesh, D, tissue.mass_on(None))
-    return assemble_grid(mesh, D, tissue.mass_on(mesh.grid.stencil))
+    waves = tissue.waves_on(mesh.grid.stencil if mesh.grid else None)
+    if waves == "fourth_order":
+        return _corrected(mesh, D, (FOURTH_ORDER,), np.zeros(mesh.n_cells, np.int64))
+    if waves == "calibrated":
+        if not curves:
+            raise ValueError("the calibrated operator needs the curves of the membranes")
+        return _corrected(mesh, D, curves, np.zeros(mesh.n_cells, np.int64) if owner is None else owner)
+    return assemble(mesh, D, waves) if mesh.grid is None else assemble_grid(mesh, D, waves)
+
+
+def _corrected(mesh: Mesh, D: NDArray[np.float64], curves: Sequence[Curve], owner: NDArray[np.int64]) -> Operator:
+    """The operator that the curves correct: by lines where nodes lie on lines, else by how gradients differ."""
+    if mesh.grid is not None or mesh.bricks is not None:
+        return assemble_lattice(mesh, D, curves, owner, pairs=FOURTH_ORDER not in curves)
+    if mesh.dim == 1:
+        return assemble_segments(mesh, D, curves, owner)
+    from upstroke.space.deviation import assemble_deviation
+    return assemble_deviation(mesh, D, curves, owner)

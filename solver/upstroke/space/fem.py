@@ -75,7 +75,7 @@ def assemble(mesh: Mesh, D: NDArray[np.float64], mass: str | float = "lumped") -
         edge_mass = 1j * (of_edge * volume)
         edges.append(_sum_up(cells, {edge: K + edge_mass for edge, K in couplings.items()}, mesh.n_points))
         volumes.append(np.bincount(cells.ravel(), np.repeat(of_node * volume, k), mesh.n_points))
-    return _operator(_join(edges), np.sum(volumes, axis=0), w == 1.0)
+    return operator_of(_join(edges), np.sum(volumes, axis=0), w == 1.0)
 
 
 def _sum_up(cells: NDArray[np.int32], couplings: dict[tuple[int, int], NDArray[np.complex128]],
@@ -97,7 +97,7 @@ def _join(parts: list[sparse.coo_array]) -> sparse.coo_array:
     return sparse.csr_array(sparse.coo_array((data, (rows, columns)), shape=parts[0].shape)).tocoo()
 
 
-def _operator(edges: sparse.coo_array, node_mass: NDArray[np.float64], is_lumped: bool) -> Operator:
+def operator_of(edges: sparse.coo_array, node_mass: NDArray[np.float64], is_lumped: bool) -> Operator:
     """Both matrices, on one pattern, from their upper triangle K + i M and the diagonal of M; rows of K sum to zero."""
     (low, high), data = edges.coords, edges.data
     n = len(node_mass)

@@ -47,8 +47,8 @@ def assemble_grid(mesh: Mesh, D: NDArray[np.float64], mass: str | float = "lumpe
     assert mesh.grid is not None
     d, h, w, stencil = mesh.dim, mesh.grid.spacing, lumped_part(mass), mesh.grid.stencil
     if stencil == "compact" and w != 1.0:
-        raise CaseError("tissue.mass", f"a compact grid has the lumped mass only, not {mass!r}",
-                        'leave tissue.mass out, or take mesh.stencil = "full"')
+        raise CaseError("tissue.waves", f"a compact grid has the lumped mass only, not {mass!r}",
+                        'leave tissue.waves out, or take mesh.stencil = "full"')
     volume, node = float(np.prod(h)), [mesh.cells[:, c].astype(np.intp) for c in range(2 ** d)]
     terms = [(S, volume / (h[j] * h[k]) * D[:, j, k]) for (j, k), S in stiffness_of_cell(stencil, d).items()
              if D[:, j, k].any()]

@@ -74,7 +74,7 @@ def measure(dx: float, dt: float, mass: str, method: str, threads: int) -> dict[
     nodes = np.array([probe.nodes[0] for probe in probes])
     wall, cpu = time.perf_counter(), time.process_time()
     looked, steps = 0.0, 0
-    for n in setup.stepper.steps():
+    for n in setup.stepper.steps([watcher.stage]):
         watcher.see(n, n * dt)
         steps = n
         if n * dt >= looked + 1.0:

@@ -56,7 +56,7 @@ def ours(mass: str, precision: str, dx: float, dt: float, end: float) -> dict[st
     assert case.watch.probes is not None
     nodes = [int(probe.nodes[0]) for probe in place_probes(case.watch.probes, setup.mesh)]
     ready, cpu = time.perf_counter(), time.process_time()
-    for n in setup.stepper.steps():
+    for n in setup.stepper.steps([watcher.stage]):
         watcher.see(n, n * dt)
     cpu, wall = time.process_time() - cpu, time.perf_counter() - ready
     times = watcher.map().activation[0]

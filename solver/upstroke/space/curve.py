@@ -20,11 +20,13 @@ class Curve:
     q : (n,) ms, increasing
     alpha : (n,)
     source : what the curve was measured with (model, flags, parameters, time step, splitting, version)
+    velocity : c / sqrt(D), 1/sqrt(ms), of the plane wave on fine meshes that the curve was measured against
     """
 
     q: NDArray[np.float64]
     alpha: NDArray[np.float64]
     source: dict[str, str] = field(default_factory=dict)
+    velocity: float = float("nan")
 
     def __call__(self, q: ArrayLike) -> NDArray[np.float64]:
         """alpha at q (any shape, ms): linear in sqrt(q), and that of the nearest end outside of what was measured."""

@@ -35,7 +35,7 @@ def prepare(case: Case) -> Setup:
         mesh = build_mesh(case.mesh)                                        # where
         clock("mesh")
         regions = [table.regions for table in case.membrane]
-        curves = curves_of(case, membranes)                                 # how much waves need
+        curves, curve_notes = curves_of(case, membranes)                    # what waves need on coarse meshes
         clock("curves")
         operator = discretise(mesh, case.tissue, curves, table_of_cells(mesh, regions, "membrane", "membrane"))
         clock("operator")                                                   # how neighbours couple
@@ -51,7 +51,8 @@ def prepare(case: Case) -> Setup:
                           stimuli.renumbered(state.rank), backend)
         clock("compile")
         check_watch(case.watch, mesh, state.names, case.time.dt)            # what we look at
-    notes = (*mesh.notes, *lost_cells_notes(mesh, regions, owner), *stepper.notes(lowest_methods(membranes)))
+    notes = (*mesh.notes, *curve_notes, *lost_cells_notes(mesh, regions, owner),
+             *stepper.notes(lowest_methods(membranes)))
     return Setup(case, backend, mesh, operator, membranes, state, stepper, notes, clock.seconds)
 
 

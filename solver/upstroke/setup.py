@@ -20,6 +20,7 @@ from upstroke.ionic.spelling import parameters_of
 from upstroke.mesh.mesh import Mesh
 from upstroke.space import Curve, Operator
 from upstroke.step import State, Stepper
+from upstroke.waves import curve_of
 
 AT_ONCE = 2 ** 16      # nodes that are interpreted together, to spare memory
 
@@ -121,22 +122,21 @@ def make_membranes(case: Case, backend: Backend) -> tuple[Membrane, ...]:
     return tuple(membranes)
 
 
-def curves_of(case: Case, membranes: Sequence[Membrane]) -> tuple[Curve, ...]:
-    """How strongly the waves of each membrane need correction, where the case asks for it.
+def curves_of(case: Case, membranes: Sequence[Membrane]) -> tuple[tuple[Curve, ...], tuple[str, ...]]:
+    """How strongly the waves of each membrane need correction, where the case asks for it, and notes.
 
     Raises
     ------
-    ModelError for a model without waves
+    ModelError for a model without waves, at its table's place
     """
     if case.tissue.waves != "calibrated":
-        return ()
-    try:
-        from upstroke.waves import curve_of
-    except ImportError:   # TEMPORARY, until upstroke.waves is there
-        return tuple(Curve(np.array([0.01, 0.3, 0.7, 1, 1.5, 2, 3, 5, 8, 20]),
-                           np.array([0.10, 0.141, 0.191, 0.223, 0.272, 0.314, 0.392, 0.52, 0.68, 1.06])) for _ in membranes)
-    return tuple(curve_of(m.table.model, m.table.flags, m.table.parameters, m.table.method, case.time)
-                 for m in membranes)
+        return (), ()
+    found = []
+    for k, membrane in enumerate(membranes):
+        with located(case, "membrane" if len(membranes) == 1 else f"membrane.{k}"):
+            found.append(curve_of(membrane.model, case.time, membrane.initial, C_m=case.tissue.capacitance,
+                                  precision=case.backend.precision))
+    return tuple(curve for curve, _ in found), tuple(note for _, note in found if note)
 
 
 def lowest_methods(membranes: Sequence[Membrane]) -> dict[str, str]:

@@ -4,15 +4,21 @@ In units of the cell's edges h the tensor is E_jk = D_jk / (h_j h_k), 1/ms. Sell
 
     E = sum_e rho_e e e^T,    rho_e >= 0,    e whole numbers,
 
-(`selling`), so div(D grad V) is a sum of second derivatives along lines of nodes, each an ordinary 1-D stencil with
-q = 1 / rho_e = h^2 / D of the line. Each is corrected as the membrane's curve alpha(q) asks (`Curve`), and pairs of
-lines along axes by what plane waves oblique to them need:
+(`selling`), so div(D grad V) is a sum of second derivatives along lines of nodes, each an ordinary 1-D stencil. Each is
+corrected as the membrane's curve alpha(q) asks (`Curve`), and pairs of axes by what waves between them need:
 
-    S(k) = sum_e rho_e s_e (1 + alpha(1/rho_e) s_e) + sum_(d<e) r z (beta + gamma z),
-    s_e = 2 - 2 cos(k.e),    z = s_d s_e,    r = sqrt(rho_d rho_e),    beta and gamma functions of alpha(1/r).
+    S(k) = sum_e rho_e s_e (1 + alpha(q_e) s_e) + sum_(d<e) r z (beta + gamma z),
+    s_e = 2 - 2 cos(k.e),   z = s_d s_e,   q_e = e.E^-1 e,   r = r'^2 / (r' + |E_de|),   r' = sqrt(rho_d rho_e),
 
-The mass is lumped. Without corrections this is the AD-LBR scheme of Fehrenbach and Mirebeau (J. Math. Imaging Vis. 49,
-123 (2014), doi:10.1007/s10851-013-0446-3): no weight of a line is ever negative.
+beta and gamma functions of alpha(1 / r'). With E diagonal, q_e = 1 / rho_e = h^2 / D and r = r'. The mass is lumped.
+Without corrections this is the AD-LBR scheme of J. Fehrenbach and J.-M. Mirebeau (J. Math. Imaging Vis. 49, 123 (2014),
+doi:10.1007/s10851-013-0446-3): no weight of a line is ever negative.
+
+Why q_e = e.E^-1 e, the squared length of e where distances are measured by D^-1: a wave crosses several lines at once,
+so it is better resolved than the thinnest of them is. Measured with plane waves of ten Tusscher-Panfilov in nine
+directions, fibres at eight angles to the grid, D_l / D_t = 2, 4 and 7.6, h^2 / D_t = 3 ms: velocities err by -2.3 to
++2.8 %; with q_e = 1 / rho_e, by up to +11 %. The factor r / r' is 1 where the axes carry all, and takes the pair's
+correction away as lines between them, whose own corrections do its work, take over (without it: -6.7 %).
 
 Everything is a sum of c (V_i - V_j)^2 over pairs of nodes an offset apart, so it is stored as couplings c by offset, in
 a flat box of the lattice's places with a margin of zeros: one matrix, symmetric bit by bit, whose rows sum to zero.
@@ -20,10 +26,11 @@ a flat box of the lattice's places with a margin of zeros: one matrix, symmetric
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -37,11 +44,12 @@ from upstroke.space.grid import eigenvalue_bound, stiffness_of_cell
 from upstroke.space.operator import Operator
 
 NOTHING = 1e-10          # of the trace of E: a weight of a line that is rounding
+AT_ONCE = 2 ** 12        # rows of the matrix written together, which fit into a cache
 Floats = NDArray[np.float64]
 Offset = tuple[int, ...]
 
 
-def assemble_lattice(mesh: Mesh, D: Floats, curves: Sequence[Curve], owner: NDArray[np.intp] | None = None, *,
+def assemble_lattice(mesh: Mesh, D: Floats, curves: Sequence[Curve], owner: NDArray[np.int64] | None = None, *,
                      pairs: bool = True) -> Operator:
     """The operator of div(D grad V), calibrated, with no flux through the boundary of any mask.
 
@@ -57,17 +65,17 @@ def assemble_lattice(mesh: Mesh, D: Floats, curves: Sequence[Curve], owner: NDAr
     couplings: dict[Offset, Floats] = defaultdict(lambda: np.zeros(box.size))
     bound = np.zeros(box.n)
     lost = np.zeros_like(box.E)
-    rho_of_axis: dict[Offset, Floats] = {}
+    axes: dict[int, Floats] = {}
     for e, rho in box.lines():
         if sum(map(abs, e)) == 1:
-            rho_of_axis[e] = rho
+            axes[e.index(1)] = rho
         links, missing = box.links(e, rho)
         bound += _add_line(box, couplings, e, links)
         if missing is not None:
             lost = lost + missing[:, None, None] * np.multiply.outer(e, e)
     if pairs:
-        for (d, rho_d), (e, rho_e) in itertools.combinations(sorted(rho_of_axis.items()), 2):
-            bound += _add_pair(box, couplings, d, e, np.sqrt(rho_d * rho_e))
+        for j, k in itertools.combinations(sorted(axes), 2):
+            bound += _add_pair(box, couplings, j, k, np.sqrt(axes[j] * axes[k]))
     top = float((bound / box.mass).max(initial=0.0))
     if lost.any():
         top += _add_cells(box, couplings, lost)
@@ -75,35 +83,37 @@ def assemble_lattice(mesh: Mesh, D: Floats, curves: Sequence[Curve], owner: NDAr
 
 
 class _Box:
-    """The places of a lattice, flat with x fastest, behind every axis a margin of zeros; fields are arrays (size,)."""
+    """The places of a lattice, flat with x fastest, behind every axis a margin of zeros; fields are arrays (size,).
 
-    def __init__(self, mesh: Mesh, D: Floats, curves: Sequence[Curve], owner: NDArray[np.intp] | None) -> None:
+    Numbers of cells are (m,), or (1,) where all cells are alike.
+    """
+
+    def __init__(self, mesh: Mesh, D: Floats, curves: Sequence[Curve], owner: NDArray[np.int64] | None) -> None:
         d = self.d = mesh.dim
         if mesh.grid is not None:
             spacing, cells_of_brick = mesh.grid.spacing, 1
         else:
             assert mesh.bricks is not None
-            extent = np.ptp(mesh.points, axis=0)[:d]
-            spacing, cells_of_brick = tuple(extent / mesh.bricks), math.factorial(d)
+            spacing, cells_of_brick = tuple(np.ptp(mesh.points, axis=0)[:d] / mesh.bricks), math.factorial(d)
         self.n, self.volume, self.curves = mesh.n_points, float(np.prod(spacing)), tuple(curves)
         place = np.rint((mesh.points[:, :d] - mesh.points[:, :d].min(axis=0)) / spacing).astype(np.int64)
         E = D[::cells_of_brick, :d, :d]                                     # the simplices of a brick are alike
-        self.uniform = bool((E[:1] == E).all())
-        self.E = (E[:1] if self.uniform else E) / np.multiply.outer(spacing, spacing)
+        self.owner = np.zeros(len(E), np.int64) if owner is None else owner[::cells_of_brick]
+        if (E[:1] == E).all() and (self.owner[:1] == self.owner).all():
+            E, self.owner = E[:1], self.owner[:1]
+        self.E = E / np.multiply.outer(spacing, spacing)
+        self.inverse = np.linalg.inv(self.E + 1e-12 * np.trace(self.E, axis1=1, axis2=2)[:, None, None] * np.eye(d))
         self.weights, self.offsets = selling(self.E)
         reach = 2 * max(1, int(abs(self.offsets).max(initial=0)))
         shape = place.max(axis=0) + 1 + reach
         self.strides = np.concatenate([[1], np.cumprod(shape[:-1])])
         self.size = int(np.prod(shape))
         self.node = place @ self.strides                                    # where each node is
-        self.cell = self.node[mesh.cells[::cells_of_brick, 0]]              # where each brick's lowest corner is
-        self.owner = np.zeros(len(self.cell), np.intp) if owner is None else np.asarray(owner)[::cells_of_brick]
+        self.cell = self.node[mesh.cells[::cells_of_brick, 0]]              # where each cell's lowest corner is
         self.corners = [corner[::-1] for corner in itertools.product((0, 1), repeat=d)]     # x fastest
         self.there = self.of_cells(1.0)
-        self.mass = self.around_nodes(self.there)[self.node] * (self.volume / 2 ** d)       # (n,)
-        self.share = [np.ones(self.n)] if len(self.curves) == 1 else [
-            self.around_nodes(self.of_cells(self.owner == k))[self.node] / self.around_nodes(self.there)[self.node]
-            for k in range(len(self.curves))]
+        self.cells_of_node = self._around(self.there)
+        self.mass = self.cells_of_node[self.node] * (self.volume / 2 ** d)                  # (n,)
 
     def step(self, offset: Sequence[int]) -> int:
         """How far apart nodes an offset apart are."""
@@ -113,51 +123,46 @@ class _Box:
         """The field's values ``step`` places on, zero beyond the box."""
         if step == 0:
             return field
-        moved = np.zeros_like(field)
+        moved = np.empty_like(field)
         if step > 0:
-            moved[:-step] = field[step:]
+            moved[:-step], moved[-step:] = field[step:], 0.0
         else:
-            moved[-step:] = field[:step]
+            moved[-step:], moved[:-step] = field[:step], 0.0
         return moved
 
-    def of_cells(self, values: Floats | NDArray[np.bool_] | float) -> Floats:
+    def of_cells(self, values: Floats | float) -> Floats:
         """A field of numbers of the cells, each at its lowest corner."""
         field = np.zeros(self.size)
         field[self.cell] = values
         return field
 
-    def of_nodes(self, values: Floats) -> Floats:
-        field = np.zeros(self.size)
-        field[self.node] = values
-        return field
+    def mean(self, of_cells: Floats) -> Floats:
+        """The field of means over the cells around each node."""
+        if len(of_cells) == 1:
+            return np.full(self.size, of_cells[0])
+        return self._around(self.of_cells(of_cells)) / np.maximum(self.cells_of_node, 1.0)
 
-    def around_nodes(self, of_cells: Floats) -> Floats:
+    def _around(self, field: Floats) -> Floats:
         """Sums over the cells around each place."""
-        return np.sum([self.ahead(of_cells, -self.step(corner)) for corner in self.corners], axis=0)
+        return _sum(self.ahead(field, -self.step(corner)) for corner in self.corners)
 
     def alpha(self, q: Floats) -> Floats:
-        """(n,) of the nodes at their q; nodes between membranes have a mean."""
-        return np.sum([share * curve(q) for share, curve in zip(self.share, self.curves, strict=True)], axis=0)
-
-    def alpha_of_cells(self, q: Floats) -> Floats:
-        """(m,) of the cells."""
+        """Of the cells at their q."""
         if len(self.curves) == 1:
             return self.curves[0](q)
-        q = np.broadcast_to(q, self.owner.shape)
         return np.choose(self.owner, [curve(q) for curve in self.curves])
 
     def lines(self) -> Iterator[tuple[Offset, Floats]]:
-        """Every offset e that some cell has, with the weights rho_e of all cells, (m,) or (1,) where all are alike."""
+        """Every offset e that some cell has, with the weights rho_e of the cells."""
         span = 2 * int(abs(self.offsets).max(initial=0)) + 1
         code = self.offsets @ span ** np.arange(self.d)
         code[self.weights == 0.0] = 0
         for value in np.unique(code[code != 0]):
-            rho = np.where(code == value, self.weights, 0.0).sum(axis=1)
             cell, line = np.argwhere(code == value)[0]
-            yield tuple(map(int, self.offsets[cell, line])), rho
+            yield tuple(map(int, self.offsets[cell, line])), np.where(code == value, self.weights, 0.0).sum(axis=1)
 
     def links(self, e: Offset, rho: Floats) -> tuple[Floats, Floats | None]:
-        """What couples each place to that an offset e on, cm^d/ms, and the weight of cells (m,) that found no place.
+        """What couples each place to that an offset e on, cm^d/ms, and the weight of cells that found no place.
 
         A link runs through a box of cells, or along several, as many as share it. Each box that is whole carries its
         volume's share of the mean rho of its cells, so nothing crosses what is masked out.
@@ -166,70 +171,69 @@ class _Box:
         size = math.prod(map(len, span))
         field = self.of_cells(rho)
         box = [self.step(inner) for inner in itertools.product(*span)]
-        sums = np.sum([self.ahead(field, step) for step in box], axis=0)
+        sums = _sum(self.ahead(field, step) for step in box)
         missing = None
         if size > 1:
-            whole = np.sum([self.ahead(self.there, step) for step in box], axis=0) == size
-            sums *= whole
-            used = np.sum([self.ahead(whole.astype(float), -step) for step in box], axis=0)[self.cell]
+            whole = _sum(self.ahead(self.there, step) for step in box) == size
+            sums = sums * whole
+            used = _sum(self.ahead(whole.astype(float), -step) for step in box)[self.cell]
             if (used < size).any():
                 missing = rho * (1.0 - used / size)
         sides = list(itertools.product(*[(0, -1) if k == 0 else (min(k, 0),) for k in e]))
-        links = np.sum([self.ahead(sums, self.step(side)) for side in sides], axis=0)
-        return links * (self.volume / (size * len(sides))), missing
+        return _sum(self.ahead(sums, self.step(side)) for side in sides) * (self.volume / (size * len(sides))), missing
 
     def operator(self, couplings: dict[Offset, Floats], top: float) -> Operator:
         """M and K on one pattern, rows in the order of their columns."""
-        number = np.full(self.size, -1, np.int32)
+        number = np.zeros(self.size, np.int32)
         number[self.node] = np.arange(self.n, dtype=np.int32)
-        ahead = sorted((self.step(o), c[self.node]) for o, c in couplings.items() if c.any())
-        length = np.ones(self.n, np.int64)
-        for step, c in ahead:
-            length += c != 0.0
-            length[number[self.node[c != 0.0] + step]] += 1
-        start = np.concatenate([[0], np.cumsum(length)])
-        free = start[:-1].copy()
-        columns, K, diagonal = np.empty(start[-1], np.int32), np.empty(start[-1]), np.zeros(self.n)
-
-        def put(rows: NDArray[np.int64], others: NDArray[np.int64], c: Floats) -> None:
-            columns[free[rows]], K[free[rows]] = others, -c
-            diagonal[rows] += c
-            free[rows] += 1
-
-        for step, c in reversed(ahead):
-            linked = np.flatnonzero(c)
-            put(number[self.node[linked] + step], linked, c[linked])
-        middle = free.copy()
-        free += 1
-        for step, c in ahead:
-            linked = np.flatnonzero(c)
-            put(linked, number[self.node[linked] + step], c[linked])
-        columns[middle], K[middle] = np.arange(self.n), diagonal
+        ahead = sorted((self.step(o), c) for o, c in couplings.items() if c.any())
+        middle = len(ahead)
+        width = 2 * middle + 1
+        columns, K = np.empty(self.n * width, np.int32), np.empty(self.n * width)
+        start, diagonal = np.zeros(self.n + 1, np.int64), np.empty(self.n, np.int64)
+        value, column = np.empty((AT_ONCE, width)), np.empty((AT_ONCE, width), np.int32)
+        for begin in range(0, self.n, AT_ONCE):
+            part = slice(begin, min(begin + AT_ONCE, self.n))
+            node = self.node[part]
+            V, C = value[:len(node)], column[:len(node)]
+            for j, (step, c) in enumerate(ahead, 1):
+                V[:, middle + j], V[:, middle - j] = c[node], c[node - step]     # before the box: its end, a margin
+                C[:, middle + j], C[:, middle - j] = number[(node + step) % self.size], number[node - step]
+            V[:, middle], C[:, middle] = 0.0, number[node]
+            there = V != 0.0
+            V[:, middle] -= V.sum(axis=1)
+            there[:, middle] = True
+            end = start[begin] + np.cumsum(there.sum(axis=1))
+            start[begin + 1:begin + 1 + len(node)] = end
+            diagonal[part] = start[part] + there[:, :middle].sum(axis=1)
+            columns[start[begin]:end[-1]], K[start[begin]:end[-1]] = C[there], V[there]
+        K, columns = K[:start[-1]], columns[:start[-1]]
+        np.negative(K, out=K)
         M = np.zeros(start[-1])
-        M[middle] = self.mass
-        shape = (self.n, self.n)
-        return Operator(mass=sparse.csr_array((M, columns, start), shape=shape),
-                        stiffness=sparse.csr_array((K, columns, start), shape=shape), lumped_mass=self.mass,
-                        is_lumped=True, eigenvalue_bound=top)
+        M[diagonal] = self.mass
+        if start[-1] < 2 ** 31:
+            start = start.astype(np.int32)
+        stiffness, mass = (sparse.csr_array((data, columns, start), shape=(self.n, self.n)) for data in (K, M))
+        return Operator(mass=mass, stiffness=stiffness, lumped_mass=self.mass, is_lumped=True, eigenvalue_bound=top)
+
+
+def _sum(fields: Iterable[Floats]) -> Floats:
+    return functools.reduce(np.add, fields)
 
 
 def _add_line(box: _Box, couplings: dict[Offset, Floats], e: Offset, w: Floats) -> Floats:
-    """Add K_e + 2 K_e diag(alpha(q_i) / k_i) K_e for the links w of a line; returns what it adds to the bound, (n,).
+    """Add K_e + 2 K_e diag(alpha_i / k_i) K_e for the links w of a line; returns what it adds to the bound, (n,).
 
-    k_i is the diagonal of K_e and q_i = 2 M_i / k_i, so at the end of a line, where both have half, the line is
-    mirrored. k^-1/2 K_e k^-1/2 has no eigenvalue above 2, so the correction is at most 4 alpha K_e however rho varies.
+    k_i is the diagonal of K_e: 2 rho M_i, also at the end of a line, where both have half: the line is mirrored there.
+    k^-1/2 K_e k^-1/2 has no eigenvalue above 2, so the correction is at most 4 alpha K_e however rho varies.
     """
     step = box.step(e)
-    diagonal = w + box.ahead(w, -step)
-    k = diagonal[box.node]
-    linked = k > 0.0
-    alpha_i = np.zeros(box.n)
-    alpha_i[linked] = box.alpha(2.0 * box.mass / np.where(linked, k, 1.0))[linked]
-    alpha = box.of_nodes(alpha_i)
-    over = box.of_nodes(2.0 * alpha_i / np.where(linked, k, 1.0))
+    k = w + box.ahead(w, -step)
+    alpha = box.mean(box.alpha(np.einsum("j,cjk,k->c", e, box.inverse, e)))
+    over = np.divide(2.0 * alpha, k, out=np.zeros(box.size), where=k > 0.0)
     couplings[e] += w * (1.0 + 2.0 * (alpha + box.ahead(alpha, step)))
     couplings[tuple(2 * x for x in e)] -= w * box.ahead(over * w, step)
-    return k * (2.0 + 8.0 * alpha_i.max(initial=0.0))
+    return k[box.node] * (2.0 + 8.0 * alpha.max(initial=0.0))
 
 
 def beta_gamma(alpha: Floats) -> tuple[Floats, Floats]:
@@ -242,31 +246,36 @@ def beta_gamma(alpha: Floats) -> tuple[Floats, Floats]:
     return beta, np.minimum(0.006 + 0.0925 * alpha, (7.2 + 48.0 * alpha + 48.0 * beta) / 768.0)
 
 
-def _add_pair(box: _Box, couplings: dict[Offset, Floats], d: Offset, e: Offset, r: Floats) -> Floats:
-    """Add T_beta - 4 T diag(|gamma_i| / t_i) T for two axes; returns what it adds to the bound, (n,).
+def _add_pair(box: _Box, couplings: dict[Offset, Floats], d: int, e: int, r: Floats) -> Floats:
+    """Add T_beta - 4 T diag(-gamma_i / t_i) T for two axes; returns what it adds to the bound, (n,).
 
-    T is the sum of r |c| (V_00 - V_10 - V_01 + V_11)^2 over the faces of cells, T_beta the same with beta r, t_i the
-    diagonal of T: r = t_i / (4 M_i).
+    T is the matrix of the sum of r |c| (V_00 - V_10 - V_01 + V_11)^2 over the faces of cells, T_beta the same with
+    beta r, and t_i the diagonal of T, 4 r M_i.
+
+    Parameters
+    ----------
+    r : sqrt(rho_d rho_e) of the cells
     """
-    alpha = box.alpha_of_cells(1.0 / np.maximum(r, 1e-300))
-    beta = beta_gamma(alpha)[0]
-    sides = list(itertools.product(*[(0,) if x or y else (0, -1) for x, y in zip(d, e, strict=True)]))
-    T, T_beta = (_mixed(box, d, e, np.sum([box.ahead(box.of_cells(weight * (box.volume / len(sides))), box.step(side))
-                                           for side in sides], axis=0)) for weight in (r, r * beta))
-    t = T[(0,) * box.d][box.node]
-    some = t > 0.0
-    gamma_i = beta_gamma(box.alpha(4.0 * box.mass / np.where(some, t, 1.0)))[1]
-    over = box.of_nodes(np.where(some, 4.0 * gamma_i / np.where(some, t, 1.0), 0.0))
-    for o, entry in T_beta.items():
-        if box.step(o) > 0:
-            couplings[o] -= entry
+    beta, gamma = beta_gamma(box.alpha(1.0 / np.maximum(r, np.finfo(float).tiny)))
+    r = r * np.divide(r, r + abs(box.E[:, d, e]), out=np.zeros_like(r), where=r > 0.0)
+    sides = list(itertools.product(*[(0,) if axis in (d, e) else (0, -1) for axis in range(box.d)]))
+    T, T_beta = (_mixed(box, d, e, _sum(box.ahead(box.of_cells(weight * (box.volume / len(sides))), box.step(side))
+                                        for side in sides)) for weight in (r, r * beta))
+    t = T[0, 0]
+    over = np.divide(4.0 * box.mean(gamma), t, out=np.zeros(box.size), where=t > 0.0)
+
+    def coupling(m: int, n: int) -> Floats:
+        return couplings[tuple(m * (axis == d) + n * (axis == e) for axis in range(box.d))]
+
+    for (m, n), entry in T_beta.items():
+        if (n, m) > (0, 0):
+            coupling(m, n)[:] -= entry
     scaled = {o: over * entry for o, entry in T.items()}
-    for p, entry in T.items():
-        for o, other in scaled.items():
-            both = tuple(x + y for x, y in zip(p, o, strict=True))
-            if box.step(both) > 0:
-                couplings[both] += entry * box.ahead(other, box.step(p))
-    return t * _highest(float(beta.max(initial=0.0)), float(gamma_i[some].min(initial=math.inf)))
+    for (m, n), entry in T.items():
+        for (i, j), other in scaled.items():
+            if (n + j, m + i) > (0, 0):
+                coupling(m + i, n + j)[:] += entry * box.ahead(other, m * int(box.strides[d]) + n * int(box.strides[e]))
+    return t[box.node] * _highest(float(beta.max(initial=0.0)), float(gamma.min(initial=math.inf)))
 
 
 def _highest(beta: float, gamma: float) -> float:
@@ -275,18 +284,15 @@ def _highest(beta: float, gamma: float) -> float:
     return beta * x - (4.0 * gamma * x * x if x else 0.0)
 
 
-def _mixed(box: _Box, d: Offset, e: Offset, f: Floats) -> dict[Offset, Floats]:
-    """The matrix of sum f (V_00 - V_10 - V_01 + V_11)^2 by offset, f of each face at its lowest node."""
-    def behind(field: Floats, *axes: Offset) -> Floats:
-        return box.ahead(field, -sum(box.step(axis) for axis in axes))
-
-    def add(m: int, n: int) -> Offset:
-        return tuple(m * x + n * y for x, y in zip(d, e, strict=True))
+def _mixed(box: _Box, d: int, e: int, f: Floats) -> dict[tuple[int, int], Floats]:
+    """The matrix of sum f (V_00 - V_10 - V_01 + V_11)^2, f of each face at its lowest node, by offset along d and e."""
+    def behind(field: Floats, *axes: int) -> Floats:
+        return box.ahead(field, -sum(int(box.strides[axis]) for axis in axes))
 
     along, across = f + behind(f, e), f + behind(f, d)                  # the faces beside an edge along d, along e
-    return {add(0, 0): along + behind(along, d), add(1, 0): -along, add(-1, 0): -behind(along, d),
-            add(0, 1): -across, add(0, -1): -behind(across, e), add(1, 1): f, add(-1, -1): behind(f, d, e),
-            add(-1, 1): behind(f, d), add(1, -1): behind(f, e)}
+    return {(0, 0): along + behind(along, d), (1, 0): -along, (-1, 0): -behind(along, d), (0, 1): -across,
+            (0, -1): -behind(across, e), (1, 1): f, (-1, -1): behind(f, d, e), (-1, 1): behind(f, d),
+            (1, -1): behind(f, e)}
 
 
 def _add_cells(box: _Box, couplings: dict[Offset, Floats], E: Floats) -> float:

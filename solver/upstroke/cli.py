@@ -129,6 +129,14 @@ def _export(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _tune_waves(arguments: argparse.Namespace) -> int:
+    from upstroke.waves.report import time_of, tune, values_of
+
+    time = time_of(arguments.dt, arguments.splitting, arguments.diffusion, arguments.reaction_steps)
+    print(tune(arguments.model, arguments.flag, values_of(arguments.param), arguments.method, time, arguments.output))
+    return 0
+
+
 def _write(path: Path, text: str) -> None:
     try:
         path.write_text(text, encoding="utf-8")
@@ -209,6 +217,25 @@ def _parser() -> argparse.ArgumentParser:
     verb.add_argument("--output", "-o", metavar="FILE", type=Path, required=True, help="the file to write")
     add_model(verb)
     verb.set_defaults(verb=_export)
+
+    verb = verbs.add_parser("tune-waves", help="measure what the calibrated diffusion operator needs of a model",
+                            description="Measure by plane waves how strongly a model's fronts need the diffusion "
+                                        "operator corrected, alpha(q), and keep it for runs with waves = "
+                                        '"calibrated" that have the same model, parameters and time steps.')
+    verb.add_argument("model", metavar="MODEL", help="a model's name, or a .model file")
+    add_model(verb)
+    verb.add_argument("--param", metavar="NAME=VALUE", action="append", default=[],
+                      help="a parameter: a value, or a change such as -62%%, *0.38 or +0.1")
+    verb.add_argument("--method", metavar="METHOD", default="", help="integration method of V and all states")
+    verb.add_argument("--dt", metavar="TIME", default="0.02 ms", help="time step (default: 0.02 ms)")
+    verb.add_argument("--splitting", choices=("godunov", "strang", "unsplit"), default="godunov")
+    verb.add_argument("--diffusion", choices=("explicit", "crank_nicolson", "backward_euler"),
+                      help="time scheme (default: crank_nicolson; explicit where unsplit)")
+    verb.add_argument("--reaction-steps", metavar="N", type=int, default=1, help="reaction steps in one time step")
+    verb.add_argument("--output", "-o", metavar="FILE", type=Path,
+                      help="the file to add the table to; NAME.waves beside NAME.model serves all who use the model "
+                           "(default: the cache)")
+    verb.set_defaults(verb=_tune_waves)
     return parser
 
 

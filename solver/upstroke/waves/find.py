@@ -61,14 +61,9 @@ def curve_of(model: Model, time: TimeTable, initial: Mapping[str, float] | None 
             raise
         return beside[0].curve, (f"waves of {model.name}: those of its table, which was measured for "
                                  f"{told(beside[0].curve)}, as they cannot be measured here: {error.what}")
-    keep(kept, Table(stamped(curve), own))
+    write_tables(kept, [Table(stamped(curve), own)])
     return curve, (f"waves of {model.name}: measured in {perf_counter() - began:.1f} s for the calibrated operator, "
                    f"kept in {kept}")
-
-
-def keep(path: Path, table: Table) -> None:
-    """Write a table to the cache."""
-    write_tables(path, [table])
 
 
 def beside_model(model: Model) -> tuple[Table, ...]:

@@ -85,6 +85,22 @@ def write_tables(path: Path, tables: Sequence[Table]) -> None:
         part.unlink(missing_ok=True)
 
 
+def add_table(path: Path, table: Table) -> None:
+    """Write a table to a file, in the place of one for the same membrane and time steps, beside those for others.
+
+    Raises
+    ------
+    ModelError where the file is there and is no table; OutputError where the system refuses
+    """
+    others = read_tables(path) if path.exists() else ()
+    write_tables(path, [*(other for other in others if _subject(other) != _subject(table)), table])
+
+
+def _subject(table: Table) -> tuple[str, ...]:
+    return table.identity, *(table.curve.source.get(key, "") for key in ("dt", "splitting", "diffusion",
+                                                                         "reaction_steps"))
+
+
 def stamped(curve: Curve) -> Curve:
     """The curve, with the version and the day in its source."""
     stamp = {"version": __version__, "date": datetime.now(UTC).date().isoformat()}

@@ -36,6 +36,7 @@ TOLERANCE = 2e-4             # of the velocity
 MOST_ALPHA = 4.0
 ITERATIONS = 12
 TRIES = 4
+FEWEST = 3                   # points of a curve
 PATIENCE = 2.5               # a wave that is slower than others by this factor counts as none
 LONGEST = 2000.0             # ms that any wave is waited for
 
@@ -54,6 +55,19 @@ class Excitation:
         return 0.5 * (self.rest + self.peak)
 
 
+@dataclass(frozen=True)
+class Front:
+    """The wave of the continuum: its velocity c (1/sqrt(ms)), and when (ms) it is at which distance (sqrt(ms))."""
+
+    velocity: float
+    x: Floats
+    t: Floats
+
+    def time(self, x: Floats) -> Floats:
+        """When it passes x, which may not be beyond what was seen."""
+        return np.interp(x, self.x, self.t, left=np.nan, right=np.nan)
+
+
 def measure(model: Model, time: TimeTable, initial: Mapping[str, float] | None = None, *, C_m: float = 1.0,
             precision: Precision = "fp64") -> Curve:
     """alpha(q) of a model, in the time steps of a run.
@@ -69,17 +83,112 @@ def measure(model: Model, time: TimeTable, initial: Mapping[str, float] | None =
     ModelError where the model has no waves, and why
     DivergenceError where V leaves the finite numbers
     """
-    batch = Batch(model, time, initial or initial_state(model), C_m, precision)
-    action = excite(batch)
-    c = continuum_velocity(batch, action)
-    q = COARSENESS / c ** 2
-    alpha = _roots(batch, action, c, q)
-    found = np.isfinite(alpha)
-    if not found[:3].all():
-        raise ModelError(f"model {model.name}", "no corrected stencil gives its waves the velocity of fine meshes",
-                         'take waves = "fourth_order", which depends on no model')
-    found = np.cumprod(found).astype(bool)           # up to the first q where there is none
-    return Curve(q[found], alpha[found], _source(batch), c)
+    return Tuning(model, time, initial, C_m=C_m, precision=precision).curve()
+
+
+class Tuning:
+    """Waves of one model: the action potential of its cells, the front in the continuum, and fronts on lattices.
+
+    Raises
+    ------
+    ModelError where the model has no waves, and why; DivergenceError where V leaves the finite numbers
+    """
+
+    def __init__(self, model: Model, time: TimeTable, initial: Mapping[str, float] | None = None, *, C_m: float = 1.0,
+                 precision: Precision = "fp64") -> None:
+        self.batch = Batch(model, time, initial or initial_state(model), C_m, precision)
+        self.action = excite(self.batch)
+        self.front = self._front(self._velocity())
+
+    def curve(self) -> Curve:
+        """alpha(q), up to the first q at which no alpha does."""
+        c = self.front.velocity
+        q = COARSENESS / c ** 2
+        alpha = self._roots(q)
+        found = np.cumprod(np.isfinite(alpha)).astype(bool)
+        if not found[:FEWEST].all():
+            raise _no_waves(self.batch, "no corrected stencil gives them the velocity of fine meshes")
+        return Curve(q[found], alpha[found], self._source(), c)
+
+    def errors(self, q: Floats, alpha: Floats) -> Floats:
+        """(n,) v / c - 1 on lattices of q (n,) with corrections alpha (n,); -1 where no wave runs, or one too slow.
+
+        Times of flight are compared between the same places, so that fronts that speed up or slow down, as the tissue
+        ahead of them changes, are treated alike. Too slow is slower than c / PATIENCE.
+        """
+        chains = [_chain(np.sqrt(one), self.front.velocity, lattice(one, a)) for one, a in zip(q, alpha, strict=True)]
+        errors = np.full(len(q), -1.0)
+        for k, (chain, t) in enumerate(zip(chains, self._arrivals(chains, self.front.velocity), strict=True)):
+            first = _places(chain.h, self.front.velocity)[1]
+            seen, x = t[first:chain.last + 1], _distance(chain)[[first, chain.last]]
+            if np.isfinite(seen).all() and (np.diff(seen) > 0.0).all():
+                errors[k] = np.diff(self.front.time(x))[0] / (seen[-1] - seen[0]) - 1.0
+        return errors
+
+    def _velocity(self) -> float:
+        """c to a percent or so, of a plane wave that nothing in space disturbs."""
+        c = 1.3 * np.sqrt(self.action.rate)           # right to a factor of two in most models
+        for _ in range(TRIES):
+            chain = _chain(REFERENCE / c, c, continuum(REFERENCE / c))
+            t = self._arrivals([chain], c)[0]
+            first, own = _places(chain.h, c)[1], np.nan
+            if np.isfinite(t[[first, chain.last]]).all():
+                own = chain.h * (chain.last - first) / (t[chain.last] - t[first])
+                if 0.8 < own / c < 1.25:
+                    return float(own)
+            c = own if np.isfinite(own) else 0.5 * c
+        raise _no_waves(self.batch, "a front that is started on a line does not run along it")
+
+    def _front(self, c: float) -> Front:
+        """The wave of the continuum, as far as any lattice's wave is looked at."""
+        reach = max(_chain(h, c, lattice(h ** 2, 0.0)).last * h for h in np.sqrt(COARSENESS) / c)
+        h = REFERENCE / c
+        launched, first, last, _ = _places(h, c)
+        n = int(np.ceil(reach / h)) + launched + NODES[-1]
+        chain = Chain(h, n, continuum(h), launched, n - NODES[-1])
+        t = self._arrivals([chain], c)[0]
+        seen = slice(launched, chain.last)
+        if not np.isfinite(t[seen]).all():
+            raise _no_waves(self.batch, "a front that is started on a line stops on its way")
+        return Front(h * (last - first) / (t[last] - t[first]), _distance(chain)[seen], t[seen])
+
+    def _arrivals(self, chains: Sequence[Chain], c: float) -> list[Floats]:
+        """When a front of about the velocity c passes each node; NaN where it does not."""
+        until = min(PATIENCE * max(chain.h * chain.last for chain in chains) / c, LONGEST)
+        *arrivals, (alone,) = self.batch.arrivals(chains, self.action.peak, self.action.threshold, until)
+        if any(alone < t[chain.last] for chain, t in zip(chains, arrivals, strict=True)):
+            raise _no_waves(self.batch, f"its tissue fires by itself, {alone:.0f} ms after the start, before a "
+                            "wave has passed")
+        return arrivals
+
+    def _roots(self, q: Floats) -> Floats:
+        """alpha (n,) with which waves on lattices of q (n,) have no error; NaN where none does."""
+        low, high = np.zeros(len(q)), np.full(len(q), MOST_ALPHA)
+        alpha = GUESS[0] + GUESS[1] * np.sqrt(q) * self.front.velocity
+        before, f_before = 0.9 * alpha, self.errors(q, 0.9 * alpha)
+        found = np.full(len(q), np.nan)
+        for _ in range(ITERATIONS):
+            left = np.flatnonzero(np.isnan(found))
+            f = np.zeros(len(q))
+            f[left] = self.errors(q[left], alpha[left])
+            done = left[np.abs(f[left]) < TOLERANCE]
+            found[done] = alpha[done]
+            low[left] = np.where(f[left] < 0.0, alpha[left], low[left])
+            high[left] = np.where(f[left] > 0.0, alpha[left], high[left])
+            with np.errstate(divide="ignore", invalid="ignore"):
+                new = alpha - f * (alpha - before) / (f - f_before)
+            outside = ~((low < new) & (new < high)) | (f == -1.0) | (f_before == -1.0)
+            new = np.where(outside, np.minimum(0.5 * (low + high), np.maximum(1.5 * alpha, 0.1)), new)
+            before, f_before, alpha = alpha, f, new
+            if not np.isnan(found).any():
+                break
+        return found
+
+    def _source(self) -> dict[str, str]:
+        model, time = self.batch.model, self.batch.time
+        return {"model": model.name, "flags": " ".join(flag.value for flag in model.flags),
+                "dt": f"{time.dt:g} ms", "splitting": time.splitting, "diffusion": time.diffusion,
+                "reaction_steps": str(time.reaction_steps), "capacitance": f"{self.batch.C_m:g} uF/cm^2"}
 
 
 def excite(batch: Batch) -> Excitation:
@@ -106,38 +215,8 @@ def excite(batch: Batch) -> Excitation:
     return Excitation(batch.rest, top, float(rate[fired].max() / (top - batch.rest)))
 
 
-def continuum_velocity(batch: Batch, action: Excitation) -> float:
-    """c, in 1/sqrt(ms), of a plane wave that nothing in space disturbs.
-
-    Raises
-    ------
-    ModelError where none runs, or the tissue fires by itself before it has passed
-    """
-    c = 1.3 * np.sqrt(action.rate)                    # the guess is right to a factor of two in most models
-    for _ in range(TRIES):
-        chain = _chain(REFERENCE / c, c, continuum(REFERENCE / c))
-        own = _velocities(batch, action, c, [chain])[0]
-        if np.isfinite(own) and 0.8 < own / c < 1.25:
-            return float(_velocities(batch, action, own, [_chain(REFERENCE / own, own, continuum(REFERENCE / own))])[0])
-        c = own if np.isfinite(own) else 0.5 * c
-    raise _no_waves(batch, "a front that is started on a line does not run along it")
-
-
-def lumped_errors(model: Model, time: TimeTable, curve: Curve, initial: Mapping[str, float] | None = None, *,
-                  C_m: float = 1.0, precision: Precision = "fp64") -> Floats:
-    """(n,) the relative error of the velocity at curve.q without any correction, alpha = 0; -1 where no wave runs."""
-    batch = Batch(model, time, initial or initial_state(model), C_m, precision)
-    return velocity_errors(batch, excite(batch), curve.velocity, curve.q, np.zeros(len(curve.q)))
-
-
-def velocity_errors(batch: Batch, action: Excitation, c: float, q: Floats, alpha: Floats) -> Floats:
-    """v / c - 1 on chains of q with corrections alpha; -1 where no wave runs or it is slower than c / PATIENCE."""
-    chains = [_chain(np.sqrt(one), c, lattice(one, a)) for one, a in zip(q, alpha, strict=True)]
-    return np.nan_to_num(_velocities(batch, action, c, chains) / c, nan=0.0) - 1.0
-
-
 def _chain(h: float, c: float, symbol: Callable[[Floats], Floats]) -> Chain:
-    """A chain long enough for a wave of velocity c to settle and to be measured."""
+    """A chain long enough for a wave of velocity c to settle and to be timed."""
     launched, _, last, n = _places(h, c)
     return Chain(h, n, symbol, launched, last)
 
@@ -147,53 +226,11 @@ def _places(h: float, c: float) -> list[int]:
     return [max(int(np.ceil(x / (c * h))), least) for x, least in zip(PLACES, NODES, strict=True)]
 
 
-def _velocities(batch: Batch, action: Excitation, c: float, chains: Sequence[Chain]) -> Floats:
-    """Between lattice nodes, whole steps apart; NaN where the wave does not arrive, or not in order."""
-    until = min(PATIENCE * max(chain.h * chain.last for chain in chains) / c, LONGEST)
-    *arrivals, alone = batch.arrivals(chains, action.peak, action.threshold, until)
-    v = np.full(len(chains), np.nan)
-    for k, (chain, t) in enumerate(zip(chains, arrivals, strict=True)):
-        first = _places(chain.h, c)[1]
-        seen = t[first:chain.last + 1]
-        if alone[0] < seen[-1]:
-            raise _no_waves(batch, f"its tissue fires by itself, {alone[0]:.0f} ms after the start, before a wave has "
-                            "passed")
-        if np.isfinite(seen).all() and (np.diff(seen) > 0.0).all():
-            v[k] = chain.h * (len(seen) - 1) / (seen[-1] - seen[0])
-    return v
-
-
-def _roots(batch: Batch, action: Excitation, c: float, q: Floats) -> Floats:
-    """alpha (n,) at which waves on chains of q have the velocity c; NaN where none has."""
-    low, high = np.zeros(len(q)), np.full(len(q), MOST_ALPHA)
-    alpha = GUESS[0] + GUESS[1] * np.sqrt(q) * c
-    before, f_before = alpha * 0.9, velocity_errors(batch, action, c, q, alpha * 0.9)
-    found = np.full(len(q), np.nan)
-    for _ in range(ITERATIONS):
-        left = np.flatnonzero(np.isnan(found))
-        f = np.zeros(len(q))
-        f[left] = velocity_errors(batch, action, c, q[left], alpha[left])
-        done = left[np.abs(f[left]) < TOLERANCE]
-        found[done] = alpha[done]
-        low[left] = np.where(f[left] < 0.0, alpha[left], low[left])
-        high[left] = np.where(f[left] > 0.0, alpha[left], high[left])
-        with np.errstate(divide="ignore", invalid="ignore"):
-            new = alpha - f * (alpha - before) / (f - f_before)
-        outside = ~((low < new) & (new < high)) | (f == -1.0) | (f_before == -1.0)
-        new = np.where(outside, np.minimum(0.5 * (low + high), np.maximum(1.5 * alpha, 0.1)), new)
-        before, f_before, alpha = alpha, f, new
-        if not np.isnan(found).any():
-            break
-    return found
+def _distance(chain: Chain) -> Floats:
+    """(n,) of the nodes from the edge of the tissue that launches the wave, half-way between two nodes."""
+    return np.asarray(chain.h * (np.arange(chain.n) + 0.5 - chain.launched), np.float64)
 
 
 def _no_waves(batch: Batch, why: str) -> ModelError:
     return ModelError(f"model {batch.model.name}", f"it has no waves whose velocity could be calibrated: {why}",
                       'set tissue.waves = "fourth_order", which depends on no model')
-
-
-def _source(batch: Batch) -> dict[str, str]:
-    time = batch.time
-    return {"model": batch.model.name, "flags": " ".join(flag.value for flag in batch.model.flags),
-            "dt": f"{time.dt:g} ms", "splitting": time.splitting, "diffusion": time.diffusion,
-            "reaction_steps": str(time.reaction_steps), "capacitance": f"{batch.C_m:g} uF/cm^2"}

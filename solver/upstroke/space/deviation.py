@@ -50,11 +50,12 @@ def assemble_deviation(mesh: Mesh, D: NDArray[np.float64], curves: Sequence[Curv
     """
     means = Means(mesh)
     D = means.in_cells(D)
-    values, axes = principal(means(D), mesh.dim)
+    mean = means(D)
+    values, axes = principal(mean, mesh.dim)
     q = means.spacing[:, None] ** 2 / np.maximum(values, np.finfo(float).tiny)
     share = [means((owner == k).astype(float))[:, None] for k in range(len(curves))]
     alpha = np.sum([part * curve(q) for part, curve in zip(share, curves, strict=True)], axis=0)
-    response = measure_response(mesh, means.spacing, values, alpha)
+    response = measure_response(mesh, means.spacing, mean, values, alpha)
     lowest = -MARGIN * common_part(mesh, D, values, axes)[:, None] * values
     N = np.clip(response.weights(values, alpha), lowest, MOST * 4.0 * alpha * values)
     tensor = np.einsum("nk,nka,nkb->nab", N, axes, axes)

@@ -52,10 +52,6 @@ class Means:
         plane = basis @ basis.swapaxes(1, 2)
         return plane @ D @ plane
 
-    def normal(self) -> NDArray[np.float64]:
-        """The mean over the cells of the projection out of their own planes, (3, 3): zero for tetrahedra."""
-        return np.asarray(np.eye(3) - self.in_cells(np.broadcast_to(np.eye(3), (len(self._slopes), 3, 3))).mean(axis=0))
-
     def stiffness(self, tensor: NDArray[np.float64]) -> sparse.csr_array:
         """sum_i W_i g_i . T_i g_i as a matrix: the stiffness of mean gradients, for tensors (n, 3, 3) at nodes."""
         weighted = self.mass[:, None, None] * tensor

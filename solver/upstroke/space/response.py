@@ -11,6 +11,7 @@ Its first term alone, the Rayleigh quotient, overrates what irregular cells add;
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
@@ -36,6 +37,17 @@ ROUNDS = 3           # of Newton's iteration for the weights that the sample nee
 WEAK = 0.05          # a mesh that hardly answers is none to measure on
 MARGIN = 0.95        # N > -MARGIN D keeps the operator positive
 ISOTROPIC = 1.05     # ratio of principal values below which directions cannot be told apart
+
+
+def _turns(d: int) -> list[NDArray[np.float64]]:
+    """Frames (d, d), their axes in rows, that look into different directions of a mesh."""
+    if d == 2:
+        return [np.array([[c, s], [-s, c]]) for c, s in ((np.cos(t), np.sin(t)) for t in np.arange(4) * np.pi / 4)]
+    tilted = np.linalg.qr(np.array([[1.0, 1.0, 1.0], [1.0, -1.0, 0.0], [1.0, 1.0, -2.0]]).T)[0].T
+    return [np.roll(frame, k, axis=0) for frame in (np.eye(3), tilted) for k in range(3)]
+
+
+TURNS = {d: _turns(d) for d in (2, 3)}     # a mesh answers as it does on average over directions
 
 
 @dataclass(frozen=True)
@@ -69,17 +81,18 @@ def target(alpha: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(s * (1.0 + LESS * s * alpha) / WAVE ** 2, np.float64)
 
 
-def measure_response(mesh: Mesh, spacing: NDArray[np.float64], values: NDArray[np.float64],
-                     alpha: NDArray[np.float64]) -> Response:
+def measure_response(mesh: Mesh, spacing: NDArray[np.float64], tensor: NDArray[np.float64],
+                     values: NDArray[np.float64], alpha: NDArray[np.float64]) -> Response:
     """The answer of this mesh, linear around the tensor that most of it has.
 
     Parameters
     ----------
     spacing : (n,) cm, between nodes
-    values : (n, d) cm^2/ms, principal values of D at nodes, the largest first
+    tensor : (n, 3, 3) cm^2/ms, D at nodes
+    values : (n, d) cm^2/ms, its principal values, the largest first
     alpha : (n, d), that go with them
     """
-    sample = Sample.of(mesh, spacing)
+    sample = Sample.of(mesh, spacing, tensor)
     if sample is None:
         return TYPICAL[mesh.dim]
     D, a = (_two(np.median(x, axis=0)) for x in (values, alpha))
@@ -122,22 +135,22 @@ class Sample:
 
     Attributes
     ----------
-    stiffness, deviation : of each axis a of a frame in the mesh, the matrices of g.a g.a, and of what it deviates by
+    stiffness, deviation : by a, b of a frame in the mesh: the matrices of g_a g_b, and of what they deviate by
     mass : (n,) of the nodes
     place : (n, d) the nodes' coordinates in the frame
     inside : (n,) bool, nodes that answer as if there were no boundary
-    rate_unit : spacing^2, cm^2
+    unit : spacing^2, cm^2
     """
 
-    stiffness: list[sparse.csr_array]
-    deviation: list[sparse.csr_array]
+    stiffness: dict[tuple[int, int], sparse.csr_array]
+    deviation: dict[tuple[int, int], sparse.csr_array]
     mass: NDArray[np.float64]
     place: NDArray[np.float64]
     inside: NDArray[np.bool_]
-    rate_unit: float
+    unit: float
 
     @staticmethod
-    def of(mesh: Mesh, spacing: NDArray[np.float64]) -> Sample | None:
+    def of(mesh: Mesh, spacing: NDArray[np.float64], tensor: NDArray[np.float64]) -> Sample | None:
         """Balls far from the boundary and from each other; None where too few nodes lie inside."""
         ell = float(np.median(spacing))
         ball = np.zeros(mesh.n_points, bool)
@@ -150,30 +163,28 @@ class Sample:
         if inside.sum() < FEW:
             return None
         means = Means(part)
-        normal = means.normal()
-        frame = np.linalg.eigh(normal)[1][:, :mesh.dim].T          # of a surface: two directions in it
-        stiffness, deviation = [], []
-        for a in frame:
-            tensor = np.broadcast_to(np.outer(a, a), (part.n_cells, 3, 3))
-            tensor = means.in_cells(tensor)
-            K = assemble(part, tensor).stiffness
-            stiffness.append(K)
-            deviation.append(K - means.stiffness(np.broadcast_to(np.outer(a, a), (part.n_points, 3, 3))))
+        frame = np.linalg.eigh(tensor[nodes].mean(axis=0))[1][:, ::-1].T[:mesh.dim]
+        stiffness, deviation = {}, {}
+        for a, b in itertools.combinations_with_replacement(range(mesh.dim), 2):
+            T = np.outer(frame[a], frame[b])
+            T = T if a == b else T + T.T
+            stiffness[a, b] = assemble(part, means.in_cells(np.broadcast_to(T, (part.n_cells, 3, 3)))).stiffness
+            deviation[a, b] = stiffness[a, b] - means.stiffness(np.broadcast_to(T, (part.n_points, 3, 3)))
         return Sample(stiffness, deviation, means.mass, part.points @ frame.T, inside, ell ** 2)
 
     def rate(self, D: NDArray[np.float64], N: NDArray[np.float64], along: bool) -> float:
-        """Effective rate over D_n k^2 of waves along the axis of D and N, or across it; mean over the frame's axes."""
-        D, N, found = D / self.rate_unit, N / self.rate_unit, []
-        for axis in range(len(self.stiffness)):
-            K = sum((D[int(k != axis)] * self.stiffness[k]
-                     + N[int(k != axis)] * self.deviation[k] for k in range(len(self.stiffness))),
-                    sparse.csr_array(self.stiffness[0].shape))
-            wave = axis if along else (axis + 1) % len(self.stiffness)
-            found.append(self._answer(sparse.csr_array(K), wave) / (D[int(not along)] * WAVE ** 2))
-        return float(np.mean(found))
+        """Effective rate over D_n k^2 of waves along the axis of D and N, or across it; mean over ways to turn them."""
+        found = []
+        for axes in TURNS[self.place.shape[1]]:
+            D_tensor, N_tensor = (x[1] * np.eye(len(axes)) + (x[0] - x[1]) * np.outer(axes[0], axes[0]) for x in (D, N))
+            K = sum((D_tensor[ab] * self.stiffness[ab] + N_tensor[ab] * self.deviation[ab] for ab in self.stiffness),
+                    sparse.csr_array((len(self.mass),) * 2))
+            found.append(self._answer(sparse.csr_array(K / self.unit), self.place @ axes[int(not along)]))
+        return float(np.mean(found)) * self.unit / (D[int(not along)] * WAVE ** 2)
 
-    def _answer(self, K: sparse.csr_array, axis: int) -> float:
-        f = np.exp(1j * WAVE * self.place[:, axis])
+    def _answer(self, K: sparse.csr_array, x: NDArray[np.float64]) -> float:
+        """The effective rate of the wave along x, 1/ms."""
+        f = np.exp(1j * WAVE * x)
         Kf, norm = K @ f, self.mass[self.inside].sum()
         rate = float((f.conj() * Kf)[self.inside].real.sum() / norm)
         r = np.where(self.inside, Kf - rate * self.mass * f, 0.0)

@@ -20,13 +20,13 @@ from upstroke.backend.clock import NOT_FINITE
 from upstroke.case.schema import TimeTable
 from upstroke.codegen import generate
 from upstroke.codegen.kernel import Precision
-from upstroke.errors import DivergenceError
 from upstroke.ionic.model import Model
 from upstroke.step.diffusion import SCHEMES
 from upstroke.step.splitting import SPLITTINGS
 from upstroke.step.state import State
 
 Floats = NDArray[np.float64]
+ONSET = 10.0                 # ms that excited tissue has to rise in, before it counts as at rest
 
 
 @dataclass(frozen=True)
@@ -96,14 +96,11 @@ class Batch:
         self.rest = float(initial["V"])
 
     def voltages(self, start: Floats, until: float, watch: Callable[[float, Floats, Floats], bool],
-                 diffuse: Mapping[tuple[int, int], Callable[[float], Floats]]) -> None:
+                 diffuse: Mapping[tuple[int, int], Callable[[float], Floats]]) -> bool:
         """Run nodes that start at V = ``start`` until ``watch(t, V before the step, V after)`` is true, or t = until.
 
-        ``diffuse`` gives the step matrix for a part of dt, for nodes [begin, end); other nodes are by themselves.
-
-        Raises
-        ------
-        DivergenceError where V leaves the finite numbers
+        ``diffuse`` gives the step matrix for a part of dt, for nodes [begin, end); other nodes are by themselves. False
+        where V of some nodes left the finite numbers; those that are not coupled to them go on.
         """
         dt = self.time.dt
         state = State([(self._kernel, self.initial, len(start))], self._backend)
@@ -126,17 +123,17 @@ class Batch:
                 elif what == "both":
                     for nodes, P in matrices[part]:
                         V[nodes] += P @ before[nodes] - before[nodes]
-            if clock.status & NOT_FINITE:
-                raise DivergenceError(f"model {self.model.name}", f"V left the finite numbers at t = {(n + 1) * dt:g} "
-                                      "ms of a wave", "take a smaller dt or more reaction_steps")
             if watch((n + 1) * dt, before, V):
                 break
+        return not clock.status & NOT_FINITE
 
-    def arrivals(self, chains: Sequence[Chain], high: float, threshold: float, until: float) -> list[Floats]:
+    def arrivals(self, chains: Sequence[Chain], high: float, threshold: float,
+                 until: float) -> tuple[list[Floats], bool]:
         """When (ms) V first rises through ``threshold`` at each node of each chain, NaN where it does not.
 
         The nodes that launch a wave start at V = ``high``; a node by itself, which comes last, starts as tissue rests.
-        The run ends when every chain's last node has been passed, or at ``until`` (ms).
+        The run ends when every chain's last node has been passed, when no node is above ``threshold`` any more, or at
+        ``until`` (ms). Besides, whether all V stayed finite.
         """
         ends = np.cumsum([0, *(chain.n for chain in chains)])
         start = np.full(ends[-1] + 1, self.rest)
@@ -149,13 +146,16 @@ class Batch:
         lasts = np.array([begin + chain.last for chain, begin in zip(chains, ends, strict=False)])
 
         def watch(t: float, before: Floats, V: Floats) -> bool:
-            passed = np.flatnonzero((before < threshold) & (threshold <= V))
+            above = threshold <= V
+            passed = np.flatnonzero((before < threshold) & above)
             new = passed[np.isnan(times[passed])]
             times[new] = t - self.time.dt * (V[new] - threshold) / (V[new] - before[new])
-            return bool(len(new)) and not np.isnan(times[lasts]).any()
+            if len(new):
+                return not np.isnan(times[lasts]).any()
+            return t > ONSET and not above.any()
 
-        self.voltages(start, until, watch, diffuse)
-        return [times[begin:end] for begin, end in zip(ends, [*ends[1:], len(times)], strict=True)]
+        finite = self.voltages(start, until, watch, diffuse)
+        return [times[begin:end] for begin, end in zip(ends, [*ends[1:], len(times)], strict=True)], finite
 
 
 def _matrix(chain: Chain, theta: float, dt: float) -> Callable[[float], Floats]:

@@ -17,7 +17,7 @@ import numpy as np
 
 from upstroke.case.schema import TimeTable
 from upstroke.codegen.kernel import Precision
-from upstroke.errors import ModelError
+from upstroke.errors import DivergenceError, ModelError
 from upstroke.ionic import initial_state
 from upstroke.ionic.model import Model
 from upstroke.space.curve import Curve
@@ -43,11 +43,13 @@ LONGEST = 2000.0             # ms that any wave is waited for
 
 @dataclass(frozen=True)
 class Excitation:
-    """What an action potential of single cells tells: where V peaks, and how steeply it rises."""
+    """What action potentials of single cells tell: where V peaks, how steeply it rises, and what starts them."""
 
     rest: float              # mV
     peak: float              # mV
+    start: float             # mV, the highest V from which V rises further by itself
     rate: float              # 1/ms, largest dV/dt over the amplitude
+    finite: bool             # V of no cell left the finite numbers
 
     @property
     def threshold(self) -> float:
@@ -130,13 +132,15 @@ class Tuning:
         c = 1.3 * np.sqrt(self.action.rate)           # right to a factor of two in most models
         for _ in range(TRIES):
             chain = _chain(REFERENCE / c, c, continuum(REFERENCE / c))
-            t = self._arrivals([chain], c)[0]
+            t = self._arrivals([chain], c, strict=True)[0]
             first, own = _places(chain.h, c)[1], np.nan
             if np.isfinite(t[[first, chain.last]]).all():
                 own = chain.h * (chain.last - first) / (t[chain.last] - t[first])
                 if 0.8 < own / c < 1.25:
                     return float(own)
             c = own if np.isfinite(own) else 0.5 * c
+        if not self.action.finite:
+            raise _broken(self.batch)
         raise _no_waves(self.batch, "a front that is started on a line does not run along it")
 
     def _front(self, c: float) -> Front:
@@ -146,16 +150,21 @@ class Tuning:
         launched, first, last, _ = _places(h, c)
         n = int(np.ceil(reach / h)) + launched + NODES[-1]
         chain = Chain(h, n, continuum(h), launched, n - NODES[-1])
-        t = self._arrivals([chain], c)[0]
+        t = self._arrivals([chain], c, strict=True)[0]
         seen = slice(launched, chain.last)
         if not np.isfinite(t[seen]).all():
             raise _no_waves(self.batch, "a front that is started on a line stops on its way")
         return Front(h * (last - first) / (t[last] - t[first]), _distance(chain)[seen], t[seen])
 
-    def _arrivals(self, chains: Sequence[Chain], c: float) -> list[Floats]:
-        """When a front of about the velocity c passes each node; NaN where it does not."""
+    def _arrivals(self, chains: Sequence[Chain], c: float, strict: bool = False) -> list[Floats]:
+        """When a front of about the velocity c passes each node; NaN where it does not.
+
+        A chain that leaves the finite numbers has no front, as with an alpha far from the right one, if not ``strict``.
+        """
         until = min(PATIENCE * max(chain.h * chain.last for chain in chains) / c, LONGEST)
-        *arrivals, (alone,) = self.batch.arrivals(chains, self.action.peak, self.action.threshold, until)
+        (*arrivals, (alone,)), finite = self.batch.arrivals(chains, self.action.start, self.action.threshold, until)
+        if strict and not finite:
+            raise _broken(self.batch)
         if any(alone < t[chain.last] for chain, t in zip(chains, arrivals, strict=True)):
             raise _no_waves(self.batch, f"its tissue fires by itself, {alone:.0f} ms after the start, before a "
                             "wave has passed")
@@ -207,12 +216,12 @@ def excite(batch: Batch) -> Excitation:
         np.maximum(rate, (V - before) / batch.time.dt, out=rate)
         return False
 
-    batch.voltages(start, SINGLE_CELL, watch, {})
+    finite = batch.voltages(start, SINGLE_CELL, watch, {})              # models may break where V is thrown up far
     fired = peak - start > 0.2 * (peak - batch.rest)
     if not fired[1:].any():
         raise _no_waves(batch, f"the voltage of a cell that is lifted, by any amount up to {LIFT:g} mV, only falls")
     top = float(peak[fired].max())
-    return Excitation(batch.rest, top, float(rate[fired].max() / (top - batch.rest)))
+    return Excitation(batch.rest, top, float(start[fired].max()), float(rate[fired].max() / (top - batch.rest)), finite)
 
 
 def _chain(h: float, c: float, symbol: Callable[[Floats], Floats]) -> Chain:
@@ -234,3 +243,8 @@ def _distance(chain: Chain) -> Floats:
 def _no_waves(batch: Batch, why: str) -> ModelError:
     return ModelError(f"model {batch.model.name}", f"it has no waves whose velocity could be calibrated: {why}",
                       'set tissue.waves = "fourth_order", which depends on no model')
+
+
+def _broken(batch: Batch) -> DivergenceError:
+    return DivergenceError(f"model {batch.model.name}", "V left the finite numbers when a wave was started",
+                           "take a smaller dt or more reaction_steps")

@@ -248,13 +248,11 @@ def measure(codes: Mapping[str, Code], rounds: int, longest: float, backend: str
     from timing import stamp
 
     reference = np.load(REFERENCE).astype(float)
-    content = json.loads(RESULT.read_text()) if RESULT.exists() else {"runs": []}
-    rows = {(r["code"], r["n"], r["dt_ms"]): r for r in content["runs"]}
     settings = [(name, n, dt) for name, code in codes.items() for n, dt in code.settings]
     settings.sort(key=lambda s: (s[1], s[2], list(codes).index(s[0])))       # neighbours in time are of like size
     for turn in range(1, rounds + 1):
         for name, n, dt in settings:
-            row = rows.get((name, n, dt))
+            row = measured().get((name, n, dt))
             if row and (len(row["cpu_s"]) >= turn or median(row["cpu_s"]) > longest):
                 continue
             label, load = f"{name}, dx {1 / n:.3f} mm, dt {dt} ms", os.getloadavg()[0]
@@ -264,7 +262,7 @@ def measure(codes: Mapping[str, Code], rounds: int, longest: float, backend: str
                 print(f"{label}: {e}", file=sys.stderr, flush=True)
                 continue
             if row is None:
-                row = rows[name, n, dt] = {
+                row = {
                     "code": name, "n": n, "dx_mm": 1 / n, "dt_ms": dt, "version": report["version"],
                     "nodes": report["nodes"], "steps": report["steps"], "setup_s": [], "cpu_s": [], "wall_s": [],
                     "load": []}
@@ -276,8 +274,15 @@ def measure(codes: Mapping[str, Code], rounds: int, longest: float, backend: str
             row["load"].append(round(load, 1))
             print(f"round {turn}: {label}: E {100 * row['error']:.2f} %, corner {row['worst_corner_ms']:+.2f} ms, "
                   f"{report['cpu_s']:.2f} CPU s, {report['wall_s']:.2f} s, load {load:.1f}", flush=True)
+            rows = measured() | {(name, n, dt): row}
             content = {"made": stamp(), "backend": backend, "runs": [rows[key] for key in sorted(rows)]}
             RESULT.write_text(json.dumps(content, indent=1) + "\n")
+
+
+def measured() -> dict[tuple[str, int, float], dict[str, Any]]:
+    """What is in the file of results, by code, n and dt. It is read anew for every run: two may measure at once."""
+    runs = json.loads(RESULT.read_text())["runs"] if RESULT.exists() else []
+    return {(r["code"], r["n"], r["dt_ms"]): r for r in runs}
 
 
 def file_of(row: Mapping[str, Any]) -> Path:

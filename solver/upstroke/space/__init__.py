@@ -11,6 +11,7 @@ from upstroke.case.schema import Tissue
 from upstroke.mesh.mesh import Mesh
 from upstroke.space.conductivity import diffusivity
 from upstroke.space.curve import FOURTH_ORDER, Curve
+from upstroke.space.deviation import assemble_deviation
 from upstroke.space.fem import assemble
 from upstroke.space.grid import assemble_grid
 from upstroke.space.lattice import assemble_lattice, assemble_segments
@@ -45,5 +46,4 @@ def _corrected(mesh: Mesh, D: NDArray[np.float64], curves: Sequence[Curve], owne
         return assemble_lattice(mesh, D, curves, owner, pairs=FOURTH_ORDER not in curves)
     if mesh.dim == 1:
         return assemble_segments(mesh, D, curves, owner)
-    from upstroke.space.deviation import assemble_deviation
     return assemble_deviation(mesh, D, curves, owner)

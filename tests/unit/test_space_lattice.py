@@ -11,7 +11,7 @@ from upstroke.mesh import build_mesh
 from upstroke.mesh.mesh import Mesh
 from upstroke.space import discretise
 from upstroke.space.curve import Curve
-from upstroke.space.lattice import assemble_lattice, assemble_segments, beta_gamma, selling
+from upstroke.space.lattice import assemble_lattice, assemble_segments, beta_gamma, lengths, selling
 
 CURVE = Curve(np.array([0.01, 0.3, 0.7, 1.0, 1.5, 2.0, 3.0, 5.0, 8.0]),
               np.array([0.10, 0.141, 0.191, 0.223, 0.272, 0.314, 0.392, 0.52, 0.68]))
@@ -75,6 +75,16 @@ def test_a_diagonal_tensor_is_its_axes():
         assert found == {tuple(np.eye(3, dtype=int)[k].tolist()): diagonal[k] for k in range(3)}
 
 
+def test_lengths_of_lines():
+    """h^2 / D along axes; 3/4 and 1 squared spacing, in the geometric mean, on the lattice of equilateral triangles."""
+    E = np.array([np.diag([3.0, 2.0])])
+    assert lengths((1, 0), np.linalg.inv(E), *selling(E))[0] == pytest.approx(1.0 / 3.0)
+    edges = 0.1 * np.array([[1.0, 0.5], [0.0, np.sqrt(0.75)]])               # columns: the edges of a cell
+    E = np.linalg.inv(edges.T @ edges)[None]
+    assert lengths((1, 0), np.linalg.inv(E), *selling(E))[0] == pytest.approx(0.01 * np.sqrt(0.75))
+    assert lengths((0, 1), np.linalg.inv(E), *selling(E))[0] == pytest.approx(0.01 * np.sqrt(0.75))
+
+
 # ---------------------------------------------------------------------------------------- what must hold
 @pytest.mark.parametrize("d", [2, 3])
 @pytest.mark.parametrize("masked", [False, True])
@@ -127,11 +137,11 @@ def test_nothing_passes_what_is_masked_out(d, tmp_path):
 def symbol(E, k, curve):
     """S(k) as the docstring of the module has it."""
     rho, lines = selling(E[None])
-    inverse = np.linalg.inv(E)
     S, axes = 0.0, {}
     for r, e in zip(rho[0], lines[0], strict=True):
         s = 2.0 - 2.0 * np.cos(k @ e)
-        S += r * s * (1.0 + float(curve(e @ inverse @ e)) * s) if r else 0.0
+        q = lengths(e, np.linalg.inv(E)[None], rho, lines)[0]
+        S += r * s * (1.0 + float(curve(q)) * s) if r else 0.0
         if r and np.abs(e).sum() == 1:
             axes[int(np.argmax(e))] = (r, s)
     for d, e in itertools.combinations(axes, 2):

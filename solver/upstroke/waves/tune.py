@@ -17,7 +17,7 @@ import numpy as np
 
 from upstroke.case.schema import TimeTable
 from upstroke.codegen.kernel import Precision
-from upstroke.errors import DivergenceError, ModelError
+from upstroke.errors import DivergenceError, ModelError, UpstrokeError
 from upstroke.ionic import initial_state
 from upstroke.ionic.model import Model
 from upstroke.space.curve import Curve
@@ -36,6 +36,7 @@ TOLERANCE = 2e-4             # of the velocity
 MOST_ALPHA = 4.0
 ITERATIONS = 12
 TRIES = 4
+STEADY = 0.15                # of the velocity: most by which a front may speed up or slow down on its way
 FEWEST = 3                   # points of a curve
 PATIENCE = 2.5               # a wave that is slower than others by this factor counts as none
 LONGEST = 2000.0             # ms that any wave is waited for
@@ -103,12 +104,16 @@ class Tuning:
         self.front = self._front(self._velocity())
 
     def curve(self) -> Curve:
-        """alpha(q), up to the first q at which no alpha does."""
+        """alpha(q), up to the first q at which no alpha does, or whose chain is longer than a front runs."""
         c = self.front.velocity
         q = COARSENESS / c ** 2
+        chains = [_chain(np.sqrt(one), c, lattice(one, 0.0)) for one in q]
+        q = q[[_distance(chain)[chain.last] <= self.front.x[-1] for chain in chains]]
+        if len(q) < FEWEST:
+            raise self._no_front("a front that is started on a line is not steady")
         alpha = self._roots(q)
         found = np.cumprod(np.isfinite(alpha)).astype(bool)
-        if not found[:FEWEST].all():
+        if found.sum() < FEWEST:
             raise _no_waves(self.batch, "no corrected stencil gives them the velocity of fine meshes")
         return Curve(q[found], alpha[found], self._source(), c)
 
@@ -139,36 +144,43 @@ class Tuning:
                 if 0.8 < own / c < 1.25:
                     return float(own)
             c = own if np.isfinite(own) else 0.5 * c
-        if not self.action.finite:
-            raise _broken(self.batch)
-        raise _no_waves(self.batch, "a front that is started on a line does not run along it")
+        raise self._no_front("a front that is started on a line does not run along it")
 
     def _front(self, c: float) -> Front:
-        """The wave of the continuum, as far as any lattice's wave is looked at."""
+        """The wave of the continuum, as far as any lattice's wave is looked at, and as long as it is steady."""
         reach = max(_chain(h, c, lattice(h ** 2, 0.0)).last * h for h in np.sqrt(COARSENESS) / c)
         h = REFERENCE / c
         launched, first, last, _ = _places(h, c)
         n = int(np.ceil(reach / h)) + launched + NODES[-1]
         chain = Chain(h, n, continuum(h), launched, n - NODES[-1])
-        t = self._arrivals([chain], c, strict=True)[0]
-        seen = slice(launched, chain.last)
-        if not np.isfinite(t[seen]).all():
-            raise _no_waves(self.batch, "a front that is started on a line stops on its way")
-        return Front(h * (last - first) / (t[last] - t[first]), _distance(chain)[seen], t[seen])
+        t = self._arrivals([chain], c, strict=True)[0][launched:chain.last]
+        steady = np.abs(h / np.diff(t) / c - 1.0) < STEADY
+        steady[:first - launched] = True
+        end = int(np.argmin([*steady, False])) + 1
+        if end <= last - launched:
+            raise self._no_front("a front that is started on a line is not steady")
+        x = _distance(chain)[launched:chain.last]
+        return Front(float(np.diff(x[[first - launched, last - launched]])[0]
+                           / np.diff(t[[first - launched, last - launched]])[0]), x[:end], t[:end])
 
     def _arrivals(self, chains: Sequence[Chain], c: float, strict: bool = False) -> list[Floats]:
-        """When a front of about the velocity c passes each node; NaN where it does not.
+        """When a front of about the velocity c passes each node, before tissue fires by itself; NaN where it does not.
 
-        A chain that leaves the finite numbers has no front, as with an alpha far from the right one, if not ``strict``.
+        V that leaves the finite numbers counts as no front, if not ``strict``: an alpha may be far from the right one.
         """
         until = min(PATIENCE * max(chain.h * chain.last for chain in chains) / c, LONGEST)
         (*arrivals, (alone,)), finite = self.batch.arrivals(chains, self.action.start, self.action.threshold, until)
         if strict and not finite:
             raise _broken(self.batch)
-        if any(alone < t[chain.last] for chain, t in zip(chains, arrivals, strict=True)):
-            raise _no_waves(self.batch, f"its tissue fires by itself, {alone:.0f} ms after the start, before a "
-                            "wave has passed")
-        return arrivals
+        self._alone = float(alone)
+        return [t if np.isnan(alone) else np.where(t < alone, t, np.nan) for t in arrivals]
+
+    def _no_front(self, why: str) -> UpstrokeError:
+        if not self.action.finite:
+            return _broken(self.batch)
+        if np.isfinite(self._alone):
+            why = f"its tissue fires by itself, {self._alone:.0f} ms after the start, before a wave has passed"
+        return _no_waves(self.batch, why)
 
     def _roots(self, q: Floats) -> Floats:
         """alpha (n,) with which waves on lattices of q (n,) have no error; NaN where none does."""

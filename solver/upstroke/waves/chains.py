@@ -26,7 +26,7 @@ from upstroke.step.splitting import SPLITTINGS
 from upstroke.step.state import State
 
 Floats = NDArray[np.float64]
-ONSET = 10.0                 # ms that excited tissue has to rise in, before it counts as at rest
+LONGEST = 5000.0             # ms that any run may take
 
 
 @dataclass(frozen=True)
@@ -128,12 +128,12 @@ class Batch:
         return not clock.status & NOT_FINITE
 
     def arrivals(self, chains: Sequence[Chain], high: float, threshold: float,
-                 until: float) -> tuple[list[Floats], bool]:
+                 patience: float) -> tuple[list[Floats], bool]:
         """When (ms) V first rises through ``threshold`` at each node of each chain, NaN where it does not.
 
         The nodes that launch a wave start at V = ``high``; a node by itself, which comes last, starts as tissue rests.
-        The run ends when every chain's last node has been passed, when no node is above ``threshold`` any more, or at
-        ``until`` (ms). Besides, whether all V stayed finite.
+        The run ends when every chain's last node has been passed, or no node has for ``patience`` (ms). Besides,
+        whether all V stayed finite.
         """
         ends = np.cumsum([0, *(chain.n for chain in chains)])
         start = np.full(ends[-1] + 1, self.rest)
@@ -145,16 +145,19 @@ class Batch:
         times = np.full(len(start), np.nan)
         lasts = np.array([begin + chain.last for chain, begin in zip(chains, ends, strict=False)])
 
+        latest = 0.0
+
         def watch(t: float, before: Floats, V: Floats) -> bool:
-            above = threshold <= V
-            passed = np.flatnonzero((before < threshold) & above)
+            passed = np.flatnonzero((before < threshold) & (threshold <= V))
             new = passed[np.isnan(times[passed])]
             times[new] = t - self.time.dt * (V[new] - threshold) / (V[new] - before[new])
             if len(new):
+                nonlocal latest
+                latest = t
                 return not np.isnan(times[lasts]).any()
-            return t > ONSET and not above.any()
+            return t > latest + patience
 
-        finite = self.voltages(start, until, watch, diffuse)
+        finite = self.voltages(start, LONGEST, watch, diffuse)
         return [times[begin:end] for begin, end in zip(ends, [*ends[1:], len(times)], strict=True)], finite
 
 

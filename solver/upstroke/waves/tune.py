@@ -38,8 +38,8 @@ ITERATIONS = 12
 TRIES = 4
 STEADY = 0.15                # of the velocity: most by which a front may speed up or slow down on its way
 FEWEST = 3                   # points of a curve
-PATIENCE = 2.5               # a wave that is slower than others by this factor counts as none
-LONGEST = 2000.0             # ms that any wave is waited for
+PATIENCE = 3.0               # a wave that takes longer for a step than the continuum's, by this factor, counts as none
+ONSET = 15.0                 # ms that it may take at least, as where a wave is launched
 
 
 @dataclass(frozen=True)
@@ -168,8 +168,8 @@ class Tuning:
 
         V that leaves the finite numbers counts as no front, if not ``strict``: an alpha may be far from the right one.
         """
-        until = min(PATIENCE * max(chain.h * chain.last for chain in chains) / c, LONGEST)
-        (*arrivals, (alone,)), finite = self.batch.arrivals(chains, self.action.start, self.action.threshold, until)
+        patience = max(ONSET, PATIENCE * max(chain.h for chain in chains) / c)
+        (*arrivals, (alone,)), finite = self.batch.arrivals(chains, self.action.start, self.action.threshold, patience)
         if strict and not finite:
             raise _broken(self.batch)
         self._alone = float(alone)

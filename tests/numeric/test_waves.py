@@ -10,12 +10,13 @@ import upstroke
 from upstroke.case.schema import TimeTable
 from upstroke.cli import main
 from upstroke.errors import DivergenceError, ModelError
-from upstroke.ionic import load_model
+from upstroke.ionic import initial_state, load_model
 from upstroke.ionic.library import FOLDER
 from upstroke.space import Operator
 from upstroke.step import State, Stepper
 from upstroke.waves import measure, read_tables
-from upstroke.waves.chains import Chain, continuum, lattice, step_matrix
+from upstroke.waves.chains import Chain, continuum, lattice
+from upstroke.waves.find import identity
 from upstroke.waves.tune import Tuning
 
 TIME = TimeTable(end=1.0, dt=0.02)
@@ -32,6 +33,19 @@ def test_a_measurement_reproduces_the_table(name):
     curve, shipped = measure(load_model(name), TIME), table(name).curve
     assert np.allclose(curve.q, shipped.q, rtol=1e-3) and np.isclose(curve.velocity, shipped.velocity, rtol=1e-3)
     assert np.abs(curve.alpha - shipped.alpha).max() < 0.005 * (1.0 + shipped.alpha.max())
+
+
+@pytest.mark.parametrize("path", sorted(FOLDER.glob("*.waves")), ids=lambda path: path.stem)
+def test_shipped_tables_are_of_the_models_as_they_are_now(path):
+    """Where this fails, a model has changed: upstroke tune-waves MODEL -o MODEL.waves, for each of its flags."""
+    options = [(), *((f"{flag.name}={option}",) for flag in load_model(path.stem).flags for option in flag.options
+                     if option != flag.value)]
+    tables = {table.identity: table for table in read_tables(path)}
+    for flags in options:
+        model = load_model(path.stem, flags)
+        found = tables.pop(identity(model, initial_state(model), 1.0), None)
+        assert found is not None and found.curve.source["flags"] == " ".join(flag.value for flag in model.flags)
+    assert not tables
 
 
 def test_between_its_points_a_curve_is_right_too():
@@ -91,25 +105,28 @@ def test_a_cable_with_the_corrected_operator_has_the_velocity_of_a_fine_mesh(ste
     assert velocity(0.1, 0.0, time) / fine - 1.0 < -0.1
 
 
-def test_steps_of_chains_are_those_of_their_matrices():
+@pytest.mark.parametrize("n", [9, 150])             # one that is multiplied, one that is transformed
+def test_steps_of_chains_are_those_of_their_matrices(n):
     """The cosine transform against the 5-point stencil written out, with ends that let nothing pass."""
-    n, q, alpha, tau = 9, 0.7, 0.3, 0.02
+    q, alpha, tau, V = 0.7, 0.3, 0.02, np.random.default_rng(1).standard_normal(n)
     K = np.diag(np.full(n, 2.0)) - np.eye(n, k=1) - np.eye(n, k=-1)
     K[0, 0] = K[-1, -1] = 1.0
     S = (K + alpha * K @ K) / q
-    chain = Chain(q ** 0.5, n, lattice(q, alpha))
-    identity = np.eye(n)
-    assert np.allclose(step_matrix(chain, 0.0, tau), identity - tau * S)
-    assert np.allclose(step_matrix(chain, 1.0, tau), np.linalg.inv(identity + tau * S))
-    assert np.allclose(step_matrix(chain, 0.5, tau), np.linalg.solve(identity + tau / 2 * S, identity - tau / 2 * S))
-    flat = step_matrix(Chain(0.01, n, continuum(0.01)), 0.0, tau)       # far finer than an explicit step bears
-    assert np.allclose(flat, 1.0 / n)
+    chain, one = Chain(q ** 0.5, n, lattice(q, alpha)), np.eye(n)
+    assert np.allclose(chain.diffusion(0.0, tau)(V), V - tau * S @ V)
+    assert np.allclose(chain.diffusion(1.0, tau)(V), np.linalg.solve(one + tau * S, V))
+    assert np.allclose(chain.diffusion(0.5, tau)(V), np.linalg.solve(one + tau / 2 * S, V - tau / 2 * S @ V))
+    flat = Chain(0.001, n, continuum(0.001)).diffusion(0.0, tau)        # far finer than an explicit step bears
+    assert np.allclose(flat(V), V.mean())
 
 
 @pytest.mark.parametrize("name, why", [
     ("Plonsey", "the voltage of a cell that is lifted, by any amount up to 130 mV, only falls"),
+    ("HindmarshRose", "the voltage of a cell that is lifted, by any amount up to 130 mV, only falls"),
     ("Paci20", "its tissue fires by itself, 10 ms after the start, before a wave has passed"),
     ("MorrisLecar", "a front that is started on a line does not run along it"),
+    ("Severi", "a front that is started on a line does not run along it"),
+    ("Maltsev", "a front that is started on a line does not run along it"),
 ])
 def test_models_without_waves_say_why(name, why, capsys):
     assert main(["tune-waves", name]) == 2

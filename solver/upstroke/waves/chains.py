@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +26,7 @@ from upstroke.step.state import State
 
 Floats = NDArray[np.float64]
 LONGEST = 5000.0             # ms that any run may take
+SHORT = 100                  # nodes of chains that are faster multiplied than transformed
 
 
 @dataclass(frozen=True)
@@ -42,13 +42,26 @@ class Chain:
     launched: int = 0
     last: int = 0
 
-    @cached_property
-    def modes(self) -> tuple[Floats, Floats]:
-        """C (n, n), orthogonal, one mode a row, and S of each mode."""
-        m = np.arange(self.n)
-        C = np.sqrt(2.0 / self.n) * np.cos(np.pi / self.n * np.outer(m, m + 0.5))
-        C[0] /= np.sqrt(2.0)
-        return C, self.symbol(np.asarray(np.pi / self.n * m, np.float64))
+    def diffusion(self, theta: float, tau: float) -> Callable[[Floats], Floats]:
+        """V -> P V, a step over ``tau`` (ms) by g(z) = (1 - (1 - theta) z) / (1 + theta z).
+
+        Modes that an explicit step would turn round are flattened instead, so that chains finer than it bears can be
+        run; a front holds nothing of them. Short chains are multiplied by P, long ones transformed.
+        """
+        from scipy.fft import dct, idct
+
+        z = tau * self.symbol(np.asarray(np.pi / self.n * np.arange(self.n), np.float64))
+        g = (1.0 - (1.0 - theta) * z) / (1.0 + theta * z)
+        if theta == 0.0:
+            g = np.maximum(g, 0.0)
+
+        def transformed(V: Floats) -> Floats:
+            return np.asarray(idct((g * dct(V, axis=-1, norm="ortho")), axis=-1, norm="ortho"), np.float64)
+
+        if self.n > SHORT:
+            return transformed
+        P = transformed(np.eye(self.n))              # symmetric
+        return lambda V: P @ V
 
 
 def lattice(q: float, alpha: float) -> Callable[[Floats], Floats]:
@@ -62,20 +75,6 @@ def lattice(q: float, alpha: float) -> Callable[[Floats], Floats]:
 def continuum(h: float) -> Callable[[Floats], Floats]:
     """The symbol k^2 of -d2/dx2 itself, on nodes h apart: without any error in space that a smooth front could see."""
     return lambda kh: (kh / h) ** 2
-
-
-def step_matrix(chain: Chain, theta: float, tau: float) -> Floats:
-    """P of V <- P V, a step of diffusion over ``tau`` (ms): the factor (1 - (1 - theta) z) / (1 + theta z), z = tau S.
-
-    Modes that an explicit step would turn round are flattened instead, so that chains finer than it bears can be run;
-    a front holds nothing of them.
-    """
-    C, S = chain.modes
-    z = tau * S
-    g = (1.0 - (1.0 - theta) * z) / (1.0 + theta * z)
-    if theta == 0.0:
-        g = np.maximum(g, 0.0)
-    return C.T @ (g[:, None] * C)
 
 
 class Batch:
@@ -96,11 +95,11 @@ class Batch:
         self.rest = float(initial["V"])
 
     def voltages(self, start: Floats, until: float, watch: Callable[[float, Floats, Floats], bool],
-                 diffuse: Mapping[tuple[int, int], Callable[[float], Floats]]) -> bool:
+                 chains: Mapping[int, Chain]) -> bool:
         """Run nodes that start at V = ``start`` until ``watch(t, V before the step, V after)`` is true, or t = until.
 
-        ``diffuse`` gives the step matrix for a part of dt, for nodes [begin, end); other nodes are by themselves. False
-        where V of some nodes left the finite numbers; those that are not coupled to them go on.
+        ``chains`` are by their first node; nodes that are on none are by themselves. False where V of some nodes left
+        the finite numbers; those that are not coupled to them go on.
         """
         dt = self.time.dt
         state = State([(self._kernel, self.initial, len(start))], self._backend)
@@ -109,7 +108,9 @@ class Batch:
         reaction = self._backend.membrane(self._kernel.source, state.groups[0].arrays, self.C_m, dt,
                                           steps=self.time.reaction_steps)
         parts = {part for what, part in SPLITTINGS[self.time.splitting].stages if what != "reaction"}
-        matrices = {part: [(slice(*nodes), matrix(part)) for nodes, matrix in diffuse.items()] for part in parts}
+        theta = SCHEMES[self.time.diffusion].theta
+        diffuse = {part: [(slice(first, first + chain.n), chain.diffusion(theta, part * dt))
+                          for first, chain in chains.items()] for part in parts}
         before, clock = np.empty(len(start)), self._backend.clock
         clock.status = 0
         for n in range(round(until / dt)):
@@ -118,11 +119,11 @@ class Batch:
                 if what != "diffusion":
                     reaction.run(n)
                 if what == "diffusion":
-                    for nodes, P in matrices[part]:
-                        V[nodes] = P @ V[nodes]
+                    for nodes, step in diffuse[part]:
+                        V[nodes] = step(V[nodes])
                 elif what == "both":
-                    for nodes, P in matrices[part]:
-                        V[nodes] += P @ before[nodes] - before[nodes]
+                    for nodes, step in diffuse[part]:
+                        V[nodes] += step(before[nodes]) - before[nodes]
             if watch((n + 1) * dt, before, V):
                 break
         return not clock.status & NOT_FINITE
@@ -139,9 +140,6 @@ class Batch:
         start = np.full(ends[-1] + 1, self.rest)
         for chain, begin in zip(chains, ends, strict=False):
             start[begin:begin + chain.launched] = high
-        theta = SCHEMES[self.time.diffusion].theta
-        diffuse = {(int(begin), int(begin) + chain.n): _matrix(chain, theta, self.time.dt)
-                   for chain, begin in zip(chains, ends, strict=False)}
         times = np.full(len(start), np.nan)
         lasts = np.array([begin + chain.last for chain, begin in zip(chains, ends, strict=False)])
 
@@ -157,9 +155,5 @@ class Batch:
                 return not np.isnan(times[lasts]).any()
             return t > latest + patience
 
-        finite = self.voltages(start, LONGEST, watch, diffuse)
+        finite = self.voltages(start, LONGEST, watch, dict(zip(ends.tolist(), chains, strict=False)))
         return [times[begin:end] for begin, end in zip(ends, [*ends[1:], len(times)], strict=True)], finite
-
-
-def _matrix(chain: Chain, theta: float, dt: float) -> Callable[[float], Floats]:
-    return lambda part: step_matrix(chain, theta, part * dt)

@@ -20,7 +20,7 @@ from upstroke.protocol import schedule
 from upstroke.record import Record
 from upstroke.result import Result
 from upstroke.setup import Setup, curves_of, lowest_methods, make_membranes
-from upstroke.space import discretise
+from upstroke.space import coarse_notes, discretise
 from upstroke.step import State, Stepper
 
 
@@ -37,8 +37,9 @@ def prepare(case: Case) -> Setup:
         regions = [table.regions for table in case.membrane]
         curves, curve_notes = curves_of(case, membranes)                    # what waves need on coarse meshes
         clock("curves")
-        operator = discretise(mesh, case.tissue, curves, table_of_cells(mesh, regions, "membrane", "membrane"))
-        clock("operator")                                                   # how neighbours couple
+        cells = table_of_cells(mesh, regions, "membrane", "membrane")
+        operator = discretise(mesh, case.tissue, curves, cells)             # how neighbours couple
+        clock("operator")
         owner = membrane_of_nodes(mesh, regions)
         order = solve_order(owner, operator.stiffness, keep=case.mesh.kind != "file")
         operator = operator.permuted(order)
@@ -51,8 +52,8 @@ def prepare(case: Case) -> Setup:
                           stimuli.renumbered(state.rank), backend)
         clock("compile")
         check_watch(case.watch, mesh, state.names, case.time.dt)            # what we look at
-    notes = (*mesh.notes, *curve_notes, *lost_cells_notes(mesh, regions, owner),
-             *stepper.notes(lowest_methods(membranes)))
+    notes = (*mesh.notes, *curve_notes, *coarse_notes(mesh, case.tissue, curves, cells),
+             *lost_cells_notes(mesh, regions, owner), *stepper.notes(lowest_methods(membranes)))
     return Setup(case, backend, mesh, operator, membranes, state, stepper, notes, clock.seconds)
 
 

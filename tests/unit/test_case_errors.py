@@ -361,6 +361,29 @@ def test_explicit_diffusion_needs_lumped_mass(folder: Path) -> None:
         '  -> set tissue.waves = "calibrated" or "lumped", or diffusion = "crank_nicolson"')
 
 
+def test_unsplit_steps_are_explicit(folder: Path) -> None:
+    (folder / "case.toml").write_text(GOOD.replace('dt = "0.05 ms"', 'dt = "0.05 ms"\nsplitting = "unsplit"'))
+    assert message("case.toml") == (
+        'case.toml:21: time.splitting: "unsplit" steps are explicit, but diffusion is "crank_nicolson"\n'
+        '  -> set time.diffusion = "explicit" (and tissue.waves = "calibrated"), or take another splitting')
+
+
+@pytest.mark.parametrize("waves", ["calibrated", "fourth_order"])
+def test_corrections_have_their_own_stencil(waves: str, folder: Path) -> None:
+    text = GOOD.replace('"lumped"', f'"{waves}"')
+    begin, end = text.index("[mesh]"), text.index("[tissue]")
+    (folder / "case.toml").write_text(f"""{text[:begin]}[mesh]
+kind = "grid"
+size = ["2 mm", "2 mm"]
+dx = "0.2 mm"
+stencil = "full"
+
+{text[end:]}""")
+    assert message("case.toml") == (
+        f'case.toml:5: mesh.stencil: "full" does nothing with tissue.waves = "{waves}", which has a stencil of its '
+        "own\n  -> remove mesh.stencil")
+
+
 def test_explicit_diffusion_has_no_solver(folder: Path) -> None:
     text = GOOD.replace('dt = "0.05 ms"', 'dt = "0.05 ms"\ndiffusion = "explicit"\n\n[solver]\nmethod = "tree"')
     (folder / "case.toml").write_text(text)

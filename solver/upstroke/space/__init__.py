@@ -16,8 +16,9 @@ from upstroke.space.fem import assemble
 from upstroke.space.grid import assemble_grid
 from upstroke.space.lattice import assemble_lattice, assemble_segments
 from upstroke.space.operator import Operator
+from upstroke.space.resolution import coarse_notes
 
-__all__ = ["Curve", "Operator", "assemble", "assemble_grid", "diffusivity", "discretise"]
+__all__ = ["Curve", "Operator", "assemble", "assemble_grid", "coarse_notes", "diffusivity", "discretise"]
 
 
 def discretise(mesh: Mesh, tissue: Tissue, curves: Sequence[Curve] = (), owner: NDArray[np.int64] | None = None

@@ -134,6 +134,15 @@ def test_models_without_waves_say_why(name, why, capsys):
                                        '  -> set tissue.waves = "fourth_order", which depends on no model\n')
 
 
+def test_models_with_plugins_and_mixed_precision_have_curves():
+    plain = measure(load_model("LuoRudy91"), TIME)
+    more = load_model("LuoRudy91", plugins={"IKATP_Ferrero": {"ATP_i": 3.0}})
+    slower, mixed = measure(more, TIME), measure(load_model("LuoRudy91"), TIME, precision="mixed")
+    assert identity(more, initial_state(more), 1.0) != identity(load_model("LuoRudy91"), initial_state(more), 1.0)
+    assert abs(slower.velocity / plain.velocity - 1.0) > 1e-3 and np.isclose(mixed.velocity, plain.velocity, rtol=1e-3)
+    assert np.abs(mixed(1.0) - plain(1.0)) < 0.005
+
+
 def test_steps_too_long_for_a_model_are_told():
     with pytest.raises(DivergenceError, match=r"model Pandit: V left the finite numbers when a wave was started") as e:
         measure(load_model("Pandit"), TIME)

@@ -94,6 +94,7 @@ class Batch:
         self.initial = {name: initial[name] for name in ("V", *self._kernel.states)}
         self.rest = float(initial["V"])
 
+    @np.errstate(all="ignore")
     def voltages(self, start: Floats, until: float, watch: Callable[[float, Floats, Floats], bool],
                  chains: Mapping[int, Chain]) -> bool:
         """Run nodes that start at V = ``start`` until ``watch(t, V before the step, V after)`` is true, or t = until.
@@ -118,11 +119,10 @@ class Batch:
             for what, part in SPLITTINGS[self.time.splitting].stages:
                 if what != "diffusion":
                     reaction.run(n)
-                if what == "diffusion":
-                    for nodes, step in diffuse[part]:
+                for nodes, step in diffuse[part] if what != "reaction" else ():
+                    if what == "diffusion":
                         V[nodes] = step(V[nodes])
-                elif what == "both":
-                    for nodes, step in diffuse[part]:
+                    else:
                         V[nodes] += step(before[nodes]) - before[nodes]
             if watch((n + 1) * dt, before, V):
                 break
@@ -142,7 +142,6 @@ class Batch:
             start[begin:begin + chain.launched] = high
         times = np.full(len(start), np.nan)
         lasts = np.array([begin + chain.last for chain, begin in zip(chains, ends, strict=False)])
-
         latest = 0.0
 
         def watch(t: float, before: Floats, V: Floats) -> bool:

@@ -57,16 +57,16 @@ def test_a_cable_has_the_velocity_of_a_fine_one(tmp_path):
     assert lumped < 0.9 * fine
 
 
-@pytest.mark.parametrize("angle", [0, 20, 45])
+@pytest.mark.parametrize("angle", [20, 45])
 def test_a_plane_wave_across_oblique_fibres(angle, tmp_path):
-    """Along x of a bar with mirrors on its sides only where fibres lie along it; so the middle of a wide sheet."""
+    """Far from the sides of a sheet, which bend it."""
     c, s = np.cos(np.radians(angle)), np.sin(np.radians(angle))
-    sheet = changed(CABLE, mesh={"kind": "grid", "size": ["20 mm", "8 mm"], "fibre": [float(c), float(s), 0.0]},
-                    tissue={"conductivity": {"monodomain": ["1.33 mS/cm", "0.33 mS/cm"]}},
-                    stimulus={"box": {"min": ["0 mm", "0 mm"], "max": ["1 mm", "8 mm"]}},
-                    watch={"probes": {"points": {"a": ["7 mm", "4 mm"], "b": ["11 mm", "4 mm"]}, "every": "1 ms"}})
-    del sheet["mesh"]["length"]
-    fine, coarse = (velocity(changed(sheet, mesh={"dx": dx}), tmp_path / dx, 4.0) for dx in ("0.1 mm", "0.4 mm"))
+    sheet = changed(CABLE, tissue={"conductivity": {"monodomain": ["1.33 mS/cm", "0.33 mS/cm"]}},
+                    time={"dt": "0.04 ms", "end": "40 ms"},
+                    stimulus={"box": {"min": ["0 mm", "0 mm"], "max": ["1 mm", "6 mm"]}},
+                    watch={"probes": {"points": {"a": ["4 mm", "3 mm"], "b": ["7.2 mm", "3 mm"]}, "every": "1 ms"}})
+    mesh = {"kind": "grid", "size": ["10 mm", "6 mm"], "fibre": [float(c), float(s), 0.0]}
+    fine, coarse = (velocity(sheet | {"mesh": mesh | {"dx": dx}}, tmp_path / dx, 3.2) for dx in ("0.1 mm", "0.4 mm"))
     assert coarse == pytest.approx(fine, rel=0.03)
 
 

@@ -1,10 +1,10 @@
 """Which curve a run has: one measured before for exactly what it does, a table beside the model, else a new one.
 
 A table beside the model serves what it was measured for: the same equations, parameters, methods and initial state
-(`identity`), the same scheme of diffusion, and a time step within 25 % of its own. Time enters weakly (dt 0.01 for
-0.02 ms: 0.4 % of the velocity at q = 1 ms, 0.9 % at 3 ms; Strang for Godunov: 0.3 %), parameters do not: K_o = 8 mM
-moves the right alpha so far that the table errs by 3 and 9 %. As a measurement takes about as long as starting a run,
-nothing is stretched further.
+(`identity`), the same scheme of diffusion, and a time step within 25 % of its own; Godunov and Strang count as one.
+Over five ventricular and atrial models that leaves at most 0.6 % of the velocity at q = 1 ms and 0.9 % at 3 ms. Other
+parameters are not served: K_o = 8 mM moves the right alpha so far that the table errs by 3 and 9 %. As a measurement
+takes about as long as starting a run, nothing is stretched further (benchmarks/results/waves_curves.md).
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ there linearly. r is the converged map, results/cost_against_error.reference.npy
 
 Every code runs a ladder of meshes and time steps. Its settings that no other of its own beats both in cost and in error
 make its front; the cost of an error is read off the front, linear in the logarithms. Where a front ends above an error,
-its last two points are drawn on to it, which is marked. `cheapest` says how.
+it is drawn on, which is marked. `cheapest` says how.
 """
 
 from __future__ import annotations
@@ -343,12 +343,12 @@ def lumped_limit() -> list[float]:
 # ------------------------------------------------------------------------------------------------------ evaluation
 @dataclass(frozen=True)
 class Cost:
-    """What an error costs a code: seconds, and the setting at or beside which."""
+    """What an error costs a code: seconds, the setting at or beside which, and the order where that is drawn on."""
 
     cpu: float
     wall: float
     row: dict[str, Any]
-    drawn_on: bool = False
+    order: float = 0.0
 
 
 def front(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -363,8 +363,9 @@ def front(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
 def cheapest(rows: Sequence[dict[str, Any]], wanted: float) -> Cost | None:
     """Seconds to reach an error: between the neighbours on the front, linear in log error and log seconds.
 
-    Where all of the front lies below the error, its first point; where all lies above, its last two points drawn on;
-    None where the error of the code's finest mesh is not the least (its errors cancelled on a coarser one).
+    Where all of the front lies below the error, its first point. Where all lies above, the line is drawn on: with the
+    order of the error in dx that the two finest meshes of the same dt show, and seconds as the number of nodes, as if
+    dt and iterations stayed. None where the finest mesh is not the best: errors cancelled on a coarser one.
     """
     line = front(rows)
     if not line:
@@ -374,11 +375,14 @@ def cheapest(rows: Sequence[dict[str, Any]], wanted: float) -> Cost | None:
     for a, b in itertools.pairwise(line):
         if b["error"] <= wanted:
             return Cost(*between(a, b, wanted), b)
-    finest = max(r["n"] for r in rows)
-    if len(line) < 2 or line[-1]["n"] != finest:
+    last = line[-1]
+    coarser = [r for r in rows if r["dt_ms"] == last["dt_ms"] and r["n"] < last["n"] and math.isfinite(r["error"])]
+    if not coarser or last["n"] != max(r["n"] for r in rows):
         return None
-    coarser = [r for r in line if r["n"] < finest]
-    return Cost(*between(coarser[-1], line[-1], wanted), line[-1], drawn_on=True) if coarser else None
+    before = max(coarser, key=lambda r: r["n"])
+    order = math.log(before["error"] / last["error"]) / math.log(last["n"] / before["n"])
+    times = (last["error"] / wanted) ** (3 / order)
+    return Cost(times * median(last["cpu_s"]), times * median(last["wall_s"]), last, order)
 
 
 def between(a: dict[str, Any], b: dict[str, Any], wanted: float) -> tuple[float, float]:
@@ -402,8 +406,8 @@ def cells(name: str, by_code: Mapping[str, list[dict[str, Any]]], wanted: float)
         yield from ("not reached", f"> {most:.3g}", f"> {max(median(r['wall_s']) for r in rows):.3g}",
                     f"> {most / best.cpu:.0f}" if best else "")
         return
-    mark = "\\*" if cost.drawn_on else " †" if comes_back(rows, cost, wanted) else ""
-    yield ("beyond " if cost.drawn_on else "") + f"{cost.row['dx_mm']:.3f}, {cost.row['dt_ms']:g}"
+    mark = "\\*" if cost.order else " †" if comes_back(rows, cost, wanted) else ""
+    yield (f"order {cost.order:.1f} from " if cost.order else "") + f"{cost.row['dx_mm']:.3f}, {cost.row['dt_ms']:g}"
     yield f"{cost.cpu:.3g}{mark}"
     yield f"{cost.wall:.3g}{mark}"
     yield f"{cost.cpu / best.cpu:.3g}{mark}" if best else ""
@@ -428,9 +432,9 @@ def tabulate() -> None:
              "without the stimulated cube. Medians of rounds in turns, read off between the two measured settings",
              "around the error, linear in the logarithms; dx (mm) and dt (ms) are those of the finer. Ratio: CPU",
              "seconds to those of `calibrated`.", "",
-             "\\* not measured: the line through the two finest meshes, drawn on. † reached because errors cancel:",
-             "some finer mesh is worse again. \"> x\": the finest mesh took x and its error is larger, no less than",
-             "that of a coarser one.",
+             "\\* not measured: drawn on from the finest mesh with the order that the two finest show, seconds as the",
+             "number of nodes (dt stays, which is kind). † reached because errors cancel: a finer mesh is worse again.",
+             "\"> x\": the finest mesh took x; its error is above the one wanted and above that of a coarser mesh.",
              "", "| code | " + " | ".join(f"dx, dt at {100 * e:g} % | CPU-s | wall-s | ratio" for e in ERRORS) + " |",
              "|---" * (1 + 4 * len(ERRORS)) + "|"]
     lines += [f"| {label(name, rows)} | " + " | ".join(c for e in ERRORS for c in cells(name, by_code, e)) + " |"
@@ -473,7 +477,7 @@ def draw(by_code: Mapping[str, list[dict[str, Any]]]) -> None:
                   marker="s" if CODES[name].peer else "o", markersize=4, label=label(name, rows), **style)
         axes.plot([median(r["cpu_s"]) for r in reached], [100 * r["error"] for r in reached], ".", color=colour,
                   alpha=0.35)
-        if (cost := cheapest(rows, ERRORS[-1])) and cost.drawn_on:
+        if (cost := cheapest(rows, ERRORS[-1])) and cost.order:
             axes.plot([median(line[-1]["cpu_s"]), cost.cpu], [100 * line[-1]["error"], 100 * ERRORS[-1]], ":",
                       color=colour, linewidth=1)
     for e in ERRORS:

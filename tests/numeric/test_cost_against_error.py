@@ -39,10 +39,10 @@ def test_cost_is_read_off_the_front():
     assert [r["cpu_s"][0] for r in cost.front(rows)] == [1.0, 8.0, 64.0]
     read = cost.cheapest(rows, 0.05)
     assert (read.cpu, read.wall) == pytest.approx((8.0 * 8.0 ** 0.5, 16.0 * 8.0 ** 0.5))
-    assert read.row["n"] == 4 and not read.drawn_on
+    assert read.row["n"] == 4 and not read.order
     assert cost.cheapest(rows, 0.5).cpu == 1.0           # the cheapest there is
     drawn = cost.cheapest(rows, 0.025 / 4)               # order 2 in n, cost n^3: twice as fine again
-    assert drawn.cpu == pytest.approx(512.0) and drawn.drawn_on
+    assert drawn.cpu == pytest.approx(512.0) and drawn.order == pytest.approx(2.0)
 
 
 def test_errors_that_cancel_are_told():

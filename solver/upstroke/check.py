@@ -71,7 +71,7 @@ def _limits(setup: Setup) -> list[str]:
     limit = COARSE_LUMPED if setup.operator.is_lumped else COARSE
     slow = (f"; above about {limit:g} ms a front as steep as tenTusscherPanfilov's runs more than 5 % too slowly "
             '(tissue.waves = "calibrated" mends it)')
-    uncorrected = setup.case.tissue.waves not in ("calibrated", "fourth_order")
+    uncorrected = not setup.curves and setup.case.tissue.waves != "fourth_order"
     lines.append(f"resolution: h^2/D is at most {q:.3g} ms" + (slow if q > limit and uncorrected else ""))
     return lines
 

@@ -35,7 +35,7 @@ def prepare(case: Case) -> Setup:
         mesh = build_mesh(case.mesh)                                        # where
         clock("mesh")
         regions = [table.regions for table in case.membrane]
-        curves, curve_notes = curves_of(case, membranes)                    # what waves need on coarse meshes
+        curves, curve_notes = curves_of(case, mesh, membranes)              # what waves need on coarse meshes
         clock("curves")
         cells = table_of_cells(mesh, regions, "membrane", "membrane")
         operator = discretise(mesh, case.tissue, curves, cells)             # how neighbours couple
@@ -54,7 +54,7 @@ def prepare(case: Case) -> Setup:
         check_watch(case.watch, mesh, state.names, case.time.dt)            # what we look at
     notes = (*mesh.notes, *curve_notes, *coarse_notes(mesh, case.tissue, curves, cells),
              *lost_cells_notes(mesh, regions, owner), *stepper.notes(lowest_methods(membranes)))
-    return Setup(case, backend, mesh, operator, membranes, state, stepper, notes, clock.seconds)
+    return Setup(case, backend, mesh, operator, curves, membranes, state, stepper, notes, clock.seconds)
 
 
 def run(case: Case | str | Path | dict[str, Any], out: str | Path | None = None, *, overrides: tuple[str, ...] = (),

@@ -13,12 +13,13 @@ from upstroke.backend import Backend
 from upstroke.case import Case, located
 from upstroke.case.schema import Membrane as Table
 from upstroke.codegen import Kernel, generate
-from upstroke.errors import MeshError, did_you_mean
+from upstroke.errors import BackendError, DivergenceError, MeshError, ModelError, did_you_mean
 from upstroke.ionic import METHODS, initial_state, load_model, rates
 from upstroke.ionic.model import Model
 from upstroke.ionic.spelling import parameters_of
 from upstroke.mesh.mesh import Mesh
 from upstroke.space import Curve, Operator
+from upstroke.space.curve import NO_WAVES
 from upstroke.step import State, Stepper
 from upstroke.waves import curve_of
 
@@ -97,6 +98,7 @@ class Setup:
     backend: Backend
     mesh: Mesh
     operator: Operator                   # in solve order, as the state is
+    curves: tuple[Curve, ...]            # of the membranes, where the operator is calibrated
     membranes: tuple[Membrane, ...]      # one per table of the case, one per group of the state
     state: State
     stepper: Stepper
@@ -122,21 +124,32 @@ def make_membranes(case: Case, backend: Backend) -> tuple[Membrane, ...]:
     return tuple(membranes)
 
 
-def curves_of(case: Case, membranes: Sequence[Membrane]) -> tuple[tuple[Curve, ...], tuple[str, ...]]:
-    """How strongly the waves of each membrane need correction, where the case asks for it, and notes.
+def curves_of(case: Case, mesh: Mesh, membranes: Sequence[Membrane]) -> tuple[tuple[Curve, ...], tuple[str, ...]]:
+    """How strongly the waves of each membrane need correction, where the case wants it, and notes.
+
+    A membrane without waves (a passive one) needs none. Where no membrane has waves there are no curves.
 
     Raises
     ------
-    ModelError for a model without waves, at its table's place
+    ModelError for a model without waves, at its table's place, where the case insists
     """
-    if case.tissue.waves != "calibrated":
+    if not case.tissue.corrected(mesh.dim, mesh.grid.stencil if mesh.grid else None):
         return (), ()
-    found = []
+    curves, notes = [], []
     for k, membrane in enumerate(membranes):
         with located(case, "membrane" if len(membranes) == 1 else f"membrane.{k}"):
-            found.append(curve_of(membrane.model, case.time, membrane.initial, C_m=case.tissue.capacitance,
-                                  precision=case.backend.precision))
-    return tuple(curve for curve, _ in found), tuple(note for _, note in found if note)
+            try:
+                curve, note = curve_of(membrane.model, case.time, membrane.initial, C_m=case.tissue.capacitance,
+                                       precision=case.backend.precision)
+            except (ModelError, DivergenceError, BackendError) as error:
+                if case.tissue.waves == "calibrated":
+                    raise
+                curve, note = NO_WAVES, f"{error.where}: {error.what}, so nothing is calibrated for it"
+            curves.append(curve)
+            notes.append(note)
+    if all(curve is NO_WAVES for curve in curves):
+        curves = []
+    return tuple(curves), tuple(filter(None, notes))
 
 
 def lowest_methods(membranes: Sequence[Membrane]) -> dict[str, str]:

@@ -15,7 +15,8 @@ from upstroke.errors import CaseError
 NIEDERER = Path(__file__).parents[2] / "cases" / "niederer"
 SHEET = {
     "mesh": {"kind": "grid", "size": ["12 mm", "6 mm"], "dx": "0.3 mm", "fibre": [0.8, 0.6, 0]},
-    "tissue": {"surface_to_volume": "140 /mm", "conductivity": {"monodomain": ["2 mS/cm", "0.5 mS/cm"]}},
+    "tissue": {"surface_to_volume": "140 /mm", "waves": "lumped",
+               "conductivity": {"monodomain": ["2 mS/cm", "0.5 mS/cm"]}},
     "membrane": {"model": "MitchellSchaeffer"},
     "time": {"end": "60 ms", "dt": "0.05 ms"},
     "stimulus": {"box": {"min": ["0 mm", "0 mm"], "max": ["1 mm", "1 mm"]}, "current": "60 uA/cm^2",
@@ -45,8 +46,8 @@ def test_the_niederer_grid_is_like_its_tetrahedra(tmp_path):
     """Inside, lumped tetrahedra of cubes and the 7 points are one stencil, because a tetrahedron goes from corner to
     corner along orthogonal edges. They differ on the surface only, where tetrahedra give the nodes of an edge of the
     slab unequal shares of the mass: at 0.5 mm, 7 nodes thick, by 1 ms of 126 at P8."""
-    lumped = ('tissue.waves="lumped"', 'time.diffusion="explicit"')
-    cubes = niederer(tmp_path / "cubes", NIEDERER / "grid.toml", overrides=('time.dt="0.05 ms"',))
+    lumped = ('tissue.waves="lumped"', 'time.diffusion="explicit"', 'time.dt="0.05 ms"')
+    cubes = niederer(tmp_path / "cubes", NIEDERER / "grid.toml", overrides=lumped)
     tetrahedra = niederer(tmp_path / "tetrahedra", overrides=lumped)
     assert cubes["P1"] == pytest.approx(tetrahedra["P1"], abs=0.001)             # the stimulus and the membrane alone
     assert cubes["P8"] == pytest.approx(125.44, abs=0.05)                        # measured

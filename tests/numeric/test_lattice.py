@@ -83,7 +83,7 @@ def test_meshes_that_are_too_coarse_are_told():
     slab = upstroke.load_case(NIEDERER, overrides=STEP)
     note, = (note for note in prepare(slab).notes if "h^2/D" in note)
     assert note.startswith("h^2/D is up to 19.9 ms, and waves of its membrane are measured up to ")
-    assert note.endswith(" ms only: where it is more, velocities are not right; take a smaller dx")
+    assert note.endswith(" ms only: where it is more, the correction is a guess; take a smaller dx")
     assert f"# note: {note}" in check(slab)
     fine = upstroke.load_case(NIEDERER, overrides=[*STEP, 'mesh.dx="0.25 mm"'])
     assert not any("h^2/D" in note for note in prepare(fine).notes)

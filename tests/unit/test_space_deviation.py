@@ -1,4 +1,4 @@
-"""The calibrated operator of triangles and tetrahedra: a diffusion operator for any tensor field, exact where it must be."""
+"""The calibrated operator of triangles and tetrahedra: a diffusion operator for any tensors, exact where it must be."""
 
 import itertools
 from pathlib import Path

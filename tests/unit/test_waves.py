@@ -47,9 +47,12 @@ def table_of(model, curve=CURVE, C_m=1.0):
     return Table(curve, find.identity(model, initial_state(model), C_m))
 
 
-def test_a_curve_is_linear_in_the_root_of_q_and_stays_at_its_ends():
+def test_a_curve_is_linear_in_the_root_of_q_and_goes_on_to_twice_its_last():
     assert np.allclose(CURVE([0.25, 1.0, 4.0]), CURVE.alpha)
-    assert np.isclose(CURVE(2.25), 0.3) and CURVE(0.0) == 0.1 and CURVE(100.0) == 0.4
+    assert np.isclose(CURVE(2.25), 0.3)
+    assert CURVE(0.0) == 0.1
+    assert np.isclose(CURVE(6.25), 0.5)
+    assert CURVE(100.0) == CURVE(8.0) > 0.56
     assert CURVE(np.full((2, 3), 1.0)).shape == (2, 3)
     assert CURVE.limit == 4.0 and np.all(FOURTH_ORDER([0.01, 1.0, 50.0]) == 1.0 / 12.0)
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from upstroke.case.schema import (
     Box,
+    CableMesh,
     Case,
     ConductivityTable,
     FileMesh,
@@ -173,8 +174,10 @@ def unsplit_is_explicit(splitting: str, diffusion: str) -> Iterator[Mistake]:
 
 @rule(Case, "time", "tissue", "mesh")
 def explicit_needs_lumped(time: TimeTable, tissue: Tissue, mesh: Any) -> Iterator[Mistake]:
-    waves = tissue.waves_on(getattr(mesh, "stencil", None))
-    if time.diffusion == "explicit" and waves not in ("calibrated", "fourth_order", "lumped", 1.0):
+    stencil = getattr(mesh, "stencil", None)
+    waves = tissue.uncorrected(stencil)
+    if (time.diffusion == "explicit" and not tissue.corrected(1 if isinstance(mesh, CableMesh) else 3, stencil)
+            and waves not in ("fourth_order", "lumped", 1.0)):
         yield Mistake(("time", "diffusion"), f"\"explicit\" needs a lumped mass, but tissue.waves is {waves!r}",
                       'set tissue.waves = "calibrated" or "lumped", or diffusion = "crank_nicolson"')
 

@@ -190,11 +190,16 @@ class Tissue:
     waves: Literal["auto", "calibrated", "fourth_order", "lumped", "consistent"] | float = key(
         "the operator, by what it does to waves on coarse meshes: 'calibrated' gives the membrane's waves the velocity "
         "that they have on fine meshes; 'fourth_order' is a correction that knows no membrane; without correction, by "
-        "the mass matrix: 'lumped', 'consistent', or a number w for w lumped + (1 - w) consistent. 'auto' is 'lumped' "
-        "on compact grids and 0.2 elsewhere", "auto", must="> -0.5 and <= 1", example='"calibrated"', was="mass")
+        "the mass matrix: 'lumped', 'consistent', or a number w for w lumped + (1 - w) consistent. 'auto' is "
+        "'calibrated' in the plane and in space; along lines, on full grids and for models without waves it is 0.2, "
+        "and then 'lumped' on compact grids", "auto", must="> -0.5 and <= 1", example='"calibrated"', was="mass")
 
-    def waves_on(self, stencil: str | None) -> str | float:
-        """The operator on a grid of this stencil, or on another mesh (None)."""
+    def corrected(self, dim: int, stencil: str | None) -> bool:
+        """Whether the curves of the membranes are wanted on a mesh of this dimension, on a grid of this stencil."""
+        return self.waves == "calibrated" or (self.waves == "auto" and dim > 1 and stencil != "full")
+
+    def uncorrected(self, stencil: str | None) -> str | float:
+        """The operator without curves, on a grid of this stencil, or on another mesh (None)."""
         if self.waves != "auto":
             return self.waves
         return "lumped" if stencil == "compact" else 0.2

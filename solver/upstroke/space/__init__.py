@@ -27,17 +27,17 @@ def discretise(mesh: Mesh, tissue: Tissue, curves: Sequence[Curve] = (), owner: 
 
     Parameters
     ----------
-    curves : of each membrane, for the calibrated operator
+    curves : of each membrane, for the calibrated operator; none for others
     owner : (m,) which membrane each cell has; None: all the first
     """
     D = diffusivity(tissue, mesh)
-    waves = tissue.waves_on(mesh.grid.stencil if mesh.grid else None)
-    if waves == "fourth_order":
+    if tissue.waves == "fourth_order":
         return _corrected(mesh, D, (FOURTH_ORDER,), np.zeros(mesh.n_cells, np.int64))
-    if waves == "calibrated":
-        if not curves:
-            raise ValueError("the calibrated operator needs the curves of the membranes")
+    if curves:
         return _corrected(mesh, D, curves, np.zeros(mesh.n_cells, np.int64) if owner is None else owner)
+    if tissue.waves == "calibrated":
+        raise ValueError("the calibrated operator needs the curves of the membranes")
+    waves = tissue.uncorrected(mesh.grid.stencil if mesh.grid else None)
     return assemble(mesh, D, waves) if mesh.grid is None else assemble_grid(mesh, D, waves)
 
 

@@ -87,7 +87,7 @@ def coarse_notes(mesh: Mesh, tissue: Tissue, curves: Sequence[Curve], owner: NDA
         where = "" if len(curves) == 1 else f" in the cells of membrane.{k}"
         if top > curve.limit:
             notes.append(f"h^2/D is up to {top:.3g} ms{where}, and waves of its membrane are measured up to "
-                         f"{curve.limit:.3g} ms only: where it is more, velocities are not right; take a smaller dx")
+                         f"{curve.limit:.3g} ms only: where it is more, the correction is a guess; take a smaller dx")
         elif lattice and (error := remaining_error(top, curve, oblique=is_oblique(mesh, D[mine]))) > TOLD:
             notes.append(f"h^2/D is up to {top:.3g} ms{where}: velocities may err by up to {100 * error:.0f} % in some "
                          "directions, although the operator is calibrated; take a smaller dx")

@@ -197,7 +197,8 @@ class Sample:
 def _balls(points: NDArray[np.float64], radius: float) -> NDArray[np.int64]:
     """Nodes in balls around some of the nodes: with many neighbours, and far apart."""
     tree = cKDTree(points)
-    tried = np.unique(np.linspace(0, len(points) - 1, CANDIDATES).astype(np.int64))
+    by_place = np.lexsort(points.T)                         # so that the order of the nodes in a file does not matter
+    tried = by_place[np.unique(np.linspace(0, len(points) - 1, CANDIDATES).astype(np.int64))]
     count = tree.query_ball_point(points[tried], radius, return_length=True)
     good = points[tried[count >= FULL * count.max()]]
     centres = good[:1]

@@ -68,7 +68,8 @@ def cells_of(dim: int, size: tuple[float, float, float], edge: float, algorithm:
     for axis in range(1, dim if periodic else 1):
         move = np.eye(4)
         move[axis, 3] = size[axis]
-        gmsh.model.mesh.setPeriodic(dim - 1, side(dim, size, axis, size[axis]), side(dim, size, axis, 0.0), move.ravel())
+        gmsh.model.mesh.setPeriodic(dim - 1, side(dim, size, axis, size[axis]), side(dim, size, axis, 0.0),
+                                    move.ravel())
     gmsh.model.mesh.generate(dim)
     tags, points, _ = gmsh.model.mesh.getNodes()
     kinds, _, nodes = gmsh.model.mesh.getElements(dim)

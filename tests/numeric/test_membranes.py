@@ -56,7 +56,8 @@ def run(folder, mesh, *, overrides=(), **tables):
 @pytest.mark.parametrize("membrane", [FAST, [SLOW | {"regions": [2]}, FAST]], ids=["one", "two"])
 def test_the_order_of_the_nodes_in_a_file_changes_nothing(tmp_path, slabs, membrane, precision, within):
     ordered, shuffled, number = slabs
-    keys = {"membrane": membrane, "backend": {"precision": precision}, "tissue": TABLES["tissue"] | {"waves": "calibrated"}}
+    keys = {"membrane": membrane, "backend": {"precision": precision},
+            "tissue": TABLES["tissue"] | {"waves": "calibrated"}}
     a, b = run(tmp_path / "a", ordered, **keys), run(tmp_path / "b", shuffled, **keys)
     assert not np.array_equal(number, np.arange(len(number)))
     assert np.isfinite(a.activation.activation).all() and a.activation.beats == 1

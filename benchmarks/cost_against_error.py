@@ -365,8 +365,8 @@ def cheapest(rows: Sequence[dict[str, Any]], wanted: float) -> Cost | None:
 
     Where all of the front lies below the error, its first point. Where all lies above, the line is drawn on, kindly:
     with the order of the error in dx that the two finest meshes of the same dt show (both with n odd, or both with n
-    even, where there are such), but at least with the formal order 2, and with seconds as the number of nodes, as if dt
-    and iterations stayed. None where the finest mesh is not the best: errors cancelled on a coarser one.
+    even), but at least with the formal order 2, and with seconds as the number of nodes, as if dt and iterations
+    stayed. None where the finest mesh is not the best: errors cancelled on a coarser one.
     """
     line = front(rows)
     if not line:
@@ -377,11 +377,12 @@ def cheapest(rows: Sequence[dict[str, Any]], wanted: float) -> Cost | None:
         if b["error"] <= wanted:
             return Cost(*between(a, b, wanted), b)
     last = line[-1]
-    coarser = [r for r in rows if r["dt_ms"] == last["dt_ms"] and r["n"] < last["n"] and math.isfinite(r["error"])]
-    if not coarser or last["n"] != max(r["n"] for r in rows):
+    if last["n"] != max(r["n"] for r in rows):
         return None
-    before = max(coarser, key=lambda r: ((last["n"] - r["n"]) % 2 == 0, r["n"]))     # of as wide a stimulus, if any
-    order = max(2.0, math.log(before["error"] / last["error"]) / math.log(last["n"] / before["n"]))
+    alike = [r for r in rows if r["dt_ms"] == last["dt_ms"] and r["n"] < last["n"] and (last["n"] - r["n"]) % 2 == 0
+             and math.isfinite(r["error"])]
+    order = max([2.0] + [math.log(r["error"] / last["error"]) / math.log(last["n"] / r["n"])
+                         for r in sorted(alike, key=lambda r: -r["n"])[:1]])
     times = (last["error"] / wanted) ** (3 / order)
     return Cost(times * median(last["cpu_s"]), times * median(last["wall_s"]), last, order)
 
@@ -434,9 +435,9 @@ def tabulate() -> None:
              "around the error, linear in the logarithms; dx (mm) and dt (ms) are those of the finer. Ratio: CPU",
              "seconds to those of `calibrated`.", "",
              "\\* not measured: drawn on from the finest mesh with the order that the two finest show, but at least 2,",
-             "and with seconds as the number of nodes (dt and iterations stay). That is kind: take it for a lower bound.",
-             "† some finer mesh is worse again. \"> x\": the finest mesh took x, and its error is above the one wanted",
-             "and above that of a coarser mesh.",
+             "and with seconds as the number of nodes (dt and iterations stay). That is kind: a lower bound.",
+             "† some finer mesh is worse again. \"> x\": the finest mesh took x, and its error is above the one",
+             "wanted and above that of a coarser mesh.",
              "", "| code | " + " | ".join(f"dx, dt at {100 * e:g} % | CPU-s | wall-s | ratio" for e in ERRORS) + " |",
              "|---" * (1 + 4 * len(ERRORS)) + "|"]
     lines += [f"| {label(name, rows)} | " + " | ".join(c for e in ERRORS for c in cells(name, by_code, e)) + " |"

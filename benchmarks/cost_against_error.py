@@ -285,7 +285,7 @@ def measure(codes: Mapping[str, Code], rounds: int, longest: float, backend: str
 
 
 def measured() -> dict[tuple[str, int, float], dict[str, Any]]:
-    """What is in the file of results, by code, n and dt. It is read anew for every run: two may measure at once."""
+    """What is in the file of results, by code, n and dt. Read anew for every run, for what else has been measured."""
     runs = json.loads(RESULT.read_text())["runs"] if RESULT.exists() else []
     return {(r["code"], r["n"], r["dt_ms"]): r for r in runs}
 

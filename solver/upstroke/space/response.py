@@ -163,7 +163,9 @@ class Sample:
         if inside.sum() < FEW:
             return None
         means = Means(part)
-        frame = np.linalg.eigh(tensor[nodes].mean(axis=0))[1][:, ::-1].T[:mesh.dim]
+        mean = tensor[nodes].mean(axis=0)
+        tie_break = 1e-6 * np.trace(mean) * np.diag([2.0, 1.0, 0.0])     # else rounding chooses the axes of isotropic tissue
+        frame = np.linalg.eigh(mean + tie_break)[1][:, ::-1].T[:mesh.dim]
         stiffness, deviation = {}, {}
         for a, b in itertools.combinations_with_replacement(range(mesh.dim), 2):
             T = np.outer(frame[a], frame[b])
@@ -190,7 +192,7 @@ class Sample:
         r = np.where(self.inside, Kf - rate * self.mass * f, 0.0)
         A = sparse.csr_array(K + sparse.diags_array(GROWTH * self.mass))
         jacobi = sparse.diags_array(1.0 / A.diagonal())
-        relaxed = sum(part @ cg(A, part, rtol=1e-4, M=jacobi)[0] for part in (r.real, r.imag))
+        relaxed = sum(part @ cg(A, part, rtol=1e-9, M=jacobi)[0] for part in (r.real, r.imag))
         return rate - float(relaxed) / norm
 
 

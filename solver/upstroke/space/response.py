@@ -164,7 +164,7 @@ class Sample:
             return None
         means = Means(part)
         mean = tensor[nodes].mean(axis=0)
-        tie_break = 1e-6 * np.trace(mean) * np.diag([2.0, 1.0, 0.0])     # else rounding chooses the axes of isotropic tissue
+        tie_break = 1e-6 * np.trace(mean) * np.diag([2.0, 1.0, 0.0])     # else rounding chooses isotropic tissue's axes
         frame = np.linalg.eigh(mean + tie_break)[1][:, ::-1].T[:mesh.dim]
         stiffness, deviation = {}, {}
         for a, b in itertools.combinations_with_replacement(range(mesh.dim), 2):

@@ -62,6 +62,8 @@ def curve_of(model: Model, time: TimeTable, initial: Mapping[str, float] | None 
         return beside[0].curve, (f"waves of {model.name}: those of its table, which was measured for "
                                  f"{told(beside[0].curve)}, as they cannot be measured here: {error.what}")
     write_tables(kept, [Table(stamped(curve), own)])
+    if found := _kept(kept):                 # with the digits that are kept, so that the next run is the same
+        curve = found.curve
     return curve, (f"waves of {model.name}: measured in {perf_counter() - began:.1f} s for the calibrated operator, "
                    f"kept in {kept}")
 

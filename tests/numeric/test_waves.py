@@ -165,3 +165,14 @@ def test_a_model_of_ones_own_without_waves(tmp_path):
     (tmp_path / "leak.model").write_text("V_init = -80; Iion = 0.1*(V + 80);")
     with pytest.raises(ModelError, match=r"model leak: it has no waves .* only falls"):
         measure(load_model(tmp_path / "leak.model"), TIME)
+
+
+def test_a_curve_is_the_same_when_it_is_found_again(tmp_path, monkeypatch):
+    monkeypatch.setattr("upstroke.waves.find.cache_directory", lambda: tmp_path)
+    model = load_model("MitchellSchaeffer", parameters={"tau_in": 0.35})
+    time = TimeTable(end=1.0, dt=0.05)
+    (first, note), (second, silence) = (curve_of(model, time) for _ in range(2))
+    assert "measured in" in note
+    assert silence == ""
+    assert np.array_equal(first.alpha, second.alpha)
+    assert np.array_equal(first.q, second.q)

@@ -14,7 +14,7 @@ from upstroke.ionic import initial_state, load_model
 from upstroke.ionic.library import FOLDER
 from upstroke.space import Operator
 from upstroke.step import State, Stepper
-from upstroke.waves import measure, read_tables
+from upstroke.waves import curve_of, measure, read_tables
 from upstroke.waves.chains import Chain, continuum, lattice
 from upstroke.waves.find import identity
 from upstroke.waves.tune import Tuning

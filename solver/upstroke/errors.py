@@ -65,6 +65,10 @@ class UnitError(CaseError):
     """A quantity without its unit, or with a unit of the wrong dimension."""
 
 
+class OptionError(UpstrokeError):
+    """Options of a command that cannot be, or not together."""
+
+
 class MeshError(UpstrokeError):
     """A mesh or a file that belongs to it is unusable."""
 

@@ -1,0 +1,1 @@
+"""The single-cell laboratory."""

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import ctypes
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +19,6 @@ from upstroke.ionic.model import Model
 
 DATA = Path(__file__).parents[1] / "data"
 STRIDE = 16   # room for a whole SIMD register; the cell is node 0, the rest idle at the same state
-
-
-@cache
-def reference(model: str) -> dict[str, Any]:
-    """The figures of tests/data/reference_<model>.json; each file names its source."""
-    return json.loads((DATA / f"reference_{model}.json").read_text())
 
 
 @dataclass(frozen=True)

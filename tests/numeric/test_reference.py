@@ -5,7 +5,7 @@ import sys
 
 import numpy as np
 import pytest
-from pacing import DATA, reference
+from pacing import DATA
 
 from upstroke.errors import BackendError, DivergenceError, ModelError
 from upstroke.ionic import load_model, read_model
@@ -16,8 +16,6 @@ HEAD = "V; .external(Vm);\nIion; .external();\nV_init = -60;\n"
 
 
 def figures(name, variant):
-    if name == "tenTusscherPanfilov":
-        return reference(name)["variants"][variant]
     return json.loads((DATA / "models" / f"{name}.json").read_text())["variants"][variant]
 
 
@@ -29,8 +27,7 @@ def test_the_first_beat_is_the_independent_one(name, variant):
     given = figures(name, variant)
     trace, pulse = given["traces"]["beat_1"], given["pulse"]
     t = trace["t0"] + trace["dt"] * np.arange(len(trace["V"]))
-    model = load_model(name, given.get("flags", [variant] if name == "tenTusscherPanfilov" else []),
-                       given.get("parameters", {}))
+    model = load_model(name, given.get("flags", []), given.get("parameters", {}))
     found = integrate(model, t, [(pulse["start"], pulse["duration"], pulse["rate"])])
     np.testing.assert_allclose(found["V"], trace["V"], rtol=0, atol=0.01)
 

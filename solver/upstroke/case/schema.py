@@ -229,8 +229,10 @@ class Membrane:
         factory=dict, example='{ Gks = "gks" }')
     initial: dict[str, float] = key("initial values by state name (V in mV)", factory=dict,
                                     example="{ V = -85.23, m = 0.00172 }")
-    method: str | dict[str, str] = key("integration method: one for all states, or by state name; default: "
-                                       "the model's own", factory=dict, example='"rk2"')
+    method: str | dict[str, str] = key(
+        "integration method: one for V and all states, or by name; 'auto', as the default, is what the model's file "
+        "says, else 'rush_larsen' where a rate is linear in its state, else 'fe'", factory=dict,
+        example='{ V = "rk2" }')
     regions: Regions | None = key("tags or names of the regions meant; default: all that no other table names", None,
                                   example='["endo"]')
 

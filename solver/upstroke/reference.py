@@ -49,7 +49,7 @@ def integrate(
     Raises
     ------
     BackendError : scikit-sundae is not installed
-    ModelError : the model has what needs steps of a fixed size: stored states, dt; or a state leaves its bounds
+    ModelError : the model has what needs steps of a fixed size: events, stored states, dt; or a state leaves its bounds
     DivergenceError : CVODE gave up
     ValueError : times that do not rise
     """
@@ -91,6 +91,9 @@ def integrate(
 
 def _check(model: Model) -> None:
     """Nothing in it may need steps of a fixed size."""
+    if model.events:
+        raise ModelError(model.events[0].place, "an event happens at the end of a step, so cvode, which chooses its own, "
+                         "cannot integrate the model", "use a method with fixed steps")
     for state in model.states:
         if state.rate is None:
             raise ModelError(state.place, f"{state.name} is updated once a step, so cvode cannot integrate it",

@@ -8,7 +8,7 @@ import pytest
 from upstroke.cli import main
 from upstroke.errors import BackendError, ModelError
 from upstroke.exchange.names import Names, legal
-from upstroke.exchange.text import equation, to_text
+from upstroke.ionic.text import equation, to_text
 from upstroke.ionic import initial_state, load_model, rates, read_model
 from upstroke.ionic.expr import Binary, Name, Num, Unary
 

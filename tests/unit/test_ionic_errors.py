@@ -144,7 +144,7 @@ BROKEN = {
         "toy.model:1:12: 'x' where '{' should stand\n"
         "    if (V > 0) x = 3;\n"
         "               ^\n"
-        "  -> the branches of an if are blocks: { ... }"),
+        "  -> what depends on a condition is a block: { ... }"),
     "if without a condition": (
         "if () { x = 3; }",
         "toy.model:1:5: ')' after '(', where a value should stand\n"
@@ -174,13 +174,13 @@ BROKEN = {
         "toy.model:1:1: '=' does not fit here\n"
         "    = 3;\n"
         "    ^\n"
-        "  -> statements are NAME = value; NAME; .markup(); group { } if ( ) { }"),
+        "  -> statements are NAME = value; NAME; .markup(); group { } if ( ) { } when ( ) { }"),
     "number as a name": (
         "3 = x;",
         "toy.model:1:1: '3' does not fit here\n"
         "    3 = x;\n"
         "    ^\n"
-        "  -> statements are NAME = value; NAME; .markup(); group { } if ( ) { }"),
+        "  -> statements are NAME = value; NAME; .markup(); group { } if ( ) { } when ( ) { }"),
     "a stray word": (
         "x y;",
         "toy.model:1:2: missing ';' at the end of the statement\n"

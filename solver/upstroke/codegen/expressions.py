@@ -51,14 +51,14 @@ class Printer:
                 return self._call(function, args, name), _ATOM
             case Select(condition, a, b):
                 arms = f"{self.value(a, name)}, {self.value(b, name)}"
-                return f"up_select({self._condition(condition, name)}, {arms})", _ATOM
+                return f"up_select({self.condition(condition, name)}, {arms})", _ATOM
             case Binary(op, a, b) if op in _LEVEL:
                 level = _LEVEL[op]
                 return f"{self._child(a, name, level)} {op} {self._child(b, name, level + 1)}", level
             case Binary("/", a, b):
                 return self._quotient(a, b, name)
             case _:   # a comparison or logic, used as a number
-                return f"up_select({self._condition(expr, name)}, {self.number(1.0)}, {self.number(0.0)})", _ATOM
+                return f"up_select({self.condition(expr, name)}, {self.number(1.0)}, {self.number(0.0)})", _ATOM
 
     def _quotient(self, a: Expr, b: Expr, name: Callable[[str], str]) -> tuple[str, int]:
         """a / b; a (1 / b) where the compiler can work that out (another rounding); else as the frame divides."""
@@ -73,13 +73,13 @@ class Printer:
         text, level = self._value(expr, name)
         return text if level >= least else f"({text})"
 
-    def _condition(self, expr: Expr, name: Callable[[str], str]) -> str:
+    def condition(self, expr: Expr, name: Callable[[str], str]) -> str:
         """The text of a truth value, 0 or 1. Logic is bitwise: both sides are cheap, a branch is not."""
         match expr:
             case Unary("!", a):
-                return f"!({self._condition(a, name)})"
+                return f"!({self.condition(a, name)})"
             case Binary("&&" | "||" as op, a, b):
-                return f"({self._condition(a, name)}) {op[0]} ({self._condition(b, name)})"
+                return f"({self.condition(a, name)}) {op[0]} ({self.condition(b, name)})"
             case Binary("<" | "<=" | ">" | ">=" | "==" | "!=" as op, a, b):
                 return f"{self._child(a, name, _SUM)} {op} {self._child(b, name, _SUM)}"
             case _:

@@ -18,12 +18,12 @@ import numpy as np
 from upstroke.errors import ModelError
 from upstroke.exchange.names import Names
 from upstroke.exchange.source import Source, myokit_package, read_source
-from upstroke.exchange.text import equation, number, to_text
 from upstroke.ionic import read_model
 from upstroke.ionic.evaluate import value_of
 from upstroke.ionic.expr import Binary, Call, Expr, Name, Num, Select, Unary
 from upstroke.ionic.model import Model
 from upstroke.ionic.symbolic import ZERO, add, div, mul, neg, select, sub
+from upstroke.ionic.text import equation, number, to_text
 from upstroke.ionic.unitcheck import factor
 
 #: Units for which Myokit's own words are long, or not ours

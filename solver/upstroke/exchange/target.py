@@ -94,6 +94,9 @@ class _Translator:
     def refuse(self) -> None:
         """What the other formats cannot say."""
         where = self.model.file or self.model.name
+        if self.model.events:
+            raise ModelError(self.model.events[0].place, "an event happens at the end of a step, which other formats "
+                             "cannot say", "leave it out of the model before exporting")
         for state in self.model.states:
             if state.rate is None:
                 raise ModelError(where, f"{state.name} has no rate: it is updated once per step, which other formats "

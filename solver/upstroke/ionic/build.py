@@ -74,6 +74,7 @@ class _Builder:
             v_init=self.if_given("V_init"), v_method=v_method, iion=self.if_given("Iion"),
             traces=tuple(n for n, marks in roles.marks.items() if marks.trace), externals=roles.externals,
             units={n: marks.unit for n, marks in roles.marks.items() if marks.unit}, lookups=lookups,
+            events=tuple(roles.events),
         )
         if model.v_init is not None:
             initial_state(model)                                 # finite, and free of circles

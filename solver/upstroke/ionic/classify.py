@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from upstroke.errors import Place, did_you_mean
 from upstroke.ionic.choose import choose_options
-from upstroke.ionic.collect import Symbol, collect, markups_of
+from upstroke.ionic.collect import Symbol, collect, collect_events, markups_of
 from upstroke.ionic.expr import Expr, Name, Num
 from upstroke.ionic.globals import GLOBAL_ALIASES, GLOBALS
 from upstroke.ionic.markup import Marks, read_marks
 from upstroke.ionic.mistakes import Mistakes
-from upstroke.ionic.model import Flag
+from upstroke.ionic.model import Event, Flag
 from upstroke.ionic.parse import Program
-from upstroke.ionic.symbolic import free_names, substitute
+from upstroke.ionic.symbolic import ZERO, free_names, substitute
 from upstroke.ionic.unitcheck import same_dimension
 
 PREDEFINED = ("V", "t", "dt")
@@ -46,12 +46,14 @@ class Roles:
     rates: dict[str, str] = field(default_factory=dict)         # state -> name of its rate
     gates: dict[str, Gate] = field(default_factory=dict)
     stored: dict[str, Expr] = field(default_factory=dict)       # state -> its value at the end of a step
+    events: list[Event] = field(default_factory=list)
+    event_uses: dict[str, Place] = field(default_factory=dict)  # the names that events read
     plugin: bool = False                                        # it adds to a model, and has no V of its own
 
     @property
     def parameters(self) -> list[str]:
         """Names marked .param(), and externals that are only read; flags are chosen otherwise."""
-        given = {*self.exprs, *self.rates, *self.gates}
+        given = {*self.exprs, *self.rates, *self.gates, *self.stored}
         return [name for name, marks in self.marks.items()
                 if not marks.options and (marks.param or (name in self.externals and name not in given))]
 
@@ -99,6 +101,14 @@ def _read_symbols(program: Program, roles: Roles, mistakes: Mistakes) -> None:
         roles.used |= {use for use in symbol.uses if use != name}
         if roles.marks[name].trace:
             roles.used.add(name)
+    for event, uses in collect_events(program, canonical, mistakes):
+        roles.events.append(event)
+        roles.event_uses = {**uses, **roles.event_uses}
+        roles.used |= {*uses}
+        for change in event.changes:
+            if change.name not in PREDEFINED:
+                roles.symbols.setdefault(change.name, Symbol(change.name, change.place))
+                roles.marks.setdefault(change.name, Marks())
 
 
 def flag_options(program: Program) -> dict[str, tuple[str, ...]]:
@@ -127,6 +137,9 @@ def _resolve_flags(roles: Roles, model: str, wanted: Sequence[str], mistakes: Mi
     for name, symbol in roles.symbols.items():
         if symbol.expr is not None and name not in flags:
             roles.exprs[name] = substitute(symbol.expr, constants) if constants else symbol.expr
+    roles.events = [replace(event, condition=substitute(event.condition, constants), changes=tuple(
+        replace(change, expr=substitute(change.expr, constants)) for change in event.changes))
+        for event in roles.events]
 
 
 def _default_option(symbol: Symbol, options: tuple[str, ...], mistakes: Mistakes) -> str:
@@ -185,6 +198,27 @@ def _find_states(roles: Roles, mistakes: Mistakes) -> None:
                 mistakes.fail(symbol.place, f"{name} depends on itself: {name} -> {name}", "break the circle")
         elif name not in roles.rates and (marks.store or itself or name in roles.externals):
             roles.stored[name] = expr
+    _find_changed(roles, mistakes)
+
+
+def _find_changed(roles: Roles, mistakes: Mistakes) -> None:
+    """What events change is V or a state; one that nothing else gives keeps its value from step to step."""
+    for event in roles.events:
+        for change in event.changes:
+            name, place = change.name, change.place
+            if name == "V" and roles.plugin:
+                mistakes.fail(place, "V is the model's; an event of a plug-in does not change it",
+                              "change states of the plug-in, or add to Iion")
+            elif name in ("t", "dt"):
+                mistakes.fail(place, f"{name} is given by the simulator, a model never assigns it", "use another name")
+            elif name in ("V", *roles.rates, *roles.gates, *roles.stored):
+                continue
+            elif name in roles.exprs or roles.marks[name].options:
+                mistakes.fail(place, f"{name} is no state, so an event cannot change it",
+                              f"write {name}_init = ...; in place of {name} = ...;")
+            else:
+                roles.stored[name] = Name(name)
+    roles.events = [event for event in roles.events if event.condition != ZERO]      # of the variant chosen
 
 
 def _add_rate(roles: Roles, state: str, rate: str, mistakes: Mistakes) -> None:
@@ -224,8 +258,9 @@ def _check_names(roles: Roles, mistakes: Mistakes) -> None:
     options = {option for flag in roles.flags for option in flag.options}
     known = {*PREDEFINED, *roles.exprs, *states, *roles.externals, *options, *(flag.name for flag in roles.flags)}
     reported = set[str]()
-    for symbol in roles.symbols.values():
-        for name, place in ({} if roles.marks[symbol.name].options else symbol.uses).items():
+    uses = [symbol.uses for symbol in roles.symbols.values() if not roles.marks[symbol.name].options]
+    for mapping in (*uses, roles.event_uses):
+        for name, place in mapping.items():
             if name not in known and name not in reported:
                 reported.add(name)
                 mistakes.fail(place, f"'{name}' has no value", _hint(roles, name, known))

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field, replace
 
 from upstroke.errors import ModelError, Place, UpstrokeError
 from upstroke.ionic.expr import Binary, Expr, Name, Select
-from upstroke.ionic.parse import Assign, Declare, If, Markup, Program, Statement, Value
+from upstroke.ionic.model import Change, Event
+from upstroke.ionic.parse import Assign, Declare, If, Markup, Program, Statement, Value, When
 from upstroke.ionic.symbolic import ONE, ZERO, add, affine, div, free_names, mul, select, sub, substitute
 
 NEUTRAL = {"+=": ZERO, "-=": ZERO, "*=": ONE, "/=": ONE}
@@ -55,7 +56,7 @@ def collect(program: Program, canonical: Mapping[str, str], mistakes: list[Upstr
     ``canonical`` gives the names a model uses for V and Iion their own: {"Vm": "V"}.
     """
     out = _Collector(mistakes)
-    equations = _flatten(program.statements, out)
+    equations = _flatten(_without_events(program), out)
     rename = {local: Name(name) for local, name in canonical.items()}
     by_name: dict[str, list[_Equation]] = {}
     for equation in equations:
@@ -76,8 +77,49 @@ def collect(program: Program, canonical: Mapping[str, str], mistakes: list[Upstr
 def markups_of(program: Program) -> dict[str, list[Markup]]:
     """The markups of each name as the text spells it."""
     out = _Collector([])
-    _flatten(program.statements, out)
+    _flatten(_without_events(program), out)
     return out.markups
+
+
+def collect_events(
+    program: Program, canonical: Mapping[str, str], mistakes: list[UpstrokeError],
+) -> list[tuple[Event, Mapping[str, Place]]]:
+    """The events in the order of the text, each with the names it reads; mistakes are noted."""
+    rename: dict[str, Expr] = {local: Name(name) for local, name in canonical.items()}
+    found: list[tuple[Event, Mapping[str, Place]]] = []
+    for when in (statement for statement in program.statements if isinstance(statement, When)):
+        out = _Collector(mistakes)
+        test = _renamed(_Equation("", "=", when.condition, when.place), rename).value
+        changes: dict[str, list[_Equation]] = {}
+        for equation in _flatten(when.body, out):
+            changes.setdefault(canonical.get(equation.name, equation.name), []).append(_renamed(equation, rename))
+        marks = [*when.markups, *(mark for marks in out.markups.values() for mark in marks)]
+        if marks:
+            mistakes.append(ModelError(marks[0].place, f"an event changes values; .{marks[0].name}() belongs to the "
+                                       "name itself", f"write NAME; .{marks[0].name}(...); outside"))
+        elif not changes:
+            mistakes.append(ModelError(when.place, "the event changes nothing", "write when (...) { NAME = value; }"))
+        uses = dict(test.uses)
+        for equation in (e for equations in changes.values() for e in equations):
+            uses = {**equation.value.uses, **uses}
+        event = Event(test.expr, tuple(_change(name, equations, mistakes) for name, equations in changes.items()),
+                      when.place)
+        found.append((event, uses))
+    return found
+
+
+def _change(name: str, equations: list[_Equation], errors: list[UpstrokeError]) -> Change:
+    """All equations of an event for a name as one; += and the like begin with its value before the event."""
+    bases = [e for e in equations if e.op == "="]
+    errors += [_twice(again, bases[0]) for again in bases[1:]]
+    expr = bases[0].value.expr if bases else Name(name)
+    for step in (e for e in equations if e.op != "="):
+        expr = APPLY[step.op](expr, step.value.expr)
+    return Change(name, expr, equations[0].place)
+
+
+def _without_events(program: Program) -> list[Statement]:
+    return [statement for statement in program.statements if not isinstance(statement, When)]
 
 
 def _renamed(equation: _Equation, names: Mapping[str, Expr]) -> _Equation:
@@ -105,6 +147,9 @@ def _flatten(statements: Iterable[Statement], out: _Collector, outer: tuple[Mark
                 equations.append(_Equation(name, op, value, place))
             case If():
                 equations += _conditional(statement, out, marks)
+            case When():
+                out.errors.append(ModelError(statement.place, "an event stands inside another block",
+                                             "write it outside; its condition may hold more: when (a && b) { ... }"))
             case _:
                 equations += _flatten(statement.body, out, marks)
     return equations

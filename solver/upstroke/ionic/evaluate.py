@@ -162,6 +162,7 @@ def advance(
     """V and states one step later, each by its own method, as ``methods`` defines it.
 
     C_m dV/dt = -(Iion - Istim), ds/dt = f(V, s); Istim (uA/cm^2) is constant over the step, depolarising positive.
+    Then events, all at once, on these values; then bounds.
     """
     membrane = State("V", Num(0.0), model.v_method)
     evolving = [membrane, *(s for s in model.states if s.rate is not None)]
@@ -234,6 +235,14 @@ def advance(
     for s in model.states:
         if s.update is not None:
             end[s.name] = value_of(s.update, at_stage[0])
+    if model.events:
+        names, happened = quantities(model, end["V"], end, t + dt, dt, parameters), dict(end)
+        for event in reversed(model.events):
+            holds = value_of(event.condition, names)
+            for change in event.changes:
+                happened[change.name] = _float(np.where(holds, value_of(change.expr, names), happened[change.name]))
+        end = happened
+    for s in model.states:
         if s.lower is not None or s.upper is not None:
             end[s.name] = np.clip(end[s.name], s.lower, s.upper)
     return end.pop("V"), end

@@ -65,6 +65,24 @@ class State:
 
 
 @dataclass(frozen=True)
+class Change:
+    """``name = expr`` in an event; ``name`` is V or a state."""
+
+    name: str
+    expr: Expr
+    place: Place = NOWHERE
+
+
+@dataclass(frozen=True)
+class Event:
+    """What happens at the end of a step where ``condition`` holds: docs/model_language.md says in which order."""
+
+    condition: Expr
+    changes: tuple[Change, ...]
+    place: Place = NOWHERE
+
+
+@dataclass(frozen=True)
 class Lookup:
     """The range and step over which the file suggests tables; recorded, never needed: see docs/model_language.md."""
 
@@ -96,6 +114,7 @@ class Model:
     externals: dict[str, str] = field(default_factory=dict)   # local name -> global name, V and Iion left out
     units: dict[str, str] = field(default_factory=dict)       # unit of every quantity that states one
     lookups: tuple[Lookup, ...] = ()
+    events: tuple[Event, ...] = ()                            # all at once; of several changes of a name the first
 
     @cached_property
     def jacobian(self) -> Jacobian:

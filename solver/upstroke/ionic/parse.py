@@ -83,7 +83,17 @@ class If:
     markups: tuple[Markup, ...] = ()
 
 
-Statement = Assign | Declare | Group | If
+@dataclass(frozen=True)
+class When:
+    """``when (c) {...}``: an event at the end of a step."""
+
+    condition: Value
+    body: tuple[Statement, ...]
+    place: Place
+    markups: tuple[Markup, ...] = ()
+
+
+Statement = Assign | Declare | Group | If | When
 
 
 @dataclass(frozen=True)
@@ -270,6 +280,10 @@ class _Builder(lark.visitors.Transformer_NonRecursive):
     def else_(self, children: list) -> Branch:
         return Branch(None, children[-1])
 
+    def when(self, children: list) -> When:
+        token, condition, body = children
+        return When(condition, body, self.source.of(token))
+
     def block(self, children: list) -> tuple[Statement, ...]:
         body: list[Statement] = []
         for child in children:
@@ -346,11 +360,11 @@ def _syntax_error(error: lark.exceptions.UnexpectedInput, text: str, source: _So
         return ModelError(place, f"{found}{after}, where a value should stand",
                           "give a number, a name or an expression")
     if "LBRACE" in accepts:
-        return ModelError(place, f"{found} where '{{' should stand", "the branches of an if are blocks: { ... }")
+        return ModelError(place, f"{found} where '{{' should stand", "what depends on a condition is a block: { ... }")
     if ended:
         return ModelError(place, "the file ends in the middle of a statement", "finish it, with ';' at its end")
     return ModelError(place, f"{found} does not fit here",
-                      "statements are NAME = value; NAME; .markup(); group { } if ( ) { }")
+                      "statements are NAME = value; NAME; .markup(); group { } if ( ) { } when ( ) { }")
 
 
 def _token_before(error: lark.exceptions.UnexpectedToken) -> lark.Token | None:

@@ -52,8 +52,9 @@ class Plugin:
     @property
     def written(self) -> dict[str, State]:
         """The shared quantities that it changes. A rate that is 0 in the variant chosen changes nothing."""
+        by_events = {change.name for event in self.model.events for change in event.changes}
         return {self.model.externals[s.name]: s for s in self.model.states
-                if s.name in self.model.externals and s.rate != ZERO}
+                if s.name in self.model.externals and (s.rate != ZERO or s.name in by_events)}
 
     @property
     def read(self) -> dict[str, str]:
@@ -167,6 +168,7 @@ class _Composer:
             units={**base.units, **{n: u for part in parts for n, u in part.units.items()},
                    **{c.name: "uA/cm^2" for c in currents}},
             lookups=(*base.lookups, *(look for part in parts for look in part.lookups)),
+            events=(*base.events, *(event for part in parts for event in part.events)),
         )
         initial_state(result)                            # finite, and free of circles
         return result

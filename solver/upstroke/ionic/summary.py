@@ -10,11 +10,12 @@ from upstroke.ionic.globals import GLOBALS
 from upstroke.ionic.header import aliases, bibtex
 from upstroke.ionic.methods import METHODS, STORE
 from upstroke.ionic.model import Model
+from upstroke.ionic.text import to_text
 
 
 def describe(model: Model) -> str:
-    """Flags, parameters with values and units, states with starts, units and methods, the shared quantities that it
-    changes and reads, notes, and the paper as BibTeX."""
+    """Flags, parameters with values and units, states with starts, units and methods, events, the shared quantities
+    that it changes and reads, notes, and the paper as BibTeX."""
     header = model.header
     lines = [model.name + (f" (also {', '.join(names)})" if (names := aliases(header)) else "")]
     lines += [f"  {header['Title']}"] if "Title" in header else []
@@ -24,6 +25,7 @@ def describe(model: Model) -> str:
     units = {"V": "mV", **{s.name: s.unit for s in model.states}}
     for name, value in initial_state(model).items():
         lines.append(f"  {name:<14} {value:<14.10g} {methods[name]:<14} {units[name]}".rstrip())
+    lines += _events(model)
     used = sorted(set(methods.values()) - {STORE})
     lines += ["", "Methods", *(f"  {name:<14} {METHODS[name].doc} (order {METHODS[name].order})" for name in used)]
     lines += _shared(model, reads=("Vm",))
@@ -31,7 +33,7 @@ def describe(model: Model) -> str:
 
 
 def describe_plugin(plugin: Model) -> str:
-    """Parameters, states, what it adds to Iion, the shared quantities that it changes and reads, notes and paper."""
+    """Parameters, states, events, what it adds to Iion, the shared quantities it changes and reads, notes, paper."""
     shared = plugin.externals
     lines = [plugin.name + (f" (also {', '.join(names)})" if (names := aliases(plugin.header)) else "")]
     lines += [f"  {plugin.header['Title']}"] if "Title" in plugin.header else []
@@ -40,7 +42,7 @@ def describe_plugin(plugin: Model) -> str:
     if states:
         lines += ["", "States" + " " * 10 + f"{'method':<14} unit"]
         lines += [f"  {s.name:<14} {s.method:<14} {s.unit}".rstrip() for s in states]
-    lines += _shared(plugin)
+    lines += [*_events(plugin), *_shared(plugin)]
     return "\n".join([*lines, *_source(plugin.header)])
 
 
@@ -56,6 +58,14 @@ def _choices(model: Model) -> list[str]:
         lines += ["", "Parameters"]
         lines += [f"  {p.name:<14} {p.value:<14.10g} {p.unit}".rstrip() for p in model.parameters]
     return lines
+
+
+def _events(model: Model) -> list[str]:
+    """What happens at the end of a step."""
+    lines = [f"  when {to_text(event.condition)}: "
+             + ", ".join(f"{change.name} = {to_text(change.expr)}" for change in event.changes)
+             for event in model.events]
+    return ["", "Events", *lines] if lines else []
 
 
 def _shared(model: Model, reads: Sequence[str] = ()) -> list[str]:

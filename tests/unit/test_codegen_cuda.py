@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import warnings
+from importlib import resources
 
 import pytest
 from ptxas import compiled, report, spilled
@@ -42,6 +43,13 @@ def test_parameters_from_memory_compile():
     model = load_model("HodgkinHuxley")
     names = [p.name for p in model.parameters]
     report(generate(model, "cuda", "mixed", uniform=names[:2], nodal=names[2:4]).source)
+
+
+@pytest.mark.parametrize("precision", ["fp64", "fp32", "mixed"])
+def test_the_loop_of_the_bench_compiles(precision):
+    text = resources.files("upstroke.bench").joinpath("cells.h").read_text()
+    log = report(generate(load_model("tenTusscherPanfilov"), "cuda", precision, nodal=["GNa", "Gkr"]).source + text)
+    assert "upstroke_cells" in re.findall(r"entry function '(\w+)'", log)
 
 
 COUPLINGS = """

@@ -1,8 +1,8 @@
 """What is known of every beat: measured step by step by ``cells.h``, turned into durations here.
 
 A beat starts where a stimulus does (or, where none ever does, where V rises through a threshold). Its upstroke is where
-dV/dt is largest. APDx runs from there to where V has come down by x % of its way from the beat's top to the voltage at the
-beat's start; a beat that has come back by 90 % is over and nothing after it counts. Calcium likewise.
+dV/dt is largest. APDx runs from there to where V has come down by x % of its way from the beat's top to the voltage at
+the beat's start; a beat that has come back by 90 % is over and nothing after it counts. Calcium likewise.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ Floats = NDArray[np.float64]
 KEPT = ("count", "onset", "V_rest", "V_max", "V_min", "dVdt_max", "t_act", "t30", "t50", "t90", "eads",
         "Ca_rest", "Ca_max", "t_Ca_max", "t_Ca50", "t_Ca63", "t_Ca90")
 #: Rows that it needs besides while a beat runs.
-RUNNING = ("before", "Ca_before", "valley", "rising", "low_next")
+RUNNING = ("before", "earlier", "Ca_before", "valley", "rising", "low_next")
 _TIMES = ("t_act", "t30", "t50", "t90", "t_Ca_max", "t_Ca50", "t_Ca63", "t_Ca90")
 
 

@@ -35,7 +35,7 @@ typedef struct {
 /* Quantities of a beat, in the order of beats.py. Times in ms, -1: not yet. */
 enum { UP_COUNT, UP_ONSET, UP_REST, UP_TOP, UP_LOW, UP_STEEP, UP_T_ACT, UP_T30, UP_T50, UP_T90, UP_EADS,
        UP_CA_REST, UP_CA_TOP, UP_T_CA_TOP, UP_T_CA50, UP_T_CA63, UP_T_CA90,
-       UP_KEPT, UP_BEFORE = UP_KEPT, UP_CA_BEFORE, UP_VALLEY, UP_RISING, UP_LOW_NEXT };
+       UP_KEPT, UP_BEFORE = UP_KEPT, UP_EARLIER, UP_CA_BEFORE, UP_VALLEY, UP_RISING, UP_LOW_NEXT };
 
 /* Early after-depolarisations: rises of V later than this after the upstroke, by more than this, before 90 % are back. */
 #define UP_EAD_AFTER 100.0        /* ms */
@@ -118,6 +118,7 @@ UP_INLINE void up_look(const up_cells_args *c, long i, double t, double dt)
     b[UP_EADS * s] += turns;
     b[UP_RISING * s] = turns ? 1.0 : fallen ? 0.0 : rising;
     b[UP_VALLEY * s] = !late | fallen | (V < valley) ? V : valley;
+    b[UP_EARLIER * s] = before;
     b[UP_BEFORE * s] = V;
 
     if (!(c->calcium || c->calcium_wide)) return;
@@ -143,7 +144,7 @@ UP_INLINE void up_look(const up_cells_args *c, long i, double t, double dt)
 /* A beat of cell i that starts at the step at time t, if one does: by an event, or because V has just come up. */
 UP_INLINE void up_start(const up_cells_args *c, long e, int at_event, long i, double t, double dt)
 {
-    const double V = c->a.V[i], before = c->beat[UP_BEFORE * c->stride + i];
+    const double V = c->a.V[i], before = c->beat[UP_EARLIER * c->stride + i];
     const double Ca = c->calcium || c->calcium_wide ? (double)up_value(c->calcium, c->calcium_wide, i) : 0;
     if (at_event && c->starts[e * c->trains + c->train[i]]) {
         up_begin_beat(c, i, t, V, V, Ca);

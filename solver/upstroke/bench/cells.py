@@ -3,8 +3,8 @@
     C_m dV/dt = -(Iion(V, s) - Istim),  ds/dt = f(V, s)
 
 A step goes as in openCARP's bench. Rows of results are taken first. Inputs act next: with V by forward Euler a current
-moves V by I dt / C_m before the membrane's step, which then sees the stimulated V; with other methods the current is part
-of the equation, so that their order is kept. Then every state takes its step, and what is clamped is set back.
+moves V by I dt / C_m before the membrane's step, which then sees the stimulated V; with other methods the current is
+part of the equation, so that their order is kept. Then every state takes its step, and what is clamped is set back.
 """
 
 from __future__ import annotations
@@ -130,8 +130,9 @@ class Cells:
     """
 
     def __init__(self, model: Model, inputs: Inputs, dt: float, *, n: int = 1, train: Sequence[int] | None = None,
-                 parameters: Mapping[str, Any] | None = None, initial: Mapping[str, Any] | None = None, C_m: float = 1.0,
-                 backend: Backend | None = None, beats: int = 0, calcium: str = "", threshold: float = -40.0) -> None:
+                 parameters: Mapping[str, Any] | None = None, initial: Mapping[str, Any] | None = None,
+                 C_m: float = 1.0, backend: Backend | None = None, beats: int = 0, calcium: str = "",
+                 threshold: float = -40.0) -> None:
         self.model, self.dt, self.n, self.step = model, dt, n, 0
         self._backend = backend or open_backend("cpu")
         own = parameters_of(model, parameters or {})
@@ -192,9 +193,10 @@ class Cells:
             self._held.append(self._array(values, np.float64))
             row.narrow, row.wide, row.values = narrow, wide, self._backend.pointer(self._held[-1])
             row.how, row.scale = how, scale
+        train = _filled(train, self._state.n)
         arrays = {
             "event": self._array(inputs.steps, np.int64), "quiet": self._array(~acts, np.uint8),
-            "starts": self._array(inputs.starts, np.uint8), "train": self._array(_filled(train, self._state.n), np.int32),
+            "starts": self._array(inputs.starts, np.uint8), "train": self._array(train, np.int32),
             "channel": self._array(np.frombuffer(bytes(rows), np.uint8), np.uint8),
         }
         self._held += arrays.values()
@@ -211,7 +213,7 @@ class Cells:
         n = self._state.n
         running = np.zeros((len(KEPT) + len(RUNNING), n))
         V, Ca = start["V"], start[calcium] if calcium else 0.0
-        for name, value in (("before", V), ("low_next", V), ("valley", V), ("Ca_before", Ca)):
+        for name, value in (("before", V), ("earlier", V), ("low_next", V), ("valley", V), ("Ca_before", Ca)):
             running[len(KEPT) + RUNNING.index(name)] = _filled(value, n)
         self._running = self._array(running, np.float64)
         self._over = self._backend.zeros(kept, len(KEPT), n, dtype=np.float64)
@@ -251,7 +253,7 @@ class Cells:
             backend.kernel(self._source, "upstroke_cells", args, self._state.n, dt=self.dt, label="cells").run(first)
         self.step = last
         table = backend.to_host(sample)[:len(rows)]
-        return Record(rows * self.dt, {name: table[:, k] for k, name in enumerate(record)})
+        return Record(np.asarray(rows * self.dt, np.float64), {name: table[:, k] for k, name in enumerate(record)})
 
     def now(self, record: Sequence[str], cells: int = 1) -> Record:
         """The row at the present time."""

@@ -14,8 +14,10 @@ from upstroke.ionic.unitcheck import dimension, factor
 
 #: openCARP's names of shared quantities, where they differ from ours.
 NAMES = {"K_e": "Ke", "Na_e": "Nae", "Ca_e": "Cae", "Cl_e": "Cle", "K_i": "Ki", "Na_i": "Nai", "Ca_i": "Cai"}
-#: Cytosolic calcium is in this unit in openCARP's files and tables, in mM or what the model says here.
+#: The unit of cytosolic calcium in openCARP's files and tables; here it is in mM or what the model says.
 CALCIUM = "uM"
+#: Shared quantities that openCARP keeps outside of models.
+GLOBAL = ("Lambda", "delLambda", "Tension", "K_e", "Na_e", "Ca_e", "illum")
 
 
 @dataclass(frozen=True)
@@ -52,10 +54,6 @@ def parts(model: Model) -> tuple[Part, ...]:
                  for name, prefix in zip([base, *plugins], ["", *prefixes], strict=True))
 
 
-#: Shared quantities that openCARP keeps outside of models.
-GLOBAL = ("Lambda", "delLambda", "Tension", "K_e", "Na_e", "Ca_e", "illum")
-
-
 def shared(model: Model) -> dict[str, str]:
     """Which quantity of the model each shared quantity in use is, by global name, in the order of the global table.
 
@@ -80,7 +78,7 @@ def calcium(model: Model) -> str | None:
 
 
 def scale(model: Model, name: str) -> float:
-    """Openers of openCARP's files multiply by this: 1000 for cytosolic calcium in mM, 1 for everything else."""
+    """What turns the unit here into openCARP's: 1000 for cytosolic calcium in mM, 1 for everything else."""
     if name != calcium(model):
         return 1.0
     unit = model.units.get(name) or GLOBALS["Ca_i"].unit
@@ -94,3 +92,8 @@ def nearest(name: str, known: Iterable[str]) -> str | None:
         return name
     found = like(name, known)
     return found[0] if len(found) == 1 else None
+
+
+def plugins_said(count: int) -> str:
+    """``1 plug-in``, ``2 plug-ins``."""
+    return f"{count} plug-in{'s' * (count != 1)}"

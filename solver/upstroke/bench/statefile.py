@@ -11,7 +11,7 @@ state, and each parameter that differs between cells.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import upstroke
-from upstroke.bench.parts import Part, nearest, parts, scale
+from upstroke.bench.parts import nearest, parts, plugins_said, scale
 from upstroke.bench.svfile import Saved, read_sv
 from upstroke.errors import ModelError, OptionError, did_you_mean
 from upstroke.ionic.model import Model
@@ -197,7 +197,7 @@ def sv_init(text: str, model: Model) -> dict[str, float]:
     wanted = parts(model)
     lists = text.split(":")
     if len(lists) > len(wanted):
-        raise OptionError("--SV-init", f"{len(lists)} lists for {_parts_said(wanted)}",
+        raise OptionError("--SV-init", f"{len(lists)} lists for a model and {plugins_said(len(wanted) - 1)}",
                           "separate lists by ':', states by ','")
     for part, words in zip(wanted, lists, strict=False):
         known = {name: part.full(name) for name in part.states}
@@ -220,9 +220,3 @@ def sv_init(text: str, model: Model) -> dict[str, float]:
             if not np.isfinite(values[full]):
                 raise OptionError("--SV-init", f"'{word}' is not finite", "give a finite number")
     return values
-
-
-
-def _parts_said(wanted: Sequence[Part]) -> str:
-    plugins = len(wanted) - 1
-    return f"a model and {plugins} plug-in{'s' * (plugins != 1)}"

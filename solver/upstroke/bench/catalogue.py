@@ -27,7 +27,7 @@ class Option:
     name : long name, without dashes
     kind : what its value is; None: it takes none, and is True where it is given
     help : one line
-    default : its value where it is not given; () with ``many``
+    default : its value where it is not given; with ``many`` that is ()
     short : one letter
     aliases : other long names
     bare : its value where it stands without one; None: it needs one

@@ -30,7 +30,8 @@ class Options:
     values: dict[str, Any] = field(default_factory=dict)
 
     def __getitem__(self, name: str) -> Any:
-        return self.values.get(name, OPTIONS[name].default)
+        option = OPTIONS[name]
+        return self.values.get(name, () if option.many else option.default)
 
     def given(self, name: str) -> bool:
         """Whether the command line says it."""

@@ -1,19 +1,17 @@
 """Every plug-in against its equations written a second time and integrated by SciPy, and against published values.
 
 The host is a passive cell in which all that a plug-in may read is known; the plug-in is added, compiled and stepped as
-any user's would be. ``PROOFS`` holds, for each plug-in, its equations in plain Python.
+any user's would be.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 import pytest
 from pacing import Cell, Pulses
+from plugin_equations import ION, PROOFS, RTF, calcium, fibroblast_current, twitch
 from ptxas import report
 from scipy.integrate import solve_ivp
 
@@ -32,271 +30,7 @@ Cai = 1e-4 + 9e-4*(t/15)*exp(1 - t/15); .units(mM);
 drive = (t < 5) ? 12 : 0;
 Iion = 0.1*(V + 80) - drive;                           .units(uA/cm^2);
 """
-RTF = 8.314472*310/96.4853415                          # mV
-ION = {"K_e": 5.4, "Na_e": 140.0, "Ca_e": 1.8, "K_i": 138.0, "Na_i": 10.0, "Lambda": 1.0, "delLambda": 0.0}
 
-
-def calcium(t: float) -> float:
-    """mM"""
-    return 1e-4 + 9e-4*(t/15)*math.exp(1 - t/15)
-
-
-@dataclass(frozen=True)
-class Proof:
-    """``equations(t, V, s, given)`` -> (current, rates) with states ``s`` by name, and ``outputs`` of them.
-
-    ``given`` holds ions, stretch and Ca_i. ``values`` are the plug-in's parameters in the run, ``clamp`` a voltage that
-    is imposed instead of the host's own.
-    """
-
-    equations: Callable[[float, float, dict[str, float], dict[str, float]], tuple[float, dict[str, float]]]
-    start: dict[str, float] = field(default_factory=dict)
-    values: dict[str, Any] = field(default_factory=dict)
-    outputs: Callable[[float, float, dict[str, float], dict[str, float]], dict[str, float]] | None = None
-    off: dict[str, Any] = field(default_factory=dict)  # parameters under which it adds nothing
-    initial: dict[str, float] = field(default_factory=dict)
-    dt: float = 0.01
-
-
-def i_ach(t, V, s, g):
-    conductance = 10/(1 + 9.13652/0.1**0.477811)*(0.0517 + 0.4516/(1 + math.exp((V + 59.53)/17.18)))
-    return conductance*(V - RTF*math.log(g["K_e"]/g["K_i"])), {}
-
-
-def i_fun(t, V, s, g):
-    y = s["IFun.y"]
-    current = y*(0.0145654*(V - RTF*math.log(g["Na_e"]/g["Na_i"])) + 0.0234346*(V - RTF*math.log(g["K_e"]/g["K_i"])))
-    target = 1/(1 + math.exp((V + 80.6)/6.8))
-    return current, {"IFun.y": (target - y)*(math.exp(-2.9 - 0.04*V) + math.exp(3.6 + 0.11*V))/4000}
-
-
-def i_katp(t, V, s, g):
-    Ko = s["K_e"]
-    mg = 1/(1 + 0.5/(0.65/math.sqrt(Ko + 5)*math.exp(-0.64*V/RTF)))
-    na = 1/(1 + (g["Na_i"]/(25.9*math.exp(-0.35*V/RTF)))**2)
-    half = 35.8 + 17.9*15**0.256
-    open_ = 0.91/(1 + (500/half)**(1.3 + 0.74*math.exp(-0.09*15)))
-    siemens = 35.375e-12*(Ko/5.4)**0.24*mg*na*1.3**0.085*open_*3.8e8         # S/cm^2: 3.8 channels/um^2
-    current = 1e3*siemens*(V - RTF*math.log(Ko/g["K_i"]))                    # uA/cm^2
-    return current, {"K_e": current*1e-6/96485.3415*1e6/1e-5*1e-3 - (Ko - 5.4)/1000}
-
-
-def na_bondarenko(t, V, s, g):
-    """By the rates between pairs of states, each pair once."""
-    e = math.exp
-    up = [3.802/(0.1027*e(-(V + 2.5)/w) + f*e(-(V + 2.5)/150)) for w, f in ((17, 0.2), (15, 0.23), (12, 0.25))]
-    down = [0.1917*e(-(V + 2.5)/20.3), 0.2*e(-(V - 2.5)/20.3), 0.22*e(-(V - 7.5)/20.3)]
-    leave, enter = 7e-7*e(-(V + 7)/7.7), 0.0084 + 0.00002*(V + 7)
-    shut = 1/(0.188495*e(-(V + 7)/16.6) + 0.393956)
-    pairs = [("C3", "C2", up[0], down[0]), ("C2", "C1", up[1], down[1]), ("C1", "O", up[2], down[2]),
-             ("IC3", "IC2", up[0], down[0]), ("IC2", "IF", up[1], down[1]), ("C3", "IC3", enter, leave),
-             ("C2", "IC2", enter, leave), ("C1", "IF", enter, leave),
-             ("O", "IF", shut, up[2]*shut*leave/(down[2]*enter)), ("IF", "I1", shut/1000, leave),
-             ("I1", "I2", shut/95000, leave/50)]
-    p = {k.removeprefix("INa_Bondarenko."): v for k, v in s.items() if "." in k}
-    change = dict.fromkeys(p, 0.0)
-    for a, b, there, back in pairs:
-        flow = there*p[a] - back*p[b]
-        change[a] -= flow
-        change[b] += flow
-    E = 8.314472*298/96.4853415*math.log((0.9*g["Na_e"] + 0.1*g["K_e"])/(0.9*g["Na_i"] + 0.1*g["K_i"]))
-    return 13*p["O"]*(V - E), {f"INa_Bondarenko.{k}": v for k, v in change.items()}
-
-
-def pores(t, V, s, g):
-    """The conductance as DeBruin and Krassowska write it, in SI."""
-    N, v, w, n = s["Electroporation_DeBruinKrassowska98.N"], V/RTF, 5.25, 0.15
-    up, down = w - n*v, w + n*v
-    K = (math.exp(v) - 1)/((w*math.exp(up) - n*v)/up*math.exp(v) - (w*math.exp(down) + n*v)/down)
-    siemens = math.pi*2.5e-9**2*1.3/5e-9*K
-    field = 6.25e-5*V**2
-    rate = 200*math.exp(field)*(1 - N/1.5e5*math.exp(-2.46*field))
-    return siemens*1e3*N*V, {"Electroporation_DeBruinKrassowska98.N": rate}
-
-
-def named(prefix):
-    """The plug-in's states without its name, and a way to put it back."""
-    def short(s):
-        return {k.removeprefix(prefix + "."): v for k, v in s.items()}
-
-    def full(values):
-        return {f"{prefix}.{k}": v for k, v in values.items()}
-
-    return short, full
-
-
-def land17(t, V, s, g):
-    short, full = named("Stress_Land17")
-    y, ca, lam = short(s), 1000*g["Ca_i"], min(g["Lambda"], 1.2)
-    free = 1 - y["TmBlocked"] - y["XS"] - y["XW"]
-    kb = 0.04*0.35**2.4/(0.75 - 0.75*0.5)
-    A = 25*0.25/(0.75*0.5 + 0.25)
-    cw, cs = 2.23*0.182*0.5/0.5, 2.23*0.012*0.75*0.5/0.25
-    zs = y["ZETAS"]
-    gs = 0.0085*max(zs*(zs > 0), (-1 - zs)*(zs < -1))
-    return 0.0, full({
-        "TRPN": 0.1*((ca/(0.805 - 2.4*(lam - 1)))**2*(1 - y["TRPN"]) - y["TRPN"]),
-        "TmBlocked": kb*min(100, y["TRPN"]**-1.2)*free - 0.04*y["TRPN"]**1.2*y["TmBlocked"],
-        "XW": 0.182*free - 0.182*y["XW"] - 0.615*abs(y["ZETAW"])*y["XW"],              # kwu + kws = kuw(1/rw - 1)
-        "XS": 0.012*y["XW"] - (0.012*0.5*3 + gs)*y["XS"],
-        "ZETAW": A*g["delLambda"] - cw*y["ZETAW"], "ZETAS": A*g["delLambda"] - cs*zs})
-
-
-def land17_tension(t, V, s, g):
-    y, lam = named("Stress_Land17")[0](s), min(g["Lambda"], 1.2)
-    h = max(0, 1 + 2.3*(lam + min(lam, 0.87) - 1.87))
-    return {"Tension": h*120/0.25*((1 + y["ZETAS"])*y["XS"] + y["ZETAW"]*y["XW"])}
-
-
-def memory(Q, a=0.35):
-    return (a*Q + 1)/(1 - Q) if Q < 0 else (1 + (a + 2)*Q)/(1 + Q)
-
-
-def land12(t, V, s, g):
-    short, full = named("Stress_Land12")
-    y, ca, lam, dl = short(s), 1000*g["Ca_i"], min(g["Lambda"], 1.2), g["delLambda"]
-    on = (y["TRPN"]/0.35)**2.5
-    return 0.0, full({"TRPN": 0.1*((ca/(0.8*(1 - 1.5*(lam - 1))))**2*(1 - y["TRPN"]) - y["TRPN"]),
-                      "XB": 0.1*(on*(1 - y["XB"]) - min(100, 1/on)*y["XB"]),
-                      "Q1": -29*dl - 0.15*y["Q1"], "Q2": 116*dl - 0.5*y["Q2"]})
-
-
-def land12_tension(t, V, s, g):
-    y, lam = named("Stress_Land12")[0](s), min(g["Lambda"], 1.2)
-    h = max(0, 1 + 1.65*(lam + min(lam, 0.87) - 1.87))
-    return {"Tension": 120*h*memory(y["Q1"] + y["Q2"])*y["XB"]}
-
-
-def nhs_tension(t, V, s, g):
-    y, e = named("Stress_NHS")[0](s), g["Lambda"] - 1
-    c50 = 0.00105*(1 - 4*e)
-    half = c50/(c50 + 0.002*(1 - (1 + 4.9*e)/4))                                      # of TRPN_max
-    hill, kz = 0.85**3, 0.15**3
-    slope = 0.00175*3*0.85**2*kz/(hill + kz)**2
-    rest = 0.00175*hill/(hill + kz) - slope*0.85                                      # tangent at z_p
-    full = 0.008/half**3
-    z_max = (full - rest)/(0.002 + slope + full)
-    return {"Tension": 56.2*(1 + 4.9*e)*y["z"]/z_max*memory(y["Q1"] + y["Q2"] + y["Q3"])}
-
-
-def nhs(t, V, s, g):
-    short, full = named("Stress_NHS")
-    y, dl, e = short(s), g["delLambda"], g["Lambda"] - 1
-    c50 = 0.00105*(1 - 4*e)
-    half = 0.07*c50/(c50 + 0.002*(1 - (1 + 4.9*e)/4))
-    off = 0.2*max(0.1, 1 - nhs_tension(t, V, s, g)["Tension"]/112.4)
-    z3 = y["z"]**3
-    return 0.0, full({"TRPN": 100*g["Ca_i"]*(0.07 - y["TRPN"]) - off*y["TRPN"],
-                      "z": 0.008*(y["TRPN"]/half)**3*(1 - y["z"]) - 0.002*y["z"] - 0.00175*z3/(z3 + 0.15**3),
-                      "Q1": -29*dl - 0.03*y["Q1"], "Q2": 138*dl - 0.13*y["Q2"], "Q3": 129*dl - 0.625*y["Q3"]})
-
-
-def rice_overlap(SL):
-    single = min(1.65, SL)/2 - max(1.2 - SL/2, 0.05)
-    return 2*single/1.55, single/1.2
-
-
-def rice(t, V, s, g):
-    short, full = named("Stress_Rice")
-    y, ca, SL, dSL = short(s), 1000*g["Ca_i"], 1.9*g["Lambda"], 1.9*g["delLambda"]
-    thick, thin = rice_overlap(SL)
-    bound = (1 - thin)*y["TRPNCaL"] + thin*y["TRPNCaH"]
-    open_ = (1 + (0.5/bound)**15)**-0.5
-    pre, post = y["xXBprer"]/0.007, y["xXBpostr"]/0.007 - 1
-    P = 1 - y["XN"] - y["XBprer"] - y["XBpostr"]
-    N_P, P_N = 0.5*open_, 0.05*min(100, 1/open_)
-    f, gap = 0.5, 0.07*(7 - 6*thick)
-    h = 2*math.exp(-5*math.copysign(pre**2, pre))
-    gx = 0.07*math.exp((8 if post < 0 else 1)*post**2)
-    all_ = f*h + gx*h + gx*gap + 0.4*f + 0.4*gap + gx*f
-    return 0.0, full({
-        "TRPNCaL": 0.05*ca*(1 - y["TRPNCaL"]) - 0.25*y["TRPNCaL"],
-        "TRPNCaH": 0.05*ca*(1 - y["TRPNCaH"]) - 0.025*y["TRPNCaH"],
-        "XN": P_N*P - N_P*y["XN"],
-        "XBprer": f*P - gap*y["XBprer"] - h*y["XBprer"] + 0.4*y["XBpostr"],
-        "XBpostr": h*y["XBprer"] - (0.4 + gx)*y["XBpostr"],
-        "xXBprer": dSL/2 + 2*all_/((0.4 + gx)*f)*(0.4*(y["xXBpostr"] - 0.007 - y["xXBprer"]) - f*y["xXBprer"]),
-        "xXBpostr": dSL/2 + 2*all_/(f*h)*h*(0.007 + y["xXBprer"] - y["xXBpostr"])})
-
-
-def rice_tension(t, V, s, g):
-    y, thick = named("Stress_Rice")[0](s), rice_overlap(1.9*g["Lambda"])[0]
-    most = 0.5*2/(0.07*2 + 0.5*2 + 0.07*0.07 + 0.4*0.5 + 0.4*0.07 + 0.07*0.5)
-    return {"Tension": 120*thick*(y["xXBpostr"]*y["XBpostr"] + y["xXBprer"]*y["XBprer"])/(0.007*most)}
-
-
-def lumens(t, V, s, g):
-    y, since, Ls = named("Stress_Lumens")[0](s), t, 2*g["Lambda"]
-    x = min(8, since/48)
-    C, L = y["C"], y["L_sc"]
-    decay = (0.02 - C)/32/(1 + math.exp((425*(0.29 + 0.3*L) - since)/32))
-    return 0.0, {"Stress_Lumens.L_sc": 0.007*((Ls - L)/0.04 - 1),
-                 "Stress_Lumens.C": math.tanh(4*(L - 1.51)**2)*0.02*x**3*(8 - x)**2*math.exp(-x)/48 + decay}
-
-
-def lumens_stress(t, V, s, g):
-    y, Ls = named("Stress_Lumens")[0](s), 2*g["Lambda"]
-    return {"Tension": 120*y["C"]*(y["L_sc"] - 1.51)*(Ls - y["L_sc"])/0.04}
-
-
-def twitch(since, lam=1.0, peak=100.0):
-    """kPa, Niederer 2011."""
-    phi, s = max(0.0, math.tanh(5*(lam - 0.7))), since - 15
-    if not 0 < s < 550:
-        return 0.0
-    return peak*phi*(math.tanh(s/(40 + 500*(1 - phi)))*math.tanh((550 - s)/110))**2
-
-
-STRETCHED = {"Lambda": 1.06, "delLambda": -5e-4}       # a muscle that shortens
-rest_12, rest_17 = (0.1/(0.8*(1 - 0.09)))**2, (0.1/(0.805 - 0.144))**2
-REST_NA = {"O": 0.713483e-6, "C1": 0.279132e-3, "C2": 0.020752, "IF": 0.153176e-3, "I1": 0.673345e-6,
-           "I2": 0.155787e-8, "IC2": 0.0113879, "IC3": 0.34278}
-REST_NA["C3"] = 1 - sum(REST_NA.values())
-def stretch_activated(t, V, s, g):
-    part = (g["Lambda"] - 1)/0.1
-    return 0.006*part*(V + 10) + 0.2882*800/210*part/(1 + math.exp((19.05 - V)/29.98)), {}
-
-
-def shock(t, V, s, g):
-    return math.exp(0.09*(V - 100)) if V <= 160 else math.exp(5.4)*(1 + 0.09*(V - 160)), {}
-
-
-def nash_panfilov(t, V, s, g):
-    u = max(0, (V + 80)/100)
-    return 0.0, {"Tension": (1 if u < 0.05 else 10)/12.9*(47.9*u - s["Tension"])}
-
-
-PROOFS = {
-    "Stress_NashPanfilov": Proof(nash_panfilov, {"Tension": 0}, off={"k_Ta": 0}),
-    "Defib_AshiharaTrayanova": Proof(shock, off={"scale": 0}),
-    "ISAC_Pueyo": Proof(stretch_activated, values={"Lambda": 1.06}, off={"Lambda": 1}),
-    "Electroporation_DeBruinKrassowska98": Proof(
-        pores, named("Electroporation_DeBruinKrassowska98")[1]({"N": 1.5e5*math.exp(2.46*0.4)}),
-        off={"scale": 0}),
-    "INa_Bondarenko": Proof(na_bondarenko, named("INa_Bondarenko")[1](REST_NA), off={"GNa": 0}),
-    "Stress_Land12": Proof(
-        land12, named("Stress_Land12")[1]({"TRPN": rest_12/(1 + rest_12), "XB": 0, "Q1": 0, "Q2": 0}), STRETCHED,
-        land12_tension, off={"Tref": 0}),
-    "Stress_Land17": Proof(
-        land17, named("Stress_Land17")[1]({"TRPN": rest_17/(1 + rest_17), "TmBlocked": 1, "XW": 0, "XS": 0,
-                                           "ZETAW": 0, "ZETAS": 0}), STRETCHED, land17_tension, off={"Tref": 0}),
-    "Stress_Lumens": Proof(
-        lumens, {"Stress_Lumens.L_sc": 2.12 - 0.04, "Stress_Lumens.C": 0.02}, {"Lambda": 1.06, "V_th": 1000},
-        lumens_stress, {"sigma_act": 0}, initial={"Stress_Lumens.since": 0}),
-    "Stress_NHS": Proof(
-        nhs, named("Stress_NHS")[1]({"TRPN": 0.07*0.01/0.21, "z": 0, "Q1": 0, "Q2": 0, "Q3": 0}),
-        STRETCHED, nhs_tension, off={"Tref": 1}),
-    "Stress_Niederer": Proof(
-        lambda t, V, s, g: (0.0, {}), {}, {"Lambda": 1.06, "V_th": 1000},
-        lambda t, V, s, g: {"Tension": twitch(t, 1.06)}, {"T_peak": 0}, initial={"Stress_Niederer.since": 0}),
-    "Stress_Rice": Proof(
-        rice, named("Stress_Rice")[1]({"TRPNCaL": 0.005/0.255, "TRPNCaH": 0.005/0.03, "XN": 1, "XBprer": 0,
-                                       "XBpostr": 0, "xXBprer": 0, "xXBpostr": 0.007}),
-        STRETCHED, rice_tension, off={"T_max": 0}),
-    "I_ACh": Proof(i_ach, values={"ACh": 0.1}, off={"ACh": 0}),
-    "IFun": Proof(i_fun, {"IFun.y": 1/(1 + math.exp(0.6/6.8))}, off={"GfNa": 0, "GfK": 0}),
-    "IKATP_Ferrero": Proof(i_katp, {"K_e": 5.4}, {"ATP_i": 0.5, "clefts": "OPEN"}, off={"sigma": 0}),
-}
 every = pytest.mark.parametrize("name", [info.name for info in shipped_plugins()])
 
 
@@ -447,7 +181,8 @@ def test_land_2017_is_half_blocked_at_half_occupancy():
 @pytest.mark.parametrize(("name", "low", "high"), [
     ("Stress_NashPanfilov", 30, 60),
     ("Stress_Land12", 20, 120), ("Stress_Land17", 5, 80), ("Stress_NHS", 5, 56), ("Stress_Rice", 5, 120),
-    ("Stress_Lumens", 20, 120), ("Stress_Niederer", 50, 100)])
+    ("Stress_Lumens", 20, 120), ("Stress_Niederer", 50, 100), ("Stress_Kerckhoffs", 40, 80),
+    ("Stress_Regazzoni20", 60, 120)])
 def test_a_beat_makes_a_twitch(name, low, high):
     """A human action potential: tension rises after the upstroke, peaks, and has fallen by the end of the beat."""
     cell = Cell(load_model("TT2", plugins=[name]), 0.02, flags=SMALL)
@@ -522,6 +257,150 @@ def test_markov_sodium_current_keeps_its_channels():
     assert 0.01 < max(opened) < 1
     assert opened[-1] < 0.01*max(opened)
     assert cell.V > -20
+
+
+@pytest.mark.parametrize(("light", "peak", "at", "late"), [
+    (0.1, -1.6330344, 16.85, -1.3045665), (1.0, -8.7131308, 7.736, -6.1693977), (5.0, -14.7744556, 3.657, -9.6817813)])
+def test_channelrhodopsin_under_clamp(light, peak, at, late):
+    """At -60 mV and 39 C, in uA/cm^2: the peak, and what is left after 500 ms of light.
+
+    The figures are those of the equations of ``ChR2_H134R_system`` in mozaik (after the authors' MATLAB code, ModelDB
+    151549), integrated by LSODA at rtol 1e-11.
+    """
+    model = load_model("TT2", plugins={"IChR2_Williams": {"illum": light, "T": 312.15}})
+    state = initial_state(model)
+    own = [n for n in state if n.startswith("IChR2_Williams.")]
+
+    def slope(t, y):
+        change = rates(model, -60.0, state | dict(zip(own, y, strict=True)), t)[1]
+        return [change[n] for n in own]
+
+    run = solve_ivp(slope, (0, 500), [state[n] for n in own], "LSODA", rtol=1e-8, atol=1e-10, t_eval=[at, 500])
+    currents = [quantities(model, -60.0, state | dict(zip(own, y, strict=True)))["IChR2_Williams.I_ChR2"]
+                for y in run.y.T]
+    assert currents == pytest.approx([peak, late], rel=1e-5)
+    assert sum(run.y[own.index(f"IChR2_Williams.{n}"), -1] for n in ("C1", "C2", "O1", "O2")) == pytest.approx(1)
+
+
+def test_light_makes_a_cell_fire():
+    """1 mW/mm^2 does, 0.01 mW/mm^2 does not; one global gives all plug-ins their light, in mW/cm^2."""
+    def peak(light):
+        model = load_model("TT2", plugins=["IChR2_Williams"], parameters={"illum": light})
+        cell = Cell(model, 0.02, flags=SMALL)
+        voltages = []
+        for _ in range(60):
+            cell.advance(50)
+            voltages.append(cell.V)
+        return max(voltages)
+
+    assert peak(100) > 10
+    assert -85.5 < peak(1) < -70
+
+
+def test_late_sodium_current_is_that_of_the_human_model():
+    """O'Hara 2011 as a model of its own has the same current at the same gates and share of phosphorylated channels."""
+    ohara = load_model("OHara")
+    state = {**initial_state(ohara), "mL": 0.3, "hL": 0.6, "hLp": 0.4, "CaMKt": 0.05}
+    there, change = quantities(ohara, -35.0, state), rates(ohara, -35.0, state)[1]
+    model = load_model("OHara", plugins={"INaL_OHara": {"fp_CaMK": there["fp_CaMK"]}})
+    state |= {"INaL_OHara.m": 0.3, "INaL_OHara.h": 0.6, "INaL_OHara.hp": 0.4}
+    assert quantities(model, -35.0, state)["INaL_OHara.INaL"] == pytest.approx(there["INaL"], rel=1e-12)
+    ours = rates(model, -35.0, state)[1]
+    for mine, theirs in (("m", "mL"), ("h", "hL"), ("hp", "hLp")):
+        assert ours[f"INaL_OHara.{mine}"] == pytest.approx(change[theirs], rel=1e-12)
+
+
+def test_late_sodium_current_prolongs_the_beat():
+    def duration(**values):
+        t, V = Cell(load_model("TT2", plugins={"INaL_OHara": values}), 0.02, flags=SMALL).run(
+            600, Pulses(50, 5, 1), every=50)
+        return t[V > -40][-1]
+
+    without, with_it, phosphorylated = duration(GNaL=0), duration(), duration(fp_CaMK=1)
+    assert without + 5 < with_it < without + 60
+    assert with_it < phosphorylated < without + 60             # it inactivates more slowly
+
+
+def test_a_fibroblast_alone_rests_as_published():
+    """MacCannell 2007: -49.6 mV, which is the root of its current with gates at steady state."""
+    model = load_model("TT2", plugins={"Fibroblast_MacCannell": {"G_gap": 0}})
+    cell = Cell(model, 0.02, {"Fibroblast_MacCannell.V_f": -60.0}, flags=SMALL)
+    cell.advance(1_000_000)
+    rest = cell.state()["Fibroblast_MacCannell.V_f"]
+    assert rest == pytest.approx(-49.6, abs=0.3)
+    r, s = 1/(1 + math.exp(-(rest + 20)/11)), 1/(1 + math.exp((rest + 23)/7))
+    assert fibroblast_current(rest, r, s) == pytest.approx(0, abs=1e-3)
+
+
+def test_fibroblasts_depolarise_rest_and_shorten_the_beat():
+    def rest_and_duration(number):
+        cell = Cell(load_model("TT2", plugins={"Fibroblast_MacCannell": {"number": number}}), 0.02, flags=SMALL)
+        t, V = cell.run(600, Pulses(50, 200, 1), every=50)
+        return V[t < 200][-1], t[V > -40][-1] - 200
+
+    rests, durations = zip(*(rest_and_duration(n) for n in (0, 2, 4)), strict=True)
+    assert rests[0] < rests[1] < rests[2] < -80
+    assert durations[0] > durations[1] > durations[2] > 100
+
+
+def test_the_pump_of_the_fibroblast_has_no_pole():
+    model = load_model("TT2", plugins=["Fibroblast_MacCannell"])
+    for V in (-150.0, -200.0, -500.0):
+        found = quantities(model, -85.0, {**initial_state(model), "Fibroblast_MacCannell.V_f": V})
+        assert found["Fibroblast_MacCannell.INaK"] == 0
+
+
+def test_human_stretch_channels_open_with_stretch():
+    """Buonocunto 2023: at and below rest length the leak of the potassium channel alone is left, 0.7 of GKo."""
+    def added(V, lam, **values):
+        model = load_model("Tomek", plugins={"ISAC_Buonocunto": {"Lambda": lam, **values}})
+        return quantities(model, V, initial_state(model))
+
+    name = "ISAC_Buonocunto."
+    rest = added(-85.0, 1.0)
+    assert rest[name + "Iion"] == added(-85.0, 0.9)[name + "Iion"] == rest[name + "IKo"]
+    E_K = rest[name + "E_K"]
+    leak = 0.7*12.8208e-6/35/1.534e-4/(1 + math.exp(75/45))*(-85 - E_K)
+    assert rest[name + "IKo"] == pytest.approx(leak, rel=1e-12)
+    small, large = added(-85.0, 1.05), added(-85.0, 1.15)
+    assert large[name + "INs"] < small[name + "INs"] < 0
+    assert large[name + "ICap"] < small[name + "ICap"] < 0
+    assert added(-85.0, 1.05, condition="DISEASED")[name + "INs"] < 10*small[name + "INs"]
+    assert added(0.0, 1.1)[name + "ICap"] == pytest.approx(added(1e-6, 1.1)[name + "ICap"], rel=1e-6)
+
+
+def test_an_isometric_twitch_as_chaste_has_it():
+    """kPa, 173 ms after activation, at 1.6, 1.9 and 2.2 um: the figures of Chaste's test of Kerckhoffs 2003."""
+    for length, theirs in ((1.6, 1.2639), (1.9, 60.666), (2.2, 146.931)):
+        model = load_model("TT2", plugins={"Stress_Kerckhoffs": {"Lambda": length/1.9}})
+        state = initial_state(model) | {"Stress_Kerckhoffs.since": 173.0}
+        assert quantities(model, -80.0, state)["Stress_Kerckhoffs.T_a"] == pytest.approx(theirs, rel=1e-4)
+
+
+# The figures of model_RDQ20_MF.py (github.com/FrancescoRegazzoni/cardiac-activation, 2020) with its own constants
+@pytest.mark.parametrize(("species", "calcium_", "length", "tension"), [
+    ("HUMAN", 0.6, 2.2, 113.651211), ("HUMAN", 1.0, 1.9, 89.4910734), ("HUMAN", 1.0, 2.2, 117.657869),
+    ("RAT", 0.6, 1.9, 10.8387735), ("RAT", 1.0, 2.2, 107.389685)])
+def test_tension_of_regazzoni_at_rest(species, calcium_, length, tension):
+    """kPa after 1.5 s at constant calcium (uM) and length (um)."""
+    values = {"species": species, "Ca_i": calcium_, "Lambda": length/2.2}
+    cell = Cell(read_model(HOST, "Host", plugins={"Stress_Regazzoni20": values}), 0.02, flags=SMALL)
+    cell.advance(75_000)
+    assert cell.state()["Tension"] == pytest.approx(tension, rel=1e-6)
+
+
+def test_tension_of_regazzoni_in_a_shortening_muscle():
+    """Along a calcium transient, SL = 2.2 (1 - 5e-4 t) um: at 20, 40 and 55 ms, their step taken to 0."""
+    host = HOST + "stretch = 1 - 5e-4*t; .units(unitless); speed = -5e-4 + 0*t; .units(1/ms);"
+    links = {"Lambda": "stretch", "delLambda": "speed"}
+    cell = Cell(read_model(host, "Host", methods="rk4", plugins={"Stress_Regazzoni20": links}), 0.01, flags=SMALL)
+    for time, theirs in ((20, 6.59420), (40, 21.23188), (55, 28.09114)):
+        cell.advance(round(time/0.01) + 1 - cell.step)
+        assert cell.state()["Tension"] == pytest.approx(theirs, rel=1e-4)
+    units = [v for k, v in cell.state().items() if k.startswith("Stress_Regazzoni20.") and ".M" not in k]
+    assert len(units) == 12
+    assert min(units) >= 0
+    assert sum(units) == pytest.approx(1, abs=1e-12)
 
 
 # All the way: CUDA, and a case

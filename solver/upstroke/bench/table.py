@@ -139,7 +139,7 @@ class Writer(Protocol):
         """Nothing comes any more."""
 
 
-class _File:
+class GrowingFile:
     """A new file that only grows; what is added is handed to the system at once."""
 
     def __init__(self, path: Path) -> None:
@@ -178,7 +178,7 @@ class ClassicTable:
                  heading: TextIO) -> None:
         self.needs = columns.needs
         self._columns, self._scales = columns, np.array(scales)
-        self._out = _File(out) if isinstance(out, Path) else out
+        self._out = GrowingFile(out) if isinstance(out, Path) else out
         self._row = "%10.3f" + " %+.8e" * len(titles) + "\n"
         heading.write(f"{HEADING}\n{'Time':>10s}{''.join(f' {title:>15s}' for title in titles)}\n\n")
         heading.flush()
@@ -186,14 +186,14 @@ class ClassicTable:
     def write(self, record: Record) -> None:
         rows = self._columns.of(record)[:, 0] * self._scales
         text = "".join(self._row % (t, *row) for t, row in zip(record.time, rows.tolist(), strict=True))
-        if isinstance(self._out, _File):
+        if isinstance(self._out, GrowingFile):
             self._out.add(text.encode())
         else:
             self._out.write(text)
             self._out.flush()
 
     def close(self) -> None:
-        if isinstance(self._out, _File):
+        if isinstance(self._out, GrowingFile):
             self._out.close()
 
 
@@ -203,7 +203,7 @@ class BinaryDump:
     def __init__(self, columns: Columns, ends: Sequence[str], scales: Sequence[float], prefix: Path) -> None:
         self.needs = columns.needs
         self._columns, self._scales = columns, scales
-        self._files = [_File(prefix.with_name(prefix.name + end)) for end in (".t.bin", *ends)]
+        self._files = [GrowingFile(prefix.with_name(prefix.name + end)) for end in (".t.bin", *ends)]
         self._header = prefix.with_name(prefix.name + "_header.txt")
         self._rows = 0
         self._describe()
@@ -233,7 +233,7 @@ class ClassicTrace:
         self._columns, self._scales = columns, np.array(scales)
         with whole_file(folder / f"{imp}_trace_header.txt") as part:
             part.write_text("".join(f"{name}\n" for name in columns.names))
-        self._file = _File(folder / f"Trace_{number}.dat")
+        self._file = GrowingFile(folder / f"Trace_{number}.dat")
         self._row = "%.10g" + " %.8e" * len(columns.names) + "\n"
 
     def write(self, record: Record) -> None:
@@ -251,7 +251,7 @@ class RunTable:
     def __init__(self, columns: Columns, folder: Path, cells: int = 1) -> None:
         self.needs = columns.needs
         self._columns, self._cells = columns, cells
-        self._file = _File(folder / "trace.csv")
+        self._file = GrowingFile(folder / "trace.csv")
         titles = (*_row_titles(cells), *columns.names)
         self._row = ",".join(["%.12g"] * len(titles)) + "\n"
         self._file.add((",".join(titles) + "\n").encode())
@@ -271,7 +271,7 @@ class RunArray:
         self.needs = columns.needs
         self._columns, self._cells, self._n = columns, cells, 0
         self._descr = [(name, "<f8") for name in (*_row_titles(cells), *columns.names)]
-        self._file = _File(folder / "trace.npy")
+        self._file = GrowingFile(folder / "trace.npy")
         self._file.add(self._header())
 
     def _header(self) -> bytes:

@@ -62,8 +62,9 @@ def test_the_manuals_defaults_of_tt2():
     shown = dict(line.split() for line in imp_info(load_model("TT2")).splitlines() if line.startswith("\t")
                  and len(line.split()) == 2)
     manual = {"Ko": 5.4, "Cao": 2, "Nao": 140, "Vc": 0.016404, "Vsr": 0.001094, "Bufc": 0.2, "Kbufc": 0.001,
-              "Bufsr": 10, "Kbufsr": 0.3, "Vmaxup": 0.006375, "Kup": 0.00025, "T": 310, "CAPACITANCE": 0.185, "Gkr": 0.153,
-              "pKNa": 0.03, "Gks": 0.392, "GK1": 5.405, "Gto": 0.294, "GNa": 14.838, "GbNa": 0.00029, "KmK": 1,
+              "Bufsr": 10, "Kbufsr": 0.3, "Vmaxup": 0.006375, "Kup": 0.00025, "T": 310, "CAPACITANCE": 0.185,
+              "Gkr": 0.153, "pKNa": 0.03, "Gks": 0.392, "GK1": 5.405, "Gto": 0.294, "GNa": 14.838,
+              "GbNa": 0.00029, "KmK": 1,
               "KmNa": 40, "knak": 2.724, "GCaL": 3.98e-5, "GbCa": 0.000592, "knaca": 1000, "KmNai": 87.5, "KmCa": 1.38,
               "ksat": 0.1, "n": 0.35, "GpCa": 0.1238, "KpCa": 0.0005, "GpK": 0.0146, "scl_tau_f": 1}
     assert {name: float(shown[name]) for name in manual} == manual

@@ -117,6 +117,15 @@ def test_rosenbrock_damps_what_is_infinitely_stiff():
     assert value(stiff, "x") == pytest.approx(0.5, abs=1e-6)
 
 
+@pytest.mark.parametrize("z", [-1e6, -3.0, 0.5, 3.0, 12.0])
+def test_rosenbrock_multiplies_by_its_stability_function(z):
+    """dx/dt = lambda x, z = lambda dt: it damps what decays, and has a pole where growth reaches 3.4/dt."""
+    gamma = 1 - 0.5**0.5
+    one = cell(HEAD + f"diff_x = {z / DT!r}*x; x_init = 0.01; x; .method(rosenbrock); Iion = 0*x;")
+    one.run(DT)
+    assert value(one, "x") == pytest.approx(0.01 * (1 + (1 - 2 * gamma) * z) / (1 - gamma * z) ** 2, rel=1e-9)
+
+
 def test_a_heart_cell_by_rosenbrock_at_a_long_step():
     """All states and V in one sparse system of 19: the beat holds at 0.1 ms, where forward Euler of V is inaccurate."""
     model = load_model("tenTusscherPanfilov", methods="rosenbrock")

@@ -16,7 +16,10 @@ the same method, its k_i solve
 
     (I - gamma dt J) (k_i - k_(i-1)) = rate(X_i) - k_(i-1),  k_(-1) = 0.
 
-One stage with gamma = 1 is backward Euler where the rates are linear; two as below are of order 2 whatever J is.
+One stage with gamma = 1 is backward Euler where the rates are linear; two as below are of order 2 whatever J is. These
+multiply what belongs to an eigenvalue lambda of J by (1 + (1 - 2 gamma) z)/(1 - gamma z)^2, z = lambda dt, in a step.
+What decays may be as stiff as it likes; what grows must keep well below the pole, lambda = 1/(gamma dt). Calcium that
+releases calcium grows so: at 585/ms in Winslow's subspace, where ``rosenbrock`` needs dt = 0.002 ms.
 
 Every state of a model, and V, may have its own method. They go through the stages together: the times c of a method
 with fewer stages begin those of one with more. A state whose method has no stage i is seen there as its first rate

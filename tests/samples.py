@@ -20,3 +20,12 @@ Ca_init = 1; bound_init = 0; binding = 400*Ca*(1 - bound) - 100*bound;
 diff_Ca = 0.1*(1 + open - Ca) - binding; diff_bound = binding;
 Iion = g*(V - E)*(m + p + open + Ca);
 """
+
+#: events over all of these: on V, a gate, a chain, coupled states, a count; two of them change V, one state has bounds
+RESETS = STIFF + """
+count_init = 0; last_init = 0; above = V > E + 35; Ca; .ub(1.2);
+when (above && open >= 0) { V = E + 0.1*(V - E); m = 0.5*m; Ca += 0.1*V*V/1000; count += 1; last = t; }
+when (V > E + 30 || count > 3) { V = V - 5; p = max(p - 0.2, 0); count = 0; flux_seen = flux; }
+when (shut > 0.01) { closed += shut; shut = 0; }
+flux_seen_init = 0;
+"""

@@ -92,8 +92,8 @@ def integrate(
 def _check(model: Model) -> None:
     """Nothing in it may need steps of a fixed size."""
     if model.events:
-        raise ModelError(model.events[0].place, "an event happens at the end of a step, so cvode, which chooses its own, "
-                         "cannot integrate the model", "use a method with fixed steps")
+        raise ModelError(model.events[0].place, "an event happens at the end of a step, so cvode, which chooses its "
+                         "own, cannot integrate the model", "use a method with fixed steps")
     for state in model.states:
         if state.rate is None:
             raise ModelError(state.place, f"{state.name} is updated once a step, so cvode cannot integrate it",

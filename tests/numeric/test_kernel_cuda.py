@@ -7,7 +7,7 @@ import re
 
 import numpy as np
 import pytest
-from samples import SAMPLE_MODELS, STIFF
+from samples import RESETS, SAMPLE_MODELS, STIFF
 
 from upstroke.backend import open_backend
 from upstroke.backend.compiler import compile_c
@@ -36,7 +36,7 @@ Iion = g*(V - E)*m + slow/(V*V + 1) + sqrt(fabs(V));
 
 
 def model_of(name, tmp_path):
-    texts = {"clockwork": CLOCKWORK, "stiff": STIFF}
+    texts = {"clockwork": CLOCKWORK, "stiff": STIFF, "resets": RESETS}
     if name not in texts:
         return load_model(name)
     path = tmp_path / f"{name}.model"
@@ -73,7 +73,7 @@ def assert_close(found, expected, model, precision):
 
 
 @pytest.mark.parametrize("precision", ["fp64", "fp32", "mixed"])
-@pytest.mark.parametrize("name", [*SAMPLE_MODELS, "clockwork", "stiff"])
+@pytest.mark.parametrize("name", [*SAMPLE_MODELS, "clockwork", "stiff", "resets"])
 def test_the_device_computes_what_the_processor_does(emulated_cupy, tmp_path, name, precision):
     model = model_of(name, tmp_path)
     found, clock = run(open_backend("cuda", precision=precision), model, precision)
@@ -176,7 +176,7 @@ def coupled(model, precision, reaction_steps, steps=3):
 
 @pytest.mark.parametrize("reaction_steps", [1, 4])
 @pytest.mark.parametrize("precision", ["fp64", "mixed"])
-@pytest.mark.parametrize("name", ["HodgkinHuxley", "clockwork"])
+@pytest.mark.parametrize("name", ["HodgkinHuxley", "clockwork", "resets"])
 def test_a_coupled_step_is_the_reaction_and_the_increment(tmp_path, name, precision, reaction_steps):
     apart, together = coupled(model_of(name, tmp_path), precision, reaction_steps)
     for variable, values in apart.items():

@@ -9,11 +9,11 @@ from importlib.util import find_spec
 
 import numpy as np
 import pytest
-from samples import SAMPLE_MODELS
+from samples import RESETS, SAMPLE_MODELS
 
 from upstroke.backend.compiler import SCALAR_LIBM, compile_c, try_compiler
 from upstroke.codegen import generate
-from upstroke.ionic import METHODS, advance, initial_state, load_model, rates, shipped_models
+from upstroke.ionic import METHODS, advance, initial_state, load_model, rates, read_model, shipped_models
 
 POINTERS = ("V", "S", "W", "Iion", "Istim", "P", "N")
 
@@ -192,6 +192,53 @@ def test_methods_mix_as_the_interpreter_mixes_them(tmp_path, methods):
         np.testing.assert_allclose(value, states1[state], rtol=1e-12, err_msg=state)
 
 
+# --------------------------------------------------------------------------------------------------------- events
+ZOO_EVENTS = ZOO + """
+count_init = 0; last_init = 0; before_init = 0; above = V > -30; float; .ub(0.6);
+when (above && step > 0.2) { V = -60 + 0.1*V; step = 0.5*step; float += 0.3*k; count += 1; last = t; }
+when (V > -50 || count > 3) { V = V - 5; exp1 = max(exp1 - 0.1, 0); count = 0; before = V*k; }
+when (!above) { M_PI *= 0.5; }
+"""
+
+
+@pytest.mark.parametrize(("name", "precision", "close"), [
+    ("zoo", "fp64", 1e-12), ("zoo", "fp32", 1e-6), ("zoo", "mixed", 1e-6), ("resets", "fp64", 1e-10)])
+def test_events_equal_the_interpreter(tmp_path, name, precision, close, compiler):
+    """Ten steps, one by one, of many cells, which differ in what happens to them."""
+    model = (read_model(RESETS) if name == "resets" else
+             zoo(tmp_path, "rk2", "rush_larsen", "rk2", "fe", "rk2", equations=ZOO_EVENTS))
+    start = initial_state(model)
+    V = start.pop("V") + np.linspace(0.0, 60.0, 61)
+    now = {state: np.full(61, value) for state, value in start.items()}
+    for k in range(10):
+        cells = Cells(model, V, now, precision, compiler=compiler)
+        assert cells.advance(0.02, t=0.02 * k) & 1 == 0
+        V, now = advance(model, V, now, 0.02 * k, 0.02)
+        np.testing.assert_allclose(cells.V, V, rtol=close, atol=100 * close)
+        for state, value in cells.states.items():
+            np.testing.assert_allclose(value, now[state], rtol=close, atol=close, err_msg=state)
+    assert all(np.ptp(value) > 0 for value in now.values())
+
+
+@pytest.mark.parametrize("precision", ["fp64", "fp32", "mixed"])
+def test_an_event_hides_no_nan(precision, compiler):
+    """What overflows on the way is seen before V is set back, and so is what the event itself makes."""
+    model = read_model("V; .external(Vm); V_init = 0; x_init = 1; diff_x = 0; Iion = -x; "
+                       "when (V > 10) { V = x/(1 - x); }")
+    for V, x, status in ((0.0, 1.0, 0), (11.0, 0.5, 0), (11.0, 1.0, 1), (np.inf, 0.5, 1)):
+        assert Cells(model, [V], {"x": x}, precision, compiler=compiler).advance(0.02) == status
+
+
+@pytest.mark.parametrize("name", ["AdEx", "Izhikevich", "LeakyIntegrateAndFire", "GreenbergHastings", "resets"])
+def test_events_are_no_branches(name):
+    """Else loops over nodes would not be vectorised."""
+    model = read_model(RESETS) if name == "resets" else load_model(name)
+    source = generate(model, "c", "mixed").source
+    body = source[source.index("UP_VECTORISE\n        for"):source.index("#define UP_GATHER")]
+    assert "const up_bits h0 = " in body
+    assert "if (" not in body
+
+
 @pytest.mark.parametrize("method", METHODS)
 def test_the_measured_order_is_the_declared_one(tmp_path, method):
     v_method = "fe" if METHODS[method].needs_slope else method
@@ -225,8 +272,8 @@ def test_k_steps_equal_k_calls_bit_for_bit(tmp_path, precision, compiler):
 
 
 @pytest.mark.parametrize(("name", "flags"), [
-    ("zoo", ()), ("zoo", ("-mno-avx512f",)), ("zoo", SCALAR_LIBM), ("tenTusscherPanfilov", ()),
-], ids=["zoo", "zoo-avx2", "zoo-libm", "tenTusscherPanfilov"])
+    ("zoo", ()), ("zoo", ("-mno-avx512f",)), ("zoo", SCALAR_LIBM), ("tenTusscherPanfilov", ()), ("Izhikevich", ()),
+], ids=["zoo", "zoo-avx2", "zoo-libm", "tenTusscherPanfilov", "Izhikevich"])
 @pytest.mark.parametrize("precision", ["fp64", "fp32", "mixed"])
 def test_split_ranges_equal_one_call_bit_for_bit(tmp_path, name, precision, flags, compiler):
     if "-mno-avx512f" in flags and platform.machine() not in ("x86_64", "AMD64"):

@@ -80,7 +80,8 @@ def identity(model: Model, initial: Mapping[str, float], C_m: float) -> str:
     states = [(s.name, s.method, s.rate, s.slope, s.steady, s.update, s.lower, s.upper) for s in model.states]
     definitions = [(d.name, d.expr) for d in model.definitions]
     start = [(name, f"{float(initial[name]):.6g}") for name in ("V", *(s.name for s in model.states))]
-    return _hash(repr((METHOD, parameters, states, definitions, model.v_method, model.iion, start, float(C_m))))
+    what = (METHOD, parameters, states, definitions, model.v_method, model.iion, start, float(C_m))
+    return _hash(repr(what) + repr(model.events) * bool(model.events))
 
 
 def cache_file(model: Model, time: TimeTable, initial: Mapping[str, float], C_m: float, precision: Precision) -> Path:

@@ -1,0 +1,58 @@
+"""The run directory of an experiment, and what ``run.json`` in it says of how the results came about."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from time import perf_counter
+from types import TracebackType
+from typing import Any
+
+from upstroke.bench.options import Options
+from upstroke.bench.subject import Subject
+from upstroke.output.directory import make_run_directory
+from upstroke.output.files import write_json
+from upstroke.output.manifest import finish_manifest, start_manifest
+
+
+class Folder:
+    """The results of one experiment, with their manifest kept true however it ends.
+
+    Attributes
+    ----------
+    path : the run directory; with ``--classic`` the current directory, and no manifest
+    notes : what the user should know, added to as it shows
+    timings : seconds by phase
+    """
+
+    def __init__(self, options: Options, subject: Subject) -> None:
+        self.classic: bool = options["classic"] or False
+        self.path = Path() if self.classic else make_run_directory("bench", options["out"])
+        self.notes = list(subject.notes)
+        self.timings: dict[str, float] = {}
+        self.units: dict[str, str] = {}
+        self._start = perf_counter()
+        asked = {name: options[name] for name in options.values}
+        model = {"name": subject.model.name, "flags": {f.name: f.value for f in subject.model.flags},
+                 "parameters": {p.name: p.value for p in subject.model.parameters}, "cells": subject.n,
+                 "methods": {"V": subject.model.v_method} | {s.name: s.method for s in subject.model.states}}
+        self._manifest: dict[str, Any] = start_manifest({"bench": asked, "model": model}, subject.backend.describe())
+        self._write(self._manifest)
+
+    def file(self, name: str) -> Path:
+        """A place in the directory."""
+        return self.path / name
+
+    def _write(self, manifest: dict[str, Any]) -> None:
+        if not self.classic:
+            write_json(self.path / "run.json", manifest)
+
+    def __enter__(self) -> Folder:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
+                 trace: TracebackType | None) -> None:
+        status = "done" if error is None else "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
+        timings = self.timings | {"all": perf_counter() - self._start}
+        files = [] if self.classic else sorted(f.name for f in self.path.iterdir() if f.name != "run.json")
+        self._manifest["units"] = self.units
+        self._write(finish_manifest(self._manifest, status, timings, files, self.notes, str(error or "")))

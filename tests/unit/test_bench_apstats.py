@@ -49,6 +49,9 @@ def test_lines_of_the_manual(tmp_path: Path) -> None:
     assert [float(line[64:]) for line in lines] == pytest.approx(found.t_act[1:, 0], abs=0.005)
     early = (tmp_path / "X_APD_restitution.dat").read_text().splitlines()[2:]
     assert early == [lines[2], lines[4]]
+    with ApStatistics(None, tmp_path / "early.dat", premature) as statistics:
+        statistics.close(found)
+    assert (tmp_path / "early.dat").read_text() == (tmp_path / "X_APD_restitution.dat").read_text()
 
 
 def test_the_first_beat_has_its_triangulation(tmp_path: Path) -> None:

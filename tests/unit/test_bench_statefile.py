@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from upstroke.bench.statefile import read_cells, read_state, save_state, sv_init, write_cells, write_state
+from upstroke.bench.statefile import read_cells, read_state, sv_init, write_cells, write_state
 from upstroke.bench.svfile import Saved, write_sv
 from upstroke.errors import UpstrokeError
 from upstroke.ionic import Model, initial_state, load_model, read_model, shipped_models
@@ -235,15 +235,6 @@ def test_every_digit_comes_back(tmp_path: Path, land: Model) -> None:
     assert (about["model"], about["plugins"], about["flags"]) == (TT2, [LAND], {"cell_type": "EPI"})
     assert (about["units"]["Cai"], about["units"]["Tension"], about["dt_ms"]) == ("mM", "kPa", 0.01)
     assert about["parameters"][f"{LAND}.Tref"] == 120
-
-
-def test_the_ending_of_the_name_says_which(tmp_path: Path, tt2: Model) -> None:
-    own, theirs = tmp_path / "cell.json", tmp_path / "cell.sv"
-    assert save_state(own, tt2, state_of(tt2), 1, 0.01) == save_state(theirs, tt2, state_of(tt2), 1, 0.01) == ()
-    assert (own.read_text()[0], theirs.read_text()[0]) == ("{", "-")
-    assert (read_state(own, tt2).time, read_state(theirs, tt2).time) == (1.0, None)
-    model = load_model("LuoRudy91")
-    assert len(save_state(theirs, model, state_of(model), 1, 0.01)) == 1
 
 
 def test_other_parameters_are_reported(tmp_path: Path, tt2: Model) -> None:

@@ -54,7 +54,8 @@ class ApStatistics:
 
     Parameters
     ----------
-    stats, restitution : files to make, ``.csv`` or openCARP's text by their ending; None: no file of premature beats
+    stats, restitution : files to make, of all beats and of premature ones; ``.csv`` or openCARP's text by their ending;
+        None: none
     premature : of each beat from the first on, whether it is; of those beyond, none
 
     Raises
@@ -62,8 +63,8 @@ class ApStatistics:
     OutputError where a file cannot be written
     """
 
-    def __init__(self, stats: Path, restitution: Path | None = None, premature: Sequence[bool] = ()) -> None:
-        self._files = [(_Lines(stats), False)] + ([(_Lines(restitution), True)] if restitution else [])
+    def __init__(self, stats: Path | None, restitution: Path | None = None, premature: Sequence[bool] = ()) -> None:
+        self._files = [(_Lines(path), early) for path, early in ((stats, False), (restitution, True)) if path]
         self._premature = premature
         self._written, self._rest = 0, np.nan
 

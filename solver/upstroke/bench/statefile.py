@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 import upstroke
 from upstroke.bench.parts import nearest, parts, plugins_said, scale
-from upstroke.bench.svfile import Saved, read_sv, write_sv
+from upstroke.bench.svfile import Saved, read_sv
 from upstroke.errors import ModelError, OptionError, did_you_mean
 from upstroke.ionic.model import Model
 from upstroke.output.files import plain, whole_file, write_json
@@ -33,17 +33,6 @@ _PARAMETER = "parameter "
 
 
 # ------------------------------------------------------------------------------------------------------- writing
-def save_state(path: Path, model: Model, state: Mapping[str, Any], time: float, dt: float) -> tuple[str, ...]:
-    """Write one cell: our own text where the name ends with ``.json``, else openCARP's. Notes on what it cannot hold.
-
-    Arguments and errors are those of ``write_state``.
-    """
-    if path.suffix.lower() != ".json":
-        return write_sv(path, model, state)
-    write_state(path, model, state, time, dt)
-    return ()
-
-
 def write_state(path: Path, model: Model, state: Mapping[str, Any], time: float, dt: float) -> None:
     """Write one cell as text.
 

@@ -2,10 +2,9 @@
 
 import pytest
 
-from upstroke.bench.modifiers import chosen, echo, initial, modifiers
+from upstroke.bench.modifiers import chosen, echo, modifiers
 from upstroke.bench.options import parse
 from upstroke.errors import ModelError, OptionError
-from upstroke.ionic import load_model
 
 LEAK = "V; .external(Vm);\nIion; .external();\nleak = 0.25; .param();\nIion += leak*V;\n"
 CELL = "V; .external(Vm);\nIion; .external();\ng = 0.5; .param();\nV_init = -80;\nIion = g*(V + 80);\n"
@@ -178,23 +177,3 @@ def test_plugins_that_cannot_be():
         "  -> put a : between plug-ins, a comma between parameters")
     assert message(OptionError, chosen, parse(["-P", "IFun:IFun"])) == (
         "--plug-in: IFun is named twice\n  -> name each once")
-
-
-# ------------------------------------------------------------------------------------------------- values to start from
-def test_values_to_start_from_are_given_for_the_model_and_each_plugin():
-    model = load_model("TT2", plugins=["IKATP_Ferrero", "LandHumanStress"])
-    assert initial("", model) == {}
-    assert initial("Vm=-80,Cai=0.2,K_i=140::TRPN=0.1", model) == {
-        "V": -80.0, "Cai": pytest.approx(2e-4), "Ki": 140.0, "Stress_Land17.TRPN": 0.1}
-
-
-@pytest.mark.parametrize("text, error, what", [
-    ("m", OptionError, "--SV-init: cannot read 'm'\n  -> write SV=value,...:SV=value,..."),
-    ("m=x", OptionError, "--SV-init: cannot read 'm=x'\n  -> write SV=value,...:SV=value,..."),
-    ("m=1,m=2", OptionError, "--SV-init: m is given twice\n  -> keep one"),
-    ("m=1:y=2", OptionError, "--SV-init: there are 2 lists for a model and 0 plug-ins\n"
-                             "  -> put a : between model and plug-ins, a comma between values"),
-    ("mm=1", ModelError, "model DrouhardRoberge: no state 'mm'\n  -> did you mean 'm'?"),
-])
-def test_values_to_start_from_that_cannot_be(text, error, what):
-    assert message(error, initial, text, load_model("MBRDR")) == what

@@ -180,6 +180,8 @@ def test_modes_exclude_each_other(one, other):
                         "  -> add that, or leave it out"),
     (["--duration=5", "--past-stim=5"], "--duration and --past-stim: they do not go together\n  -> leave one out"),
     (["--restitute=dyn", "--duration=5"], "--duration and --restitute: they do not go together\n  -> leave one out"),
+    (["--num=3", "--restitute=dyn"], "--num and --restitute: they do not go together\n  -> leave one out"),
+    (["--RRC-tol=1", "--vary=x"], "--vary and --RRC-tol: they do not go together\n  -> leave one out"),
     (["--list-imps", "--dt=1"], "--list-imps and --dt: they do not go together\n  -> leave one out"),
     (["--until-steady=1e-3", "--stim-times=1"],
      "--until-steady and --stim-times: they belong to two modes, regstim and neqstim\n  -> give options of one mode"),

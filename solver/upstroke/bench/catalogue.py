@@ -138,8 +138,11 @@ SWITCH = Kind("on|off", "on or off", _switch)
 # ---------------------------------------------------------------------------------------------------------- the table
 #: Work that is no paced run, so that nothing of a stimulus means anything to it.
 UNPACED = ("curves", "iv")
+RESERVE = ("RRC-delay", "RRC-clamp-dur", "RRC-repol", "RRC-tol")
+#: What chooses by itself how many cells there are.
+OWN_CELLS = ("restitute", *UNPACED, *RESERVE)
 #: What gives its own protocol.
-OWN_PROTOCOL = ("restitute", "until-steady", *UNPACED, "RRC-delay", "RRC-clamp-dur", "RRC-repol", "RRC-tol")
+OWN_PROTOCOL = (*OWN_CELLS, "until-steady")
 
 SECTIONS: tuple[Section, ...] = (
     Section("", (
@@ -205,7 +208,7 @@ SECTIONS: tuple[Section, ...] = (
         Option("past-stim", NOT_NEGATIVE, "time to simulate past the last stimulus, without --duration", 1000.0,
                clashes=OWN_PROTOCOL),
         Option("dt", POSITIVE, "time step", 0.01, "D"),
-        Option("num", COUNT, "number of cells", 1, "n", clashes=("csv",)),
+        Option("num", COUNT, "number of cells", 1, "n", clashes=("csv", *OWN_CELLS)),
         Option("ext-vm-update", None, "update Vm externally", clashes=("method",), hidden=True,
                details="Vm is advanced by forward Euler whatever the model's file says: --method V=fe."),
         Option("rseed", INT, "random number seed", 1, needs=("vary",)),
@@ -332,7 +335,7 @@ SECTIONS: tuple[Section, ...] = (
         Option("features", PATH, "write what is measured of each cell's last beat, .csv or .parquet", ours=True),
         Option("keep", TEXT, 'keep the cells whose features lie in ranges, "APD90=200:400,V_rest=-90:-70"', ours=True,
                needs=("vary", "csv")),
-    ), "cells that differ, in one batch", clashes=("restitute", *UNPACED)),
+    ), "cells that differ, in one batch", clashes=OWN_CELLS),
     Section("Upstroke: drugs", (
         Option("block", TEXT, 'block a current, "IKr:IC50=1.2,hill=0.9,conc=3"; may be given several times', many=True,
                ours=True),

@@ -6,16 +6,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from upstroke.bench.options import Options
-from upstroke.bench.parts import parts, scale
 from upstroke.errors import OptionError
 from upstroke.ionic import find_plugin, load_model
 from upstroke.ionic.model import Model
-from upstroke.ionic.spelling import like, states_of
+from upstroke.ionic.spelling import like
 
 _MODIFIER = re.compile(r"\s*(?P<name>[A-Za-z_][\w.]*)\s*(?P<op>[-+*/=])\s*(?P<rest>\S.*?)\s*")
 _NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?%?")
@@ -146,33 +145,3 @@ def _value(model: Model, prefix: str, name: str, change: str) -> str:
         own = {p.name: p.value for p in model.parameters}
         known = like(name, own)
     return f"{own[known[0]]:g}" if known else change
-
-
-def initial(text: str, model: Model) -> dict[str, float]:
-    """``--SV-init``: values to start from by the model's own names. The first list is the model's, then each plug-in's.
-
-    Cytosolic calcium is in uM there, as in openCARP's files, and in the model's own unit here.
-    """
-    sections = text.split(":") if text.strip() else []
-    names = [part.prefix for part in parts(model)]
-    if len(sections) > len(names):
-        raise OptionError("--SV-init", f"there are {len(sections)} lists for a model and {len(names) - 1} plug-ins",
-                          "put a : between model and plug-ins, a comma between values")
-    given: dict[str, float] = {}
-    for prefix, section in zip(names, sections, strict=False):
-        for name, value in _assignments(section):
-            full = "V" if name == "Vm" else prefix + name
-            if full in given:
-                raise OptionError("--SV-init", f"{name} is given twice", "keep one")
-            given[full] = value
-    return {name: value / scale(model, name) for name, value in states_of(model, given).items()}
-
-
-def _assignments(section: str) -> Iterator[tuple[str, float]]:
-    for part in section.split(",") if section.strip() else ():
-        name, _, value = (word.strip() for word in part.partition("="))
-        try:
-            yield name, float(value)
-        except ValueError:
-            raise OptionError("--SV-init", f"cannot read '{part.strip()}'", "write SV=value,...:SV=value,...") from None
-

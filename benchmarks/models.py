@@ -1,140 +1,89 @@
-"""How well every ionic model agrees with the figures in tests/data/models, and what fewer digits cost.
+"""How well every ionic model agrees with the figures in tests/data/models, what fewer digits cost, and how fast it is.
 
-    python benchmarks/models.py [NAME ...]
+    python benchmarks/models.py [--only COLUMN]... [--missing] [NAME ...]
 
-For each variant that has figures: the largest relative error of a rate, the RMS of the first beat outside its upstroke
-and the error of its APD90. For the first variant of each model also the error of APD90 in fp32 and mixed precision
-against fp64, at the same step. With names, only those models are measured and put in the place of their old figures.
+Columns, the first three of them of several models at once:
+
+    agreement   largest relative error of a rate; RMS of the first beat outside its upstroke; error of its APD90, of the
+                cycle or of spikes
+    precision   what fp32 and mixed precision change of that time against fp64, at the same step
+    beats       how far the hundredth beat is from the first
+    speed       cell-steps per second, and the ratio to tenTusscherPanfilov's; on a quiet machine only
+
+What is not measured keeps its old figures; --missing measures only what has none, and so goes on where it stopped.
 Then: python -m upstroke.ionic.page benchmarks/results/models.json > docs/models.md
 """
 
 from __future__ import annotations
 
-import ctypes
+import argparse
 import json
-import math
-import sys
+import os
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
+import model_figures
+from timing import stamp
+
+from upstroke.backend.compiler import compile_c
+from upstroke.errors import UpstrokeError
+from upstroke.ionic import shipped_models
 
 RESULTS = Path(__file__).with_name("results") / "models.json"
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "numeric"))
-
-import test_models as checks  # noqa: E402
-from pacing import STRIDE, Cell, apd, rms_outside_upstroke  # noqa: E402
-
-from upstroke.backend.compiler import compile_c  # noqa: E402
-from upstroke.codegen import generate  # noqa: E402
-from upstroke.errors import UpstrokeError  # noqa: E402
-from upstroke.ionic import initial_state, rates, shipped_models  # noqa: E402
-
-PRECISION_DT = 0.02     # ms
+COLUMNS = {"agreement": model_figures.agreement, "precision": model_figures.precision, "beats": model_figures.beats,
+           "speed": model_figures.speed}
+JOBS = min(4, os.cpu_count() or 1)
 
 
-class PreciseCell(Cell):
-    """A cell whose numbers have fewer digits."""
-
-    def __init__(self, model: Any, dt: float, precision: Any) -> None:
-        super().__init__(model, dt, flags=checks.SMALL)
-        kernel = generate(model, "c", precision)
-        self._library = ctypes.CDLL(str(compile_c(kernel.source, extra_flags=checks.SMALL)))
-        self._library.upstroke_advance.restype = ctypes.c_long
-        values = initial_state(model)
-        real = np.float64 if precision == "fp64" else np.float32
-        self.names = tuple(n for n in kernel.states if n not in kernel.wide)
-        self._V = np.full(STRIDE, values["V"], real)
-        self._S = np.array([[values[n]] * STRIDE for n in self.names], real).reshape(len(self.names), STRIDE)
-        self._W = np.array([[values[n]] * STRIDE for n in kernel.wide]).reshape(len(kernel.wide), STRIDE)
-        self._Iion, self._Istim = np.zeros((2, STRIDE), real)
-        for name in ("V", "S", "W", "Iion", "Istim"):
-            setattr(self._args, name, getattr(self, f"_{name}").ctypes.data)
+def measure(column: str, name: str) -> dict[str, Any]:
+    """A model's figures of one column; what broke is told in its place."""
+    try:
+        return COLUMNS[column](name)
+    except (AssertionError, UpstrokeError) as error:
+        return {"failed": str(error).partition("\n")[0]}
 
 
-def relative(error: float) -> float:
-    """Two digits are enough."""
-    return float(f"{error:.2g}")
+def compiled(name: str) -> None:
+    """The kernel whose speed is measured, into the cache."""
+    compile_c(model_figures.fast_source(name))
 
 
-def rate_error(case: str) -> float:
-    """The largest relative error of a rate, less what 13 digits of the state make of it."""
-    worst = 0.0
-    for check in checks.CASES[case][1]["rhs"]:
-        state = check["state"]
-        Iion, slopes = rates(checks.model(case), state["V"], state, check["t"])
-        ours = {"V": -Iion, **slopes}
-        for name, value in check["rate"].items():
-            beyond = abs(float(ours[name]) - value) - 1e-13 * abs(state.get(name, 0.0)) - 1e-20
-            worst = max(worst, beyond / abs(value) if beyond > 0 else 0.0)
-    return worst
-
-
-def first_beat(case: str) -> dict[str, float]:
-    figures = checks.CASES[case][1]
-    t, V = checks.next_beat(Cell(checks.model(case), checks.tolerance(case)["dt"], flags=checks.SMALL), case)
-    pulses = checks.paced(case)
-    beat = t >= pulses.start - 1e-6
-    expected = figures["features"]["beat_1"]["APD90"]
-    return {"trace_rms": relative(rms_outside_upstroke(figures["traces"]["beat_1"], t, V, pulses.start)),
-            "apd90": relative(abs(apd(t[beat] - pulses.start, V[beat], pulses, 90) / expected - 1))}
-
-
-def repolarised(t: NDArray, V: NDArray) -> float:
-    """When V has come down nine tenths of the way from its peak to its start; nan where it stays up."""
-    peak = int(np.argmax(V))
-    level = V[peak] - 0.9 * (V[peak] - V[0])
-    down = peak + int(np.argmax(V[peak:] < level))
-    if down == peak:
-        return math.nan
-    return float(t[down - 1] + (V[down - 1] - level) / (V[down - 1] - V[down]) * (t[down] - t[down - 1]))
-
-
-def precision_errors(case: str) -> dict[str, float | None]:
-    """The relative error of the first APD90, from the start of the pulse, in fp32 and mixed against fp64.
-
-    None where the cell stays up. Not from the steepest upstroke: a passive membrane has none, and rounding would choose
-    the step.
-    """
-    pulses, durations = checks.paced(case), {}
-    for precision in ("fp64", "fp32", "mixed"):
-        cell = PreciseCell(checks.model(case), PRECISION_DT, precision)
-        t, V = cell.run(pulses.start + pulses.period, pulses)
-        beat = t >= pulses.start - 1e-6
-        durations[precision] = repolarised(t[beat] - pulses.start, V[beat])
-    return {name: None if math.isnan(durations[name]) else relative(abs(durations[name] / durations["fp64"] - 1))
-            for name in ("fp32", "mixed")}
-
-
-def measured(name: str) -> dict[str, dict[str, float | None]]:
-    """The figures of one model, by variant."""
-    rows: dict[str, dict[str, float | None]] = {}
-    for case in (c for c, (own, _) in checks.CASES.items() if own == name):
-        figures = checks.CASES[case][1]
-        row: dict[str, float | None] = {"rates": relative(rate_error(case))} if "rhs" in figures else {}
-        if "beat_1" in figures.get("features", {}):
-            row |= first_beat(case)
-        if case in checks.FIRST and "pulse" in figures:
-            row |= precision_errors(case)
-        rows[case.removeprefix(f"{name}-")] = row
-    return rows
+def measured(column: str, names: list[str]) -> Iterator[tuple[str, dict[str, Any]]]:
+    with ProcessPoolExecutor(JOBS) as pool:
+        if column == "speed":                       # compiled side by side, timed alone
+            list(pool.map(compiled, {*names, model_figures.RIVAL}))
+        else:
+            jobs = {pool.submit(measure, column, name): name for name in names}
+            for job in as_completed(jobs):
+                yield jobs[job], job.result()
+            return
+    for name in names:
+        yield name, measure(column, name)
 
 
 def main() -> None:
-    names = sys.argv[1:] or sorted({name for name, _ in checks.CASES.values()})
-    known = {info.name for info in shipped_models()}
-    results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
-    for name in names:
-        if name not in known:
-            raise SystemExit(f"no model {name}")
-        try:
-            results[name] = measured(name)
-        except (AssertionError, UpstrokeError) as error:
-            raise SystemExit(f"{name}: {error}") from None
-        print(name, results[name], flush=True)
-        RESULTS.write_text(json.dumps({n: results[n] for n in sorted(results, key=str.lower) if n in known}, indent=1)
-                           + "\n")
+    known = sorted((info.name for info in shipped_models() if info.name in model_figures.checks.FILES), key=str.lower)
+    parser = argparse.ArgumentParser(description="measure the ionic models for docs/models.md")
+    parser.add_argument("names", nargs="*", metavar="NAME", help="only these models")
+    parser.add_argument("--only", action="append", choices=COLUMNS, help="only this column; may be repeated")
+    parser.add_argument("--missing", action="store_true", help="only what has no figures yet")
+    arguments = parser.parse_args()
+    if unknown := set(arguments.names) - {*known}:
+        parser.error(f"no model {', '.join(sorted(unknown))}")
+    results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {"models": {}}
+    models = results["models"]
+    for column in arguments.only or COLUMNS:
+        names = [name for name in arguments.names or known if not arguments.missing
+                 or "failed" in models.get(name, {}).get(column, {"failed": "not measured"})]
+        if column == "speed" and names:
+            results["speed"] = stamp() | {"threads": model_figures.THREADS, "cells": model_figures.CELLS}
+        for name, figures in measured(column, names):
+            print(column, name, figures, flush=True)
+            models.setdefault(name, {})[column] = figures
+            results["models"] = {n: models[n] for n in known if n in models}
+            RESULTS.write_text(json.dumps(results, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -22,22 +22,23 @@ MODELS = ("AlievPanfilov", "HodgkinHuxley", "MitchellSchaeffer", "tenTusscherPan
 
 @dataclass(frozen=True)
 class Timing:
-    """CPU seconds of one call: median, least and most of the rounds."""
+    """Seconds of one call: median, least and most of the rounds."""
 
     median: float
     least: float
     most: float
 
 
-def take_turns(contestants: Mapping[str, Callable[[], None]], rounds: int = 7) -> dict[str, Timing]:
-    """CPU seconds of this thread per call of each contestant, one warm-up first, then in turns."""
+def take_turns(contestants: Mapping[str, Callable[[], None]], rounds: int = 7,
+               clock: Callable[[], float] = time.thread_time) -> dict[str, Timing]:
+    """CPU seconds of this thread, or another clock's, per call of each contestant, one warm-up first, then in turns."""
     seconds: dict[str, list[float]] = {name: [] for name in contestants}
     for turn in range(rounds + 1):
         for name, call in contestants.items():
-            start = time.thread_time()
+            start = clock()
             call()
             if turn:
-                seconds[name].append(time.thread_time() - start)
+                seconds[name].append(clock() - start)
     return {name: Timing(median(s), min(s), max(s)) for name, s in seconds.items()}
 
 

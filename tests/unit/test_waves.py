@@ -223,7 +223,7 @@ def test_shipped_tables_are_sound(path):
         curve = table.curve
         assert curve.source["model"] == path.stem and {"dt", "splitting", "version", "date"} <= curve.source.keys()
         assert len(curve.alpha) >= 3 and (curve.alpha > 0.075).all() and (curve.alpha < 4.0).all()
-        assert 0.3 < curve.velocity < 10.0 and curve.q[0] < 2.0 < 10.0 * curve.limit
+        assert 0.2 < curve.velocity < 10.0 and curve.q[0] < 2.0 < 10.0 * curve.limit
         assert table.lumped is not None and (table.lumped < 0.005).all()
 
 

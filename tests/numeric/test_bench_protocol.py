@@ -7,8 +7,6 @@ from upstroke.bench.cells import Cells
 from upstroke.bench.modifiers import chosen
 from upstroke.bench.options import parse
 from upstroke.bench.protocol import duration, inputs
-from upstroke.bench.reserve import find_reserve
-from upstroke.errors import ModelError
 from upstroke.ionic import read_model
 
 PASSIVE = "V; .external(Vm);\nIion; .external();\ng = 0.1; .param();\nV_init = -80;\nKi_init = 140; diff_Ki = 0*V;\n" \
@@ -73,29 +71,3 @@ def test_light_opens_channels():
     V = run("--imp=TT2", "--plug-in=IChR2_Williams", "--stim-curr=0", "--light-irrad=500", "--light-dur=20",
             "--duration=60")["V"][:, 0]
     assert V[:1000].max() < -80 and V[1000:].max() > 0
-
-
-# -------------------------------------------------------------------------------------------------------------- reserve
-def test_the_reserve_is_what_just_prevents_repolarisation():
-    argv = ["--imp=TT2", "--RRC-clamp-dur=600", "--dt=0.02"]
-    options = parse(argv)
-    model = chosen(options).load()
-    found = find_reserve(options, model)
-    assert 0 < found.current - found.below <= 0.02
-    weak = find_reserve(options, chosen(parse([*argv, "--imp-par=Gkr*0.2,Gks*0.2"])).load())
-    assert weak.current < 0.8 * found.current                  # less potassium current, less reserve
-    assert found.report() == (f"Repolarisation reserve: {found.current:.4g} uA/cm^2 prevents repolarisation, "
-                              f"{found.below:.4g} uA/cm^2 does not")
-
-
-@pytest.mark.parametrize("argv, what", [
-    (["--RRC-repol=-90"], "the cell does not repolarise below -90 mV by itself\n"
-                          "  -> give a larger --RRC-clamp-dur or --RRC-repol"),
-    (["--RRC-repol=150"], "no current up to 100 uA/cm^2 keeps the cell above 150 mV\n"
-                          "  -> give a smaller --RRC-delay or --RRC-repol, or a stimulus that makes a beat"),
-])
-def test_cells_without_a_reserve(argv, what):
-    options = parse(["--RRC-clamp-dur=20", "--dt=0.02", *argv])
-    with pytest.raises(ModelError) as error:
-        find_reserve(options, chosen(options).load())
-    assert str(error.value) == f"model DrouhardRoberge: {what}"

@@ -197,3 +197,12 @@ def dosed(model: Model, drugs: Sequence[Drug], cells: Population) -> tuple[Popul
                 parameters[concentration_of(model, target.current)] = of.columns[drug.column]
     initial = {name: np.tile(column, of.count) for name, column in cells.initial.items()}
     return Population(cells.n * of.count, parameters, initial), of
+
+
+def by_dose(of: Doses, table: Mapping[str, Floats]) -> dict[str, Floats]:
+    """A row a dose: its concentrations, and of every feature the median of the cells that have it."""
+    rows = {name: column.reshape(of.count, -1)[:, 0] for name, column in of.columns.items()}
+    for name, column in table.items():
+        cells = column.reshape(of.count, -1)
+        rows[name] = np.array([np.nan if np.isnan(row).all() else np.nanmedian(row) for row in cells])
+    return rows

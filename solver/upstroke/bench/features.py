@@ -168,10 +168,22 @@ def write_table(path: Path, columns: Mapping[str, NDArray[Any]]) -> None:
         else:
             with path.open("w", newline="", encoding="utf-8") as file:
                 file.write(",".join(columns) + "\n")
-                texts = [["" if x != x else repr(x) for x in column.tolist()] for column in columns.values()]
+                texts = [map(_exact, column.tolist()) for column in columns.values()]
                 file.writelines(",".join(row) + "\n" for row in zip(*texts, strict=True))
     except OSError as error:
         raise OutputError(str(path), f"cannot write the table: {error.strerror}", "choose another place") from None
+
+
+def _exact(x: Any) -> str:
+    return x if isinstance(x, str) else "" if x != x else repr(x)
+
+
+def text_table(columns: Mapping[str, NDArray[Any]]) -> str:
+    """Columns as text for the terminal: names on top, six digits, - for NaN."""
+    texts = [[name, *(x if isinstance(x, str) else "-" if x != x else f"{x:.6g}" for x in column.tolist())]
+             for name, column in columns.items()]
+    widths = [max(map(len, column)) for column in texts]
+    return "\n".join("  ".join(map(str.rjust, row, widths)) for row in zip(*texts, strict=True))
 
 
 def _write_parquet(path: Path, columns: Mapping[str, NDArray[Any]]) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from upstroke.bench.options import parse
-from upstroke.bench.protocol import FARADAY, duration, inputs, onsets, paced
+from upstroke.bench.protocol import FARADAY, duration, inputs, onsets, paced, reserve
 from upstroke.bench.signals import Signal, read_signal, rounded
 from upstroke.errors import OptionError
 from upstroke.ionic import load_model, read_model
@@ -386,10 +386,25 @@ def test_light_in_another_unit():
 
 # --------------------------------------------------------------------------------------------------------------- trains
 def test_the_stimulus_at_other_times_in_several_trains(cell):
-    found = paced(parse(["-c5", "-T2", "-A"]), cell, 1.0, [np.array([1, 7]), np.array([4])])
+    found = paced(parse(["-c5", "-T2", "-A"]), cell, 1.0, [[1.0, 7.0], [4.0]])
     assert found.steps.tolist() == [0, 1, 3, 4, 6, 7, 9]
     assert found.starts.T.astype(int).tolist() == [[0, 1, 0, 0, 0, 1, 0], [0, 0, 0, 1, 0, 0, 0]]
     current, charge = found.channels
     np.testing.assert_array_equal(current.values.T, [[nan, 5, nan, nan, nan, 5, nan],
                                                      [nan, nan, nan, 5, nan, nan, nan]])
     assert (np.isnan(charge.values) == np.isnan(current.values)).all()
+
+
+def test_a_current_for_each_train(cell):
+    found = paced(parse(["-T2"]), cell, 0.5, [[1.0], [1.0, 3.0]], currents=np.array([5.0, 6.0]))
+    (current,) = found.channels
+    assert found.steps.tolist() == [0, 2, 6, 10]
+    np.testing.assert_array_equal(current.values.T, [[nan, 5, nan, nan], [nan, 6, 6, nan]])
+
+
+def test_currents_that_try_to_prevent_repolarisation(cell):
+    found = reserve(parse(["--RRC-delay=4", "--RRC-clamp-dur=2", "-T1"]), cell, 1.0, np.array([0.0, 2.0, 3.0]))
+    assert found.steps.tolist() == [0, 1, 2, 5, 7] and (found.starts.T == [False, True, False, False, False]).all()
+    stimulus, held = found.channels
+    np.testing.assert_array_equal(stimulus.values.T, [[nan, 60, nan, nan, nan]] * 3)
+    np.testing.assert_array_equal(held.values.T, [[nan, nan, nan, x, nan] for x in (0, 2, 3)])

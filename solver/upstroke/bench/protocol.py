@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from upstroke.bench.cells import Channel, How, Inputs
 from upstroke.bench.options import Options
@@ -60,7 +60,10 @@ class Shape:
 
 @dataclass(frozen=True, eq=False)
 class Pulses:
-    """A channel that has a shape from each of its starts (steps, rising) on, in one train or in each of several."""
+    """A channel that has a shape from each of its starts (steps, rising) on, in one train or in each of several.
+
+    ``strength`` multiplies the shape, one for all trains or one for each.
+    """
 
     target: str
     how: How
@@ -68,14 +71,16 @@ class Pulses:
     starts: Sequence[Ints]
     option: str
     tau: float = 1.0
+    strength: Sequence[float] | Floats = (1.0,)
 
     def changes(self, train: int) -> tuple[Ints, Floats]:
         """Steps and the values from then on, in a train."""
         starts = self.starts[train if len(self.starts) > 1 else 0]
+        strength = self.strength[train if len(self.strength) > 1 else 0]
         steps = starts[:, None] + self.shape.steps
         until = np.append(starts[1:], np.iinfo(np.int64).max)
         kept = steps < until[:, None]
-        return steps[kept], np.broadcast_to(self.shape.values, steps.shape)[kept]
+        return steps[kept], np.broadcast_to(strength * self.shape.values, steps.shape)[kept]
 
 
 # --------------------------------------------------------------------------------------------------------------- times
@@ -154,9 +159,24 @@ def inputs(options: Options, model: Model, dt: float, C_m: float = 1.0) -> Input
     return combined(channels, begin)
 
 
-def paced(options: Options, model: Model, dt: float, starts: Sequence[Ints], C_m: float = 1.0) -> Inputs:
-    """The stimulus of the options, whatever kind it is, at other times: one array of start steps for each train."""
-    return combined(stimulus(options, model, dt, starts, C_m), starts)
+def paced(options: Options, model: Model, dt: float, trains: Sequence[ArrayLike], *,
+          currents: Floats | None = None, C_m: float = 1.0) -> Inputs:
+    """The stimulus of the options at other times (ms), one array for each train; where ``currents`` (uA/cm^2) are
+    given, each train has its own."""
+    starts = [rounded(np.asarray(times, np.float64) / dt) for times in trains]
+    if currents is None:
+        return combined(stimulus(options, model, dt, starts, C_m), starts)
+    shape = pulse(1.0, options["stim-dur"], dt)
+    return combined([Pulses("V", "current", shape, starts, "--stim-curr", strength=currents)], starts)
+
+
+def reserve(options: Options, model: Model, dt: float, currents: Floats) -> Inputs:
+    """A train for each current (uA/cm^2): the stimulus, and --RRC-delay after it that current for --RRC-clamp-dur."""
+    begin = onsets(options, dt)
+    late = begin + steps_of(options["RRC-delay"], dt)
+    held = Pulses("V", "current", pulse(1.0, options["RRC-clamp-dur"], dt), [late], "--RRC-delay", strength=currents)
+    starts = [begin] * len(currents)
+    return combined([*stimulus(options, model, dt, starts), held], starts)
 
 
 def combined(channels: Sequence[Pulses], starts: Sequence[Ints]) -> Inputs:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from upstroke.bench.options import parse
-from upstroke.bench.protocol import FARADAY, duration, inputs, onsets, paced, reserve
+from upstroke.bench.protocol import FARADAY, duration, inputs, onsets, paced
 from upstroke.bench.signals import Signal, read_signal, rounded
 from upstroke.errors import OptionError
 from upstroke.ionic import load_model, read_model
@@ -400,11 +400,3 @@ def test_a_current_for_each_train(cell):
     (current,) = found.channels
     assert found.steps.tolist() == [0, 2, 6, 10]
     np.testing.assert_array_equal(current.values.T, [[nan, 5, nan, nan], [nan, 6, 6, nan]])
-
-
-def test_currents_that_try_to_prevent_repolarisation(cell):
-    found = reserve(parse(["--RRC-delay=4", "--RRC-clamp-dur=2", "-T1"]), cell, 1.0, np.array([0.0, 2.0, 3.0]))
-    assert found.steps.tolist() == [0, 1, 2, 5, 7] and (found.starts.T == [False, True, False, False, False]).all()
-    stimulus, held = found.channels
-    np.testing.assert_array_equal(stimulus.values.T, [[nan, 60, nan, nan, nan]] * 3)
-    np.testing.assert_array_equal(held.values.T, [[nan, nan, nan, x, nan] for x in (0, 2, 3)])

@@ -170,15 +170,6 @@ def paced(options: Options, model: Model, dt: float, trains: Sequence[ArrayLike]
     return combined([Pulses("V", "current", shape, starts, "--stim-curr", strength=currents)], starts)
 
 
-def reserve(options: Options, model: Model, dt: float, currents: Floats) -> Inputs:
-    """A train for each current (uA/cm^2): the stimulus, and --RRC-delay after it that current for --RRC-clamp-dur."""
-    begin = onsets(options, dt)
-    late = begin + steps_of(options["RRC-delay"], dt)
-    held = Pulses("V", "current", pulse(1.0, options["RRC-clamp-dur"], dt), [late], "--RRC-delay", strength=currents)
-    starts = [begin] * len(currents)
-    return combined([*stimulus(options, model, dt, starts), held], starts)
-
-
 def combined(channels: Sequence[Pulses], starts: Sequence[Ints]) -> Inputs:
     """Channels on common events, and a beat at each start of a train."""
     named: dict[str, Pulses] = {}

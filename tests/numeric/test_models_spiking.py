@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 from pacing import DATA, Cell, Pulses
 
 from upstroke.errors import ModelError
-from upstroke.exchange.target import to_myokit
 from upstroke.ionic import load_model
 from upstroke.reference import integrate
 
@@ -83,12 +82,3 @@ def test_an_adaptive_reference_is_refused() -> None:
     assert where.endswith("an event happens at the end of a step, so cvode, which chooses its own, cannot integrate "
                           "the model")
     assert remedy == "  -> use a method with fixed steps"
-
-
-def test_other_formats_are_refused() -> None:
-    pytest.importorskip("myokit")
-    with pytest.raises(ModelError) as caught:
-        to_myokit(load_model("LIF"))
-    where, *_, remedy = str(caught.value).split("\n")
-    assert where.endswith("an event happens at the end of a step, which other formats cannot say")
-    assert remedy == "  -> leave it out of the model before exporting"

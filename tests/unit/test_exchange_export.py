@@ -44,7 +44,10 @@ def test_every_shipped_model_goes_to_myokit(name: str) -> None:
     from upstroke.exchange.target import to_myokit
 
     model = load_model(name)
-    if any(state.rate is None for state in model.states):
+    if model.events:
+        with pytest.raises(ModelError, match="an event happens at the end of a step, which other formats cannot say"):
+            to_myokit(model)
+    elif any(state.rate is None for state in model.states):
         with pytest.raises(ModelError, match="has no rate: it is updated once per step"):
             to_myokit(model)
     else:
@@ -80,6 +83,11 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
 @pytest.mark.parametrize(("text", "message"), [
     ("V_init = 0; peak = max(peak, V); peak_init = 0; Iion = peak;",
      "toy.model: peak has no rate: it is updated once per step, which other formats cannot say\n"
+     "  -> leave it out of the model before exporting"),
+    ("V_init = 0; Iion = V; when (V > 1) { V = 0; }",
+     "toy.model:1:23: an event happens at the end of a step, which other formats cannot say\n"
+     "    V_init = 0; Iion = V; when (V > 1) { V = 0; }\n"
+     "                          ^\n"
      "  -> leave it out of the model before exporting"),
     ("V_init = 0; Iion = V*dt;", "toy.model: the equations depend on dt, which other formats do not have\n"
      "  -> leave it out of the model before exporting"),

@@ -8,9 +8,9 @@ import pytest
 from upstroke.cli import main
 from upstroke.errors import BackendError, ModelError
 from upstroke.exchange.names import Names, legal
-from upstroke.ionic.text import equation, to_text
 from upstroke.ionic import initial_state, load_model, rates, read_model
 from upstroke.ionic.expr import Binary, Name, Num, Unary
+from upstroke.ionic.text import equation, to_text
 
 try:
     import myokit
@@ -294,3 +294,16 @@ def test_names() -> None:
     assert names.take_all([("x", "a_x"), ("x", "b_x"), ("V", "a_V"), ("g", "a_g")], bool) == ["a_x", "b_x", "a_V", "g"]
     assert names.take("g") == "g_2"
     assert names.take_all([("x_init", "a_x_init")], bool) == ["the_a_x_init_value"]
+
+
+@needs_myokit
+def test_events_of_sbml_are_not_left_out_silently(tmp_path: Path) -> None:
+    from upstroke.exchange import import_model
+
+    text = (SHIPPED / "formats/sbml/HodgkinHuxley.xml").read_text()
+    path = tmp_path / "resets.sbml"
+    path.write_text(text.replace("</model>", "<listOfEvents><event id='spike'/></listOfEvents></model>"))
+    with pytest.raises(ModelError) as error:
+        import_model(path)
+    assert str(error.value) == (f"{path}: the file has events, which Myokit would leave out\n  -> take them out of the "
+                                "file, and add them to the result: when (...) { NAME = value; }")

@@ -208,8 +208,9 @@ def test_a_broken_table_beside_the_model_is_told(own):
 
 
 #: Shipped models without a table; tests/numeric/test_waves.py tests that they have no waves, and why.
-WITHOUT = {"FrankenhaeuserHuxley", "Golomb", "HindmarshRose", "InadaN", "Kernik", "Kurata", "Maltsev", "McIntyre",
-           "MorrisLecar", "Paci20", "Plonsey", "Severi", "WangBuzsaki", "Zhang"}
+WITHOUT = {"AdEx", "FrankenhaeuserHuxley", "Golomb", "GreenbergHastings", "HindmarshRose", "InadaN", "Izhikevich",
+           "Kernik", "Kurata", "LeakyIntegrateAndFire", "Maltsev", "McIntyre", "MorrisLecar", "Paci20", "Plonsey",
+           "Severi", "WangBuzsaki", "Zhang"}
 TABLES = sorted(FOLDER.glob("*.waves"))
 
 
@@ -223,7 +224,7 @@ def test_shipped_tables_are_sound(path):
         curve = table.curve
         assert curve.source["model"] == path.stem and {"dt", "splitting", "version", "date"} <= curve.source.keys()
         assert len(curve.alpha) >= 3 and (curve.alpha > 0.075).all() and (curve.alpha < 4.0).all()
-        assert 0.2 < curve.velocity < 10.0 and curve.q[0] < 2.0 < 10.0 * curve.limit
+        assert 0.2 < curve.velocity < 10.0 and curve.q[0] < 5.0 and curve.limit > 0.2
         assert table.lumped is not None and (table.lumped < 0.005).all()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -99,6 +100,9 @@ def _load(myokit: ModuleType, path: Path) -> Any:
         raise ModelError(str(path), f"cannot read the model: {error.strerror}", "give the path of a file") from None
     if kind == "xml":
         kind = "cellml" if "cellml.org/cellml" in text[:2000] else "sbml"
+    if kind == "sbml" and re.search(r"<(\w+:)?event\b", text):
+        raise ModelError(str(path), "the file has events, which Myokit would leave out",
+                         "take them out of the file, and add them to the result: when (...) { NAME = value; }")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")

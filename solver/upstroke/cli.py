@@ -17,7 +17,9 @@ from upstroke.errors import OutputError, UpstrokeError
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command line; the exit code."""
-    arguments = _parser().parse_args(argv)
+    words = list(sys.argv[1:] if argv is None else argv)
+    arguments = _parser().parse_args(words[:1] if words[:1] == ["bench"] else words)
+    arguments.words = words[1:]
     signal.signal(signal.SIGTERM, _terminate)
     try:
         return arguments.verb(arguments)
@@ -85,6 +87,12 @@ def _models(arguments: argparse.Namespace) -> int:
     for head, model in zip(heads, models, strict=True):
         print(f"{head:{width}}  {model.title}")
     return 0
+
+
+def _bench(arguments: argparse.Namespace) -> int:
+    from upstroke.bench import main as bench
+
+    return bench(arguments.words)
 
 
 def _emit(arguments: argparse.Namespace) -> int:
@@ -182,6 +190,10 @@ def _parser() -> argparse.ArgumentParser:
     verb.add_argument("--bibtex", action="store_true", help="only the papers, as BibTeX")
     add_model(verb)
     verb.set_defaults(verb=_models)
+
+    verb = verbs.add_parser("bench", help="single-cell experiments, with openCARP's options",    # which it reads itself
+                            add_help=False)
+    verb.set_defaults(verb=_bench)
 
     verb = verbs.add_parser("emit", help="print the kernel of a model as source text",
                             description="Print a complete source of a model's kernel, which cc or nvcc compiles as "

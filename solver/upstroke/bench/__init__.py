@@ -1,1 +1,24 @@
-"""The single-cell laboratory."""
+"""The single-cell laboratory: ``upstroke bench``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+def main(argv: Sequence[str]) -> int:
+    """The verb ``bench``: the exit code. Raises UpstrokeError for what the user has to know."""
+    from upstroke.bench.options import parse
+
+    options = parse(argv)
+    if options.asked:
+        from upstroke.bench.help import answer
+
+        print(answer(options.asked))
+        return 0
+    from upstroke.bench.run import bench  # NumPy, the grammar and the compiler only where something is computed
+
+    bench(options)
+    return 0
+
+
+__all__ = ["main"]

@@ -37,6 +37,7 @@ class Option:
     only_with : it cannot go with anything but these; None: with anything
     details : more, for --detailed-help
     hidden : shown by --full-help only
+    also : modes besides its section's that it may go with
     ours : not an option of openCARP
     refused : why it is an error to give it, though openCARP has it
     """
@@ -54,6 +55,7 @@ class Option:
     only_with: tuple[str, ...] | None = None
     details: str = ""
     hidden: bool = False
+    also: tuple[str, ...] = ()
     ours: bool = False
     refused: str = ""
 
@@ -153,9 +155,10 @@ SECTIONS: tuple[Section, ...] = (
     )),
     Section("Mode: regstim", (
         Option("numstim", INT, "number of stimuli", 1, aliases=("num-stim",), clashes=("until-steady",),
+               also=("RRC",),
                details="0 or less: none."),
-        Option("stim-start", NOT_NEGATIVE, "start stimulation", 1.0, "i"),
-        Option("bcl", POSITIVE, "basic cycle length", 1000.0, "b",
+        Option("stim-start", NOT_NEGATIVE, "start stimulation", 1.0, "i", also=("RRC", "restitute")),
+        Option("bcl", POSITIVE, "basic cycle length", 1000.0, "b", also=("RRC", "restitute"),
                details="The first stimulus starts in time step round(stim-start/dt), and each other one round(bcl/dt) "
                        "steps after that before it."),
     ), "regular periodic stimuli", mode="regstim"),

@@ -11,7 +11,7 @@ from upstroke.bench.options import Options
 from upstroke.bench.subject import Subject
 from upstroke.output.directory import make_run_directory
 from upstroke.output.files import write_json
-from upstroke.output.manifest import finish_manifest, start_manifest
+from upstroke.output.manifest import Status, finish_manifest, start_manifest
 
 
 class Folder:
@@ -51,7 +51,8 @@ class Folder:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
                  trace: TracebackType | None) -> None:
-        status = "done" if error is None else "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
+        status: Status = ("done" if error is None else "interrupted" if isinstance(error, KeyboardInterrupt)
+                          else "failed")
         timings = self.timings | {"all": perf_counter() - self._start}
         files = [] if self.classic else sorted(f.name for f in self.path.iterdir() if f.name != "run.json")
         self._manifest["units"] = self.units

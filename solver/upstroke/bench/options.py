@@ -40,7 +40,7 @@ class Options:
     @property
     def mode(self) -> str:
         """regstim, neqstim, restitute, info, vclamp, RRC or curves."""
-        return next((SECTION_OF[name].mode for name in self.values if SECTION_OF[name].mode), "regstim")
+        return next(iter(_modes(self.values)), "regstim")
 
     @property
     def asked(self) -> str:
@@ -164,12 +164,19 @@ def _both(option: Option) -> str:
 
 
 # ------------------------------------------------------------------------------------------------ options side by side
+def _modes(names: Iterable[str]) -> dict[str, Option]:
+    """The modes of these options, each with an option that belongs to it and to no other mode that is asked for."""
+    found = {SECTION_OF[name].mode for name in names} - {""}
+    return {SECTION_OF[name].mode: OPTIONS[name] for name in names
+            if SECTION_OF[name].mode and not set(OPTIONS[name].also) & found}
+
+
 def _check(options: Options) -> None:
     given = [OPTIONS[name] for name in options.values]
     for option in given:
         if option.refused:
             raise OptionError(f"--{option.name}", option.refused, "leave it out")
-    modes = {SECTION_OF[option.name].mode: option for option in given if SECTION_OF[option.name].mode}
+    modes = _modes(options.values)
     if len(modes) > 1:
         (first, a), (second, b), *_ = modes.items()
         raise OptionError(f"--{a.name} and --{b.name}", f"they belong to two modes, {first} and {second}",

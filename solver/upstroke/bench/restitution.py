@@ -7,8 +7,9 @@ S1S2f   the same as S1S2 from one steady state: every early beat has a cell of i
 Without a file that says the intervals, S1S2f finds them: twice the threshold of excitation where no stimulus is given,
 the shortest interval that captures, and more intervals where the curve is steep.
 
-A beat is captured where V had come back by 90 % before its stimulus, and it then rises at least half as high, and stays
-up (APD50) at least a tenth as long, as the beats at the first cycle length do.
+A beat is captured where V had come back by 90 % before its stimulus, and it then rises at least 60 % as high, and stays
+up (APD50) at least a tenth as long, as the beats at the first cycle length do. Smaller responses, which come just before
+capture is lost, are graded: they would not spread in tissue, and their durations jump.
 """
 
 from __future__ import annotations
@@ -172,7 +173,7 @@ def captured(beats: Beats, reference: Beats) -> NDArray[np.bool_]:
     """Whether each beat (the last row; cells) came after V had come back, and is a beat; see the head of this file."""
     amplitude, APD50 = (np.nanmax(x) for x in (reference.amplitude, reference.APD50))
     with np.errstate(invalid="ignore"):
-        return np.asarray(np.isfinite(beats.t90[-2]) & (beats.amplitude[-1] >= 0.5 * amplitude)
+        return np.asarray(np.isfinite(beats.t90[-2]) & (beats.amplitude[-1] >= 0.6 * amplitude)
                           & (beats.APD50[-1] >= 0.1 * APD50) & np.isfinite(beats.APD90[-1]))
 
 
@@ -234,14 +235,14 @@ def joined(*curves: Curve) -> Curve:
 def threshold(run: Callable[[Floats], Beats], most: float, tolerance: float = 0.01) -> float | None:
     """The least stimulus current (uA/cm^2) that makes a beat of a cell at rest; None where even ``most`` makes none.
 
-    ``run`` gives the beats of one cell for each current. A beat is what rises and lasts at least half as much as with
-    ``most``, which is a stimulus of half the threshold's strength only where nothing in between makes a beat.
+    ``run`` gives the beats of one cell for each current. A beat is what rises at least half as high, and lasts at least
+    half as long (APD90), as what ``most`` makes.
     """
     def fires(currents: Floats) -> NDArray[np.bool_]:
         beats = run(np.append(currents, most))
         with np.errstate(invalid="ignore"):
             full = (beats.amplitude[-1] >= 0.5 * beats.amplitude[-1, -1]) & (
-                beats.APD50[-1] >= 0.5 * beats.APD50[-1, -1])
+                beats.APD90[-1] >= 0.5 * beats.APD90[-1, -1])
         return np.asarray(full[:-1])
 
     found = boundary(fires, 0.0, most, tolerance)

@@ -1,0 +1,238 @@
+"""An ordinary experiment: cells are paced, clamped, stretched or left alone for a while, and looked at."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from time import perf_counter
+
+import numpy as np
+from numpy.typing import NDArray
+
+from upstroke.bench.apstats import ApStatistics
+from upstroke.bench.cells import Cells, Inputs, Record
+from upstroke.bench.features import calibrate, features, parse_keep, summary, write_table
+from upstroke.bench.folder import Folder
+from upstroke.bench.options import Options
+from upstroke.bench.protocol import duration, inputs, onsets, steps_of
+from upstroke.bench.statefile import write_cells, write_state
+from upstroke.bench.steady import Limit
+from upstroke.bench.subject import Subject
+from upstroke.bench.svfile import write_sv
+from upstroke.bench.table import Tables, dumped, units
+from upstroke.errors import OptionError
+from upstroke.progress import progress
+
+WORK = 200_000            # cell-steps between two looks at the progress
+BEATS = 64                # of one cell that are kept until they are written
+
+
+def experiment(options: Options, subject: Subject, folder: Folder) -> str:
+    """Do what the options say; what comes out is in the folder, or where the options say. The report.
+
+    Raises
+    ------
+    OptionError : options that do not fit the model or each other; DivergenceError where a single cell breaks
+    """
+    clock, dt = Clock(), subject.dt
+    every = max(1, steps_of(options["dt-out"], dt))
+    done_to = inputs(options, subject.model, dt)
+    cycle = _cycle(options, dt, every)
+    total = cycle.ends[-1] if cycle else duration(options, dt)
+    savings = _savings(options, folder, total, dt)
+    cells = subject.cells(done_to, BEATS if subject.n == 1 else 2)
+    with ExitStack() as stack:
+        tables = stack.enter_context(_tables(options, subject, folder, done_to, total // every + 1))
+        statistics = stack.enter_context(_statistics(options, folder))
+        folder.units |= units(subject.model, tables.columns)
+        needs = tuple(dict.fromkeys((*tables.needs, *(cycle.needs(cells) if cycle else ()))))
+        first = steps_of(options["start-out"], dt)
+        clock.ready()
+        stops = sorted({first, *(s.step for s in savings), *(cycle.stops if cycle else ())})
+
+        def spans() -> Iterator[int]:
+            yield 0
+            span = max(every, WORK // cells.n // every * every)
+            while cells.step < total and not (cycle and cycle.limit.reached):
+                until = min([total, cells.step + span, *(s for s in stops if s > cells.step)])
+                shown = cells.step >= first
+                begun, steps = perf_counter(), until - cells.step
+                record = cells.advance(steps, needs, every)
+                clock.count(steps, perf_counter() - begun)
+                if cells.n == 1:
+                    cells.raise_if_broken()
+                if shown:
+                    tables.write(record)
+                statistics.see(cells.beats())
+                if cycle:
+                    cycle.see(cells, record)
+                for saving in savings:
+                    if saving.step == until:
+                        saving.save(subject, cells)
+                yield until
+
+        rows_scroll = not options.given("fout") and sys.stdout.isatty()
+        for _ in progress(spans(), total, dt, cells.n, show=not (options["quiet"] or rows_scroll)):
+            pass
+        if cells.step >= first:
+            tables.write(cells.now(tables.needs))
+        statistics.close(cells.beats())
+        for saving in savings:
+            if saving.step > cells.step:                     # a steady cell ends early
+                saving.save(subject, cells)
+    folder.timings |= {"steps": clock.seconds}
+    if not folder.classic:
+        write_state(folder.file("state.json"), subject.model, cells.state(), cells.t, dt)
+    report = [cycle.limit.report()] if cycle else []
+    report += _features(options, subject, folder, cells)
+    return "\n".join([*report, clock.report(cells)])
+
+
+# ------------------------------------------------------------------------------------------------------- limit cycles
+@dataclass(eq=False)
+class _Cycle:
+    """Beats as ``--until-steady`` compares them: of one cell all rows of a beat, of many the state at its end."""
+
+    limit: Limit
+    begins: list[int]
+    ends: list[int]
+    rows: list[Record] = field(default_factory=list)
+
+    @property
+    def stops(self) -> set[int]:
+        return {*self.begins, *self.ends}
+
+    def needs(self, cells: Cells) -> tuple[str, ...]:
+        return cells.names if cells.n == 1 else ()
+
+    def see(self, cells: Cells, record: Record) -> None:
+        """The rows of a span, which ends where a beat does or before."""
+        if cells.step > self.begins[0]:
+            self.rows.append(record)
+        if cells.step not in self.ends:
+            return
+        rows = self.rows if cells.n == 1 else [cells.now(cells.names, cells.n)]
+        beat = {name: np.concatenate([row.values[name] for row in rows]) for name in cells.names}
+        self.limit.see(Record(np.concatenate([row.time for row in rows]), beat))
+        self.rows = []
+
+
+def _cycle(options: Options, dt: float, every: int) -> _Cycle | None:
+    if not options.given("until-steady"):
+        return None
+    beat = steps_of(options["bcl"], dt)
+    if beat % every:
+        raise OptionError("--until-steady", "beats are compared row by row, and --bcl is no multiple of --dt-out",
+                          "choose another --dt-out")
+    begins = [int(b) for b in onsets(options, dt)]
+    return _Cycle(Limit(options["until-steady"]), begins, [b + beat for b in begins])
+
+
+# --------------------------------------------------------------------------------------------------------- what is kept
+@dataclass(frozen=True)
+class _Saving:
+    """A state to save when so many steps are done."""
+
+    step: int
+    save: Callable[[Subject, Cells], None]
+
+
+def _savings(options: Options, folder: Folder, total: int, dt: float) -> list[_Saving]:
+    def at(name: str) -> int:
+        step = total if options[name] is None else steps_of(options[name], dt)
+        if step > total:
+            raise OptionError(f"--{name}", f"{options[name]:g} ms is after the end at {total * dt:g} ms",
+                              "save earlier, or run longer")
+        return step
+
+    found = []
+    if options.given("save-file") or options.given("save-time"):
+        path = options["save-file"] or Path("a.sv")
+        found.append(_Saving(at("save-time"), lambda subject, cells: write_cells(
+            path, subject.model, cells.state(), cells.t, dt)))
+    if options.given("save-ini-file") or options.given("save-ini-time"):
+        text = options["save-ini-file"] or Path("singlecell.sv")
+
+        def save(subject: Subject, cells: Cells) -> None:
+            if text.suffix == ".json":
+                write_state(text, subject.model, cells.state(), cells.t, dt)
+            else:
+                folder.notes += write_sv(text, subject.model, cells.state())
+
+        found.append(_Saving(at("save-ini-time"), save))
+    return found
+
+
+def _tables(options: Options, subject: Subject, folder: Folder, done_to: Inputs, rows: int) -> Tables:
+    model = subject.model
+    driven = {c.target for c in done_to.channels} & {p.name for p in model.parameters}
+    name = options["fout"] or "BENCH_REG"
+    dumps = dumped(model, options["imp-sv-dump"], options["plug-sv-dump"])
+    binary = options["bin"] or options["validate"] or (dumps and (folder.classic or options.given("fout")))
+    place = Path(name) if options.given("fout") or folder.classic else folder.file(name)
+    trace = folder.path if folder.classic or options.given("trace-no") else None
+    return Tables(
+        model, subject.dt, parameters=subject.population.parameters, driven=sorted(driven),
+        dumps=dumps,
+        folder=None if folder.classic or options["no-trace"] else folder.path, rows=rows,
+        table=Path(f"{name}.txt") if options.given("fout") else sys.stdout, heading=sys.stderr,
+        binary=place if binary else None, every_state=bool(options["validate"]),
+        trace=None if options["no-trace"] else trace, number=options["trace-no"])
+
+
+def _statistics(options: Options, folder: Folder) -> ApStatistics:
+    if options["APstatistics"] and (folder.classic or options.given("fout")):
+        return ApStatistics(Path(f"{options['fout'] or 'BENCH_REG'}_AP_stats.dat"))
+    return ApStatistics(None if folder.classic else folder.file("ap_stats.csv"))
+
+
+def _features(options: Options, subject: Subject, folder: Folder, cells: Cells) -> list[str]:
+    """The table of the last beat's features, where cells differ or the user wants it, and what it comes to."""
+    population, doses = subject.population, subject.doses
+    if not (options.given("features") or population.columns or (doses and subject.n > 1)):
+        return []
+    table = features(cells.beats(), cells.broken, subject.dt, bool(subject.calcium))
+    lead: dict[str, NDArray[np.float64]] = {**(doses.columns if doses else {}), **population.columns}
+    path = options["features"] or folder.file("features.csv")
+    write_table(path, {**lead, **table})
+    kept = calibrate(table, parse_keep(options["keep"])) if options.given("keep") else None
+    if kept:
+        write_table(folder.file("kept.csv"), {name: values[kept.accepted] for name, values in lead.items()})
+    return [summary(population, table, kept), f"features of every cell in {path}"]
+
+
+# ---------------------------------------------------------------------------------------------------------------- time
+class Clock:
+    """What the steps took, as openCARP prints it."""
+
+    def __init__(self) -> None:
+        self._start = perf_counter()
+        self._setup = 0.0
+        self.seconds, self._steps = 0.0, 0
+        self._means: list[float] = []
+
+    def ready(self) -> None:
+        """Everything is set up."""
+        self._setup = perf_counter() - self._start
+
+    def count(self, steps: int, seconds: float) -> None:
+        """A span of steps and what it took."""
+        self.seconds += seconds
+        self._steps += steps
+        self._means.append(1e3 * seconds / max(1, steps))
+
+    def report(self, cells: Cells) -> str:
+        """All steps, and one: of the quickest span, on average, of the slowest span."""
+        if not self._steps:
+            return ""
+        mean = 1e3 * self.seconds / self._steps
+        return "\n".join([
+            f"setup time          {self._setup:.6f} s",
+            f"main loop time      {self.seconds:.6f} s",
+            f"mn/avg/mx loop time {min(self._means):.6f} {mean:.6f} {max(self._means):.6f} ms",
+            f"real time factor    {cells.t / 1e3 / self.seconds:.6f}",
+            f"cell-steps/s        {cells.n * self._steps / self.seconds:.3g}",
+        ])

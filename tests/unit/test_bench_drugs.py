@@ -281,6 +281,12 @@ def test_only_the_states_that_bind_take_drug_up():
     assert rates(doubled, 10.0, state | {"O": 0.0, "O_drug": 0.2})[0] == 0
 
 
+def test_the_states_of_a_plugin_are_called_as_in_its_own_file():
+    model = load_model("TT2", plugins=["INa_Bondarenko"])
+    full, short = (bind(model, "INa_Bondarenko.I_Na", 2, 1, [name]) for name in ("INa_Bondarenko.O", "o"))
+    assert full.states == short.states
+
+
 def test_the_sum_stays_one():
     doubled = bind(read_model(CHAIN), "I", 2.0, 0.01)
     V, state = 0.0, initial_state(doubled)

@@ -118,7 +118,7 @@ def bind(model: Model, name: str, kon: float, koff: float, binding: Sequence[str
     name : the current, as the model calls it or nearly so
     kon : 1/ms per unit of concentration
     koff : 1/ms
-    binding : the states that bind; all of the chain where none is given
+    binding : the states that bind, a plug-in's without its name in front; all of the chain where none is given
 
     It has the parameters CURRENT_conc, which is 0, CURRENT_kon and CURRENT_koff. A chain by Rush-Larsen goes on by
     backward Euler (markov_be), which keeps its sum.
@@ -127,7 +127,7 @@ def bind(model: Model, name: str, kon: float, koff: float, binding: Sequence[str
     ------
     ModelError : no chain (see ``chain_of``); a name in ``binding`` that is none of its states; a second drug
     """
-    chain, current = chain_of(model, name), current_named(model, name)
+    chain, current = chain_of(model, name), str(current_named(model, name))
     where = f"model {model.name}"
     taken = {p.name for p in model.parameters} | {s.name for s in model.states} | {d.name for d in model.definitions}
     conc, on, off = (f"{current}_{word}" for word in ("conc", "kon", "koff"))
@@ -135,7 +135,10 @@ def bind(model: Model, name: str, kon: float, koff: float, binding: Sequence[str
     def wrong(what: str, remedy: str) -> None:
         raise ModelError(where, what, remedy)
 
-    bound = respelled(dict.fromkeys(binding), chain.members, wrong, f"state of the chain of {current}")
+    plugin = f"{current.rpartition('.')[0]}." if "." in current else ""
+    short = {m.removeprefix(plugin): m for m in chain.members}
+    given = dict.fromkeys(n.removeprefix(plugin) for n in binding)
+    bound = {short[n] for n in respelled(given, short, wrong, f"state of the chain of {current}")}
     members = set(chain.members)
     definitions = {d.name: d.expr for d in model.definitions if d.name != chain.rest}
     rates = {s.name: s.rate for s in model.states if s.rate is not None and s.name in members}

@@ -143,7 +143,7 @@ def current_voltage(
     current = current_named(model, clamp.current)
     if current is None:
         raise ModelError(f"model {model.name}", f"no current '{clamp.current}'",
-                         did_you_mean(clamp.current, [*terms(model).factors, *definitions_of(model)]))
+                         did_you_mean(clamp.current, terms(model).factors or definitions_of(model)))
     V = clamp.voltages
     start, length = _steps(clamp, dt)
     cells = Cells(model, clamp_inputs(clamp, dt), dt, n=len(V), train=range(len(V)), initial=initial, backend=backend)

@@ -387,7 +387,35 @@ def regazzoni_tension(t, V, s, g):
     return {"Tension": 22894*(y["M1_P"] + y["M1_N"])*float(overlap(2.2*g["Lambda"]))}
 
 
+def sachse(t, V, s, g):
+    """In SI, rates by pairs of states."""
+    short, full = named("Fibroblast_Sachse")
+    y = short(s)
+    v, RTF = y["V_f"]/1000, 8.31*295/96500
+    move, back = 30*math.exp(1.28*v/RTF), 2*math.exp(-1.53*v/RTF)
+    pairs = [("C0", "C1", 4*move, back), ("C1", "C2", 3*move, 2*back), ("C2", "C3", 2*move, 3*back),
+             ("C3", "C4", move, 4*back), ("C4", "O", 77, 18)]
+    change = dict.fromkeys(y, 0.0)
+    for a, b, there, here in pairs:
+        flow = (there*y[a] - here*y[b])/1000
+        change[a] -= flow
+        change[b] += flow
+    E_K = RTF*math.log(5/140)
+    shaker = 5.4e-18*y["O"]*96500*v/RTF*(140 - 5*math.exp(-v/RTF))/(1 - math.exp(-v/RTF))
+    rectifier = 1e-9*math.sqrt(5e-3)/(0.94 + math.exp(1.26*(v - E_K)/RTF))*(v - E_K)
+    gap = 3e-9*(V/1000 - v)
+    change["V_f"] = (gap - shaker - rectifier - 6.9e-12*v)/4.5e-12
+    return 2*gap*1e12/185, full(change)
+
+
+MOVED = 15*math.exp(2.81*-0.058*96500/(8.31*295))
+RESTING = {f"C{n}": math.comb(4, n)*MOVED**n for n in range(5)} | {"O": 77/18*MOVED**4}
+RESTING = {name: weight/sum(RESTING.values()) for name, weight in RESTING.items()}
+
+
 PROOFS = {
+    "Fibroblast_Sachse": Proof(sachse, named("Fibroblast_Sachse")[1]({"V_f": -58, **RESTING}), {"number": 2},
+                               off={"number": 0}),
     "Stress_Regazzoni20": Proof(regazzoni, named("Stress_Regazzoni20")[1](REGAZZONI),
                                 {"Lambda": 0.95, "delLambda": -5e-4}, regazzoni_tension, {"a_XB": 0}),
     "IChR2_Williams": Proof(channelrhodopsin(1.0),

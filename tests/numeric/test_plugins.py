@@ -332,15 +332,43 @@ def test_a_fibroblast_alone_rests_as_published():
     assert fibroblast_current(rest, r, s) == pytest.approx(0, abs=1e-3)
 
 
-def test_fibroblasts_depolarise_rest_and_shorten_the_beat():
+@pytest.mark.parametrize("name", ["Fibroblast_MacCannell", "Fibroblast_Sachse"])
+def test_fibroblasts_depolarise_rest_and_shorten_the_beat(name):
     def rest_and_duration(number):
-        cell = Cell(load_model("TT2", plugins={"Fibroblast_MacCannell": {"number": number}}), 0.02, flags=SMALL)
+        cell = Cell(load_model("TT2", plugins={name: {"number": number}}), 0.02, flags=SMALL)
         t, V = cell.run(600, Pulses(50, 200, 1), every=50)
         return V[t < 200][-1], t[V > -40][-1] - 200
 
     rests, durations = zip(*(rest_and_duration(n) for n in (0, 2, 4)), strict=True)
     assert rests[0] < rests[1] < rests[2] < -80
     assert durations[0] > durations[1] > durations[2] > 100
+
+
+def test_a_fibroblast_of_sachse_as_chaste_has_it():
+    """From 200 ms to 380 ms, after an impulse: the figures of the CellML version in Chaste's test data (2021.1)."""
+    name = "Fibroblast_Sachse."
+    model = read_model(HOST, "Host", methods="rk4", plugins={"Fibroblast_Sachse": {"G_gap": 0}})
+    at_200 = {"V_f": -74.4047307, "C0": 0.909372577, "C1": 0.0215122740, "C2": 3.28971603e-3, "C3": 2.01444771e-3,
+              "C4": 1.45909531e-3, "O": 0.0621195691}
+    at_380 = {"V_f": -70.1902583, "C0": 0.970878301, "C1": 0.0247028700, "C2": 4.55474024e-4, "C3": 1.43667964e-4,
+              "C4": 1.02851119e-4, "O": 3.48451445e-3}
+    cell = Cell(model, 0.01, {name + key: value for key, value in at_200.items()}, flags=SMALL)
+    cell.advance(18_000)
+    for key, value in at_380.items():
+        assert cell.state()[name + key] == pytest.approx(value, rel=5e-6), key
+
+
+def test_a_fibroblast_of_sachse_rests_as_published():
+    """-58 mV; its channel starts at rest there, and keeps its sum."""
+    name = "Fibroblast_Sachse."
+    model = load_model("TT2", plugins={"Fibroblast_Sachse": {"G_gap": 0}})
+    change = rates(model, -85.0, initial_state(model))[1]
+    channel = [name + state for state in ("C0", "C1", "C2", "C3", "C4", "O")]
+    assert [change[state] for state in channel] == pytest.approx([0]*6, abs=1e-16)
+    cell = Cell(model, 0.02, flags=SMALL)
+    cell.advance(500_000)
+    assert cell.state()[name + "V_f"] == pytest.approx(-58, abs=0.3)
+    assert sum(cell.state()[state] for state in channel) == pytest.approx(1, abs=1e-12)
 
 
 def test_the_pump_of_the_fibroblast_has_no_pole():

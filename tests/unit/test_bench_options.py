@@ -157,7 +157,7 @@ def test_words_that_cannot_be(argv, message):
 
 
 # ------------------------------------------------------------------------------------------------- options side by side
-HEADS = {"regstim": ["--numstim=2"], "neqstim": ["--stim-times=1,2"], "restitute": ["--restitute=dyn"],
+HEADS = {"regstim": ["--until-steady=2"], "neqstim": ["--stim-times=1,2"], "restitute": ["--restitute=dyn"],
          "info": ["--imp-info"], "vclamp": ["--clamp-ini=-80"], "RRC": ["--RRC-delay=5"], "curves": ["--curves=m"]}
 
 
@@ -172,7 +172,16 @@ def test_modes_exclude_each_other(one, other):
                                                     "  -> give options of one mode")
 
 
+@pytest.mark.parametrize("argv, mode", [
+    ([], "regstim"), (["--bcl=500"], "regstim"), (["--bcl=500", "--restitute=S1S2f"], "restitute"),
+    (["--RRC-tol=1", "--numstim=9", "--bcl=500", "--stim-start=0"], "RRC")])
+def test_some_options_of_pacing_go_with_other_modes(argv, mode):
+    assert parse(argv).mode == mode
+
+
 @pytest.mark.parametrize("argv, message", [
+    (["--bcl=500", "--numstim=3", "--restitute=dyn"],
+     "--numstim and --restitute: they belong to two modes, regstim and restitute\n  -> give options of one mode"),
     (["-c5", "--stim-volt=5"], "--stim-curr and --stim-volt: each is a stimulus type\n  -> give one"),
     (["--stim-file=x", "-c5"], "--stim-curr and --stim-file: each is a stimulus type\n  -> give one"),
     (["--clamp=20"], "--clamp: it does nothing without --clamp-dur\n  -> add that, or leave it out"),

@@ -8,8 +8,8 @@ Without a file that says the intervals, S1S2f finds them: twice the threshold of
 the shortest interval that captures, and more intervals where the curve is steep.
 
 A beat is captured where V had come back by 90 % before its stimulus, and it then rises at least 60 % as high, and stays
-up (APD50) at least a tenth as long, as the beats at the first cycle length do. Smaller responses, which come just before
-capture is lost, are graded: they would not spread in tissue, and their durations jump.
+up (APD50) at least a tenth as long, as the beats at the first cycle length do. Smaller responses, which come
+just before capture is lost, are graded: they would not spread in tissue, and their durations jump.
 """
 
 from __future__ import annotations

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ import pytest
 from numpy.typing import NDArray
 from pacing import DATA, Cell, Pulses
 
+import upstroke
 from upstroke.errors import ModelError
 from upstroke.ionic import load_model
 from upstroke.reference import integrate
@@ -82,3 +84,27 @@ def test_an_adaptive_reference_is_refused() -> None:
     assert where.endswith("an event happens at the end of a step, so cvode, which chooses its own, cannot integrate "
                           "the model")
     assert remedy == "  -> use a method with fixed steps"
+
+
+@pytest.mark.parametrize(("splitting", "diffusion", "reaction_steps"), [
+    ("godunov", "crank_nicolson", 1), ("strang", "crank_nicolson", 2), ("unsplit", "explicit", 2)])
+def test_tissue_that_fires_together_is_one_cell(
+    tmp_path: Path, splitting: str, diffusion: str, reaction_steps: int,
+) -> None:
+    """In every scheme a step of the reaction ends with its events."""
+    dt = 0.01
+    end = {"end": "60 ms", "dt": f"{dt * reaction_steps} ms", "splitting": splitting, "diffusion": diffusion}
+    result = upstroke.run({
+        "mesh": {"kind": "cable", "length": "2 mm", "dx": "0.5 mm"},
+        "tissue": {"surface_to_volume": "140 /mm", "waves": "lumped", "conductivity": {"monodomain": ["1 mS/cm"]}},
+        "membrane": {"model": "Izhikevich", "flags": ["CH"]},
+        "time": end | {"reaction_steps": reaction_steps},
+        "stimulus": {"box": {"min": ["0 mm"], "max": ["2 mm"]}, "current": "10 uA/cm^2", "start": "5 ms",
+                     "duration": "50 ms"},
+        "output": {"picture": False}}, tmp_path / "out")
+    cell = Cell(load_model("Izhikevich", flags=["CH"]), dt, flags=FLAGS)
+    cell.run(60, Pulses(10.0, 5.0, 50.0))
+    found = {name: result.state.variable(name) for name in cell.state()}
+    assert cell.state()["spikes"] == 7
+    for name, value in cell.state().items():
+        np.testing.assert_allclose(found[name], value, rtol=1e-9, err_msg=name)

@@ -207,6 +207,14 @@ def test_a_broken_table_beside_the_model_is_told(own):
         curve_of(load_model(path), TIME)
 
 
+def test_events_move_a_front(own):
+    path, _ = own
+    plain = load_model(path)
+    path.write_text(path.read_text() + "when (V > 0) { V = 0; }\n")
+    reset, start = load_model(path), initial_state(plain)
+    assert find.identity(plain, start, 1.0) != find.identity(reset, start, 1.0)
+
+
 #: Shipped models without a table; tests/numeric/test_waves.py tests that they have no waves, and why.
 WITHOUT = {"AdEx", "FrankenhaeuserHuxley", "Golomb", "GreenbergHastings", "HindmarshRose", "InadaN", "Izhikevich",
            "Kernik", "Kurata", "LeakyIntegrateAndFire", "Maltsev", "McIntyre", "MorrisLecar", "Paci20", "Plonsey",

@@ -29,7 +29,8 @@ from upstroke.observe.activation import ActivationWatcher
 from upstroke.protocol import Stimuli
 from upstroke.protocol.train import Train
 from upstroke.space import Operator, discretise
-from upstroke.step import State, Stepper
+from upstroke.step.state import State
+from upstroke.step.stepper import Stepper
 
 NIEDERER = HERE.parent / "cases" / "niederer"
 DX = 0.02            # cm

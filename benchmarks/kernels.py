@@ -20,7 +20,7 @@ from upstroke.backend import open_backend
 from upstroke.backend.compiler import SCALAR_LIBM, compile_c
 from upstroke.codegen import generate
 from upstroke.ionic import initial_state, load_model
-from upstroke.step import State
+from upstroke.step.state import State
 
 CELLS = 16384
 DT = 0.005       # ms: every model is stable with it from any V

@@ -40,7 +40,8 @@ from upstroke.observe.activation import ActivationWatcher
 from upstroke.output.manifest import commit
 from upstroke.protocol import Stimuli, Train
 from upstroke.space import discretise
-from upstroke.step import State, Stepper
+from upstroke.step.state import State
+from upstroke.step.stepper import Stepper
 from upstroke.waves import curve_of
 
 HERE = Path(__file__).parent

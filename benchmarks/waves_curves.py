@@ -31,7 +31,7 @@ from upstroke.errors import UpstrokeError
 from upstroke.ionic import initial_state, load_model
 from upstroke.ionic.model import Model
 from upstroke.space.curve import Curve
-from upstroke.step import State
+from upstroke.step.state import State
 from upstroke.waves.tune import Tuning
 
 RESULTS = Path(__file__).with_name("results") / "waves_curves.json"

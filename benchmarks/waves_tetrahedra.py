@@ -36,7 +36,7 @@ from upstroke.output.manifest import commit
 from upstroke.space import Curve, assemble
 from upstroke.space.deviation import assemble_deviation
 from upstroke.space.operator import Operator
-from upstroke.step import State
+from upstroke.step.state import State
 from upstroke.waves.tune import Tuning
 
 HERE = Path(__file__).parent

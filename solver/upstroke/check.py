@@ -10,7 +10,7 @@ from upstroke.run import prepare
 from upstroke.setup import Setup
 from upstroke.space.conductivity import diffusivity
 from upstroke.space.resolution import coarseness
-from upstroke.step import State
+from upstroke.step.state import State
 
 TRIAL_NODES = {"cpu": 2 ** 12, "cuda": 2 ** 18}   # nodes of the trial that the time estimate is scaled from
 TRIAL_SECONDS = 0.3

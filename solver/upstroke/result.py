@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from upstroke.case import Case
 from upstroke.mesh.mesh import Mesh
 from upstroke.observe import ActivationMap
-from upstroke.step import State
+from upstroke.step.state import State
 
 
 @dataclass(frozen=True, eq=False)

@@ -21,7 +21,8 @@ from upstroke.record import Record
 from upstroke.result import Result
 from upstroke.setup import Setup, curves_of, lowest_methods, make_membranes
 from upstroke.space import coarse_notes, discretise
-from upstroke.step import State, Stepper
+from upstroke.step.state import State
+from upstroke.step.stepper import Stepper
 
 
 def prepare(case: Case) -> Setup:

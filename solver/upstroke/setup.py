@@ -20,7 +20,8 @@ from upstroke.ionic.spelling import parameters_of
 from upstroke.mesh.mesh import Mesh
 from upstroke.space import Curve, Operator
 from upstroke.space.curve import NO_WAVES
-from upstroke.step import State, Stepper
+from upstroke.step.state import State
+from upstroke.step.stepper import Stepper
 from upstroke.waves import curve_of
 
 AT_ONCE = 2 ** 16      # nodes that are interpreted together, to spare memory

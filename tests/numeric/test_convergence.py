@@ -18,9 +18,10 @@ from upstroke.ionic.methods import METHODS
 from upstroke.mesh import build_mesh
 from upstroke.protocol import Stimuli
 from upstroke.space import assemble
-from upstroke.step import State, Stepper
 from upstroke.step.diffusion import SCHEMES
 from upstroke.step.splitting import SPLITTINGS
+from upstroke.step.state import State
+from upstroke.step.stepper import Stepper
 
 D = 0.05          # cm^2/ms
 MODEL = """

@@ -17,7 +17,7 @@ from upstroke.codegen import Kernel
 from upstroke.mesh import build_mesh
 from upstroke.observe import open_watchers
 from upstroke.observe import probes as probes_module
-from upstroke.step import State
+from upstroke.step.state import State
 
 DT, NODES = 0.1, 300
 WALK = """

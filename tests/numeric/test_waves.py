@@ -13,7 +13,8 @@ from upstroke.errors import DivergenceError, ModelError
 from upstroke.ionic import initial_state, load_model
 from upstroke.ionic.library import FOLDER
 from upstroke.space import Operator
-from upstroke.step import State, Stepper
+from upstroke.step.state import State
+from upstroke.step.stepper import Stepper
 from upstroke.waves import curve_of, measure, read_tables
 from upstroke.waves.chains import Chain, continuum, lattice
 from upstroke.waves.find import identity

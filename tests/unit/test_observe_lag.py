@@ -12,7 +12,7 @@ from upstroke.mesh import build_mesh
 from upstroke.observe import open_watchers
 from upstroke.observe import probes as module
 from upstroke.observe.activation import ActivationWatcher
-from upstroke.step import State
+from upstroke.step.state import State
 
 LAG = 5
 

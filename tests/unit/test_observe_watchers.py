@@ -18,7 +18,7 @@ from upstroke.observe import probes as module
 from upstroke.observe.probes import ProbeWatcher, place_probes
 from upstroke.observe.snapshots import SnapshotWatcher, part_of
 from upstroke.observe.watchers import Watchers, check_variables, check_watch, open_watchers, whole_steps
-from upstroke.step import State
+from upstroke.step.state import State
 
 
 def make_state(backend, *groups, order=None):
@@ -243,7 +243,7 @@ from upstroke.case.schema import CableMesh, Probes
 from upstroke.codegen import Kernel
 from upstroke.mesh import build_mesh
 from upstroke.observe import probes
-from upstroke.step import State
+from upstroke.step.state import State
 probes.FLUSH_EVERY = 0.01
 mesh, backend = build_mesh(CableMesh(length=1.0, dx=0.1)), CpuBackend(threads=1)
 state = State([(Kernel("", "c", "fp64", "", (), (), (), ()), {{}}, 11)], backend)

@@ -5,7 +5,7 @@ import pytest
 
 from upstroke.codegen import Kernel
 from upstroke.errors import ModelError
-from upstroke.step import State
+from upstroke.step.state import State
 
 
 class Arrays:

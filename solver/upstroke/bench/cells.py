@@ -32,7 +32,7 @@ from upstroke.step.state import State
 
 Floats = NDArray[np.float64]
 How = Literal["current", "flux", "couple", "set"]
-LANES = 16        # cells are filled up to a multiple of what any processor's vector holds
+VECTOR = 64       # bytes of the longest vector of any processor: cells are filled up to a multiple of its lanes
 
 
 @dataclass(frozen=True, eq=False)
@@ -143,7 +143,8 @@ class Cells:
                                 nodal=tuple(nodal))
         start = initial_state(model, states_of(model, initial or {}), nodal)
         start["Iion"] = rates(model, start["V"], start, parameters=nodal)[0]
-        padded = -(-n // LANES) * LANES
+        lanes = VECTOR // self._backend.dtype.itemsize
+        padded = -(-n // lanes) * lanes
         self._state = State([(self._kernel, {name: _filled(value, padded) for name, value in (nodal | start).items()},
                               padded)], self._backend)
         self._parameters = nodal

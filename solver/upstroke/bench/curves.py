@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from upstroke.bench.currents import current_named, definitions_of, terms
+from upstroke.bench.features import text_table, write_table
 from upstroke.bench.population import Floats, number_of
 from upstroke.errors import ModelError, OptionError, did_you_mean
 from upstroke.ionic.evaluate import initial_state, quantities, value_of
@@ -23,16 +24,60 @@ from upstroke.ionic.spelling import states_of
 from upstroke.ionic.symbolic import ZERO
 
 if TYPE_CHECKING:
-    from upstroke.backend import Backend
-    from upstroke.bench.cells import Inputs
+    from upstroke.bench.cells import Cells, Inputs, Record
+    from upstroke.bench.folder import Folder
+    from upstroke.bench.options import Options
+    from upstroke.bench.subject import Subject
 
+Values = Mapping[str, Any]
 VOLTAGES = np.linspace(-100.0, 60.0, 321)
 ROWS = 1000                                     # of a record that is turned into currents at once, to spare memory
 
 
+def curves(options: Options, subject: Subject, folder: Folder) -> str:
+    """The mode of ``--curves`` and ``--iv``: tables in the folder, and what the terminal shows of them.
+
+    Raises
+    ------
+    OptionError for what cannot be read, or several cells; ModelError for names that the model lacks
+    """
+    report = []
+    if subject.n > 1:
+        given = "iv" if options.given("iv") else "curves"
+        raise OptionError(f"--{given}", f"curves are of one cell, and there are {subject.n}",
+                          "leave out --num, and give a drug one concentration")
+    initial, parameters = _first(subject.initial), _first(subject.population.parameters)
+    if options.given("curves"):
+        path = folder.file("curves.csv")
+        write_table(path, gate_curves(subject.model, options["curves"], VOLTAGES, initial, parameters))
+        report.append(f"steady states and time constants (ms) over V (mV) in {path}")
+    if options.given("iv"):
+        path, clamp = folder.file("iv.csv"), parse_iv(options["iv"])
+        cells = subject.copies(clamp_inputs(clamp, subject.dt), initial, beats=0)
+        table = current_voltage(clamp, cells, parameters)
+        write_table(path, table)
+        report += [text_table(table), f"{clamp.current} over V (mV) in {path}"]
+    return "\n".join(report)
+
+
+def last_beat(subject: Subject, done_to: Inputs, begin: int, end: int) -> dict[str, NDArray[Any]]:
+    """``--contributions``: those of the first cell from one step to another, which it takes once more by itself."""
+    cells = subject.copies(done_to, _first(subject.initial), beats=0)
+    cells.advance(begin)
+    record = cells.advance(end - begin, cells.names)
+    values = {name: column[:, 0] for name, column in record.values.items()}
+    return contributions(subject.model, record.time, values, _first(subject.population.parameters))
+
+
+def _first(values: Values) -> dict[str, float]:
+    """The values of the first cell."""
+    return {name: float(np.ravel(value)[0]) for name, value in values.items()}
+
+
 # ------------------------------------------------------------------------------------------------ gates
 def gate_curves(
-    model: Model, gates: Sequence[str], V: Floats = VOLTAGES, initial: Mapping[str, float] | None = None,
+    model: Model, gates: Sequence[str], V: Floats = VOLTAGES, initial: Values | None = None,
+    parameters: Values | None = None,
 ) -> dict[str, Floats]:
     """x_inf and tau_x (ms) over V of states with dx/dt = (x_inf - x)/tau_x, all else as it is initially.
 
@@ -44,8 +89,8 @@ def gate_curves(
     """
     own = states_of(model, dict.fromkeys(gates))
     states = {s.name: s for s in model.states}
-    start = initial_state(model, dict(initial or {}))
-    names = quantities(model, V, start)
+    start = initial_state(model, initial, parameters)
+    names = quantities(model, V, start, parameters=parameters)
     columns = {"V": V}
     for gate in own:
         state = states.get(gate)
@@ -126,10 +171,8 @@ def _steps(clamp: Clamp, dt: float) -> tuple[int, int]:
     return round(clamp.pre / dt), max(1, round(clamp.dur / dt))
 
 
-def current_voltage(
-    model: Model, clamp: Clamp, dt: float, backend: Backend | None = None, initial: Mapping[str, float] | None = None,
-) -> dict[str, Floats]:
-    """The current at each voltage of a clamp; all voltages are cells of one batch.
+def current_voltage(clamp: Clamp, cells: Cells, parameters: Values | None = None) -> dict[str, Floats]:
+    """The current at each voltage of a clamp, from cells that follow ``clamp_inputs``, one a voltage.
 
     Columns V (mV), peak (where it is largest, whatever its sign), t_peak (ms from the step on) and steady (at its end).
 
@@ -138,25 +181,22 @@ def current_voltage(
     ModelError : no such current
     DivergenceError : a cell left the finite numbers
     """
-    from upstroke.bench.cells import Cells, Record
-
+    model, V = cells.model, clamp.voltages
     current = current_named(model, clamp.current)
     if current is None:
         raise ModelError(f"model {model.name}", f"no current '{clamp.current}'",
                          did_you_mean(clamp.current, terms(model).factors or definitions_of(model)))
-    V = clamp.voltages
-    start, length = _steps(clamp, dt)
-    cells = Cells(model, clamp_inputs(clamp, dt), dt, n=len(V), train=range(len(V)), initial=initial, backend=backend)
+    start, length = _steps(clamp, cells.dt)
     peak, t_peak, steady = np.zeros(len(V)), np.zeros(len(V)), np.zeros(len(V))
 
     def look(record: Record) -> None:
         nonlocal steady
-        names = quantities(model, record.values["V"], record.values, record.time[:, None], dt)
+        names = quantities(model, record.values["V"], record.values, record.time[:, None], cells.dt, parameters)
         values = np.broadcast_to(names[current], (len(record.time), len(V)))
         row = np.abs(values).argmax(axis=0)
         largest = values[row, np.arange(len(V))]
         higher = np.abs(largest) > np.abs(peak)
-        peak[higher], t_peak[higher] = largest[higher], (record.time[row] - start * dt)[higher]
+        peak[higher], t_peak[higher] = largest[higher], (record.time[row] - start * cells.dt)[higher]
         steady = np.array(values[-1])
 
     cells.advance(start + 1)                    # rows are taken before their step: the first that sees V comes after it
@@ -170,7 +210,7 @@ def current_voltage(
 
 
 def contributions(
-    model: Model, time: Floats, values: Mapping[str, Floats], parameters: Mapping[str, Any] | None = None,
+    model: Model, time: Floats, values: Mapping[str, Floats], parameters: Values | None = None,
 ) -> dict[str, NDArray[Any]]:
     """What each term of Iion does from the first to the last time of a record of one cell.
 

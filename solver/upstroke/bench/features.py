@@ -139,7 +139,7 @@ def summary(cells: Population, table: Mapping[str, Floats], calibration: Calibra
     lines += [f"  {count:8d} fail {text}" for text, count in calibration.fails.items()]
     if calibration.broken:
         lines.append(f"  {calibration.broken:8d} broken")
-    if kept:
+    if 0 < kept < cells.n:
         lines += ["", *_percentiles(shown, "of those kept", calibration.accepted)]
     return "\n".join(lines)
 

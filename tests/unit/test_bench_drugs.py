@@ -314,6 +314,13 @@ def test_a_binding_drug_of_block():
     assert len(doubled.states) == len(model.states) + 5
 
 
+def test_a_concentration_is_given_once():
+    drugs = [parse_block("I:kon=2,koff=0.01,conc=1")]
+    cells = Population(2, {"I_conc": np.array([1.0, 2.0])}, {})
+    assert error(OptionError, dosed, with_binding(read_model(CHAIN), drugs), drugs, cells) == (
+        "--block: I_conc differs between cells, and the block gives it too\n  -> leave it to the block")
+
+
 def conductance_of(model, name):
     return next(p.value for p in model.parameters if p.name == name)
 

@@ -78,6 +78,14 @@ def test_errors_of_keep(text, what, remedy):
     assert str(caught.value) == f"--keep: {what}\n  -> {remedy}"
 
 
+def test_calcium_of_a_model_without():
+    with pytest.raises(OptionError) as caught:
+        calibrate(table(), parse_keep("CaT_tau=>100"))
+    assert str(caught.value) == (
+        "--keep: CaT_tau is not known: the model has no state of calcium\n"
+        "  -> features: V_rest, V_max, V_min, amplitude, dVdt_max, APD30, APD50, APD90, triangulation, EADs, alternans")
+
+
 def test_a_table_keeps_every_digit_and_leaves_nan_empty(tmp_path):
     write_table(tmp_path/"t.csv", {"cell": np.arange(2), "x": np.array([1/3, NAN])})
     assert (tmp_path/"t.csv").read_text() == "cell,x\n0,0.3333333333333333\n1,\n"

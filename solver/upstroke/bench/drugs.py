@@ -194,7 +194,11 @@ def dosed(model: Model, drugs: Sequence[Drug], cells: Population) -> tuple[Popul
     for drug in drugs:
         for target in drug.targets:
             if isinstance(target, Binding):
-                parameters[concentration_of(model, target.current)] = of.columns[drug.column]
+                name = concentration_of(model, target.current)
+                if name in parameters:
+                    raise OptionError(WHERE, f"{name} differs between cells, and the block gives it too",
+                                      "leave it to the block")
+                parameters[name] = of.columns[drug.column]
     initial = {name: np.tile(column, of.count) for name, column in cells.initial.items()}
     return Population(cells.n * of.count, parameters, initial), of
 

@@ -115,7 +115,11 @@ def parse_keep(text: str, known: Sequence[str] = (*FEATURES, *CALCIUM)) -> tuple
 
 
 def calibrate(table: Mapping[str, Floats], ranges: Sequence[Range]) -> Calibration:
-    """The cells whose features lie in all ranges."""
+    """The cells whose features lie in all ranges; OptionError for one that the table lacks, as without calcium."""
+    for r in ranges:
+        if r.feature not in table:
+            raise OptionError("--keep", f"{r.feature} is not known: the model has no state of calcium",
+                              f"features: {', '.join(name for name in table if name != 'broken_at')}")
     broken = ~np.isnan(table["broken_at"])
     accepted, fails = ~broken, {}
     for r in ranges:

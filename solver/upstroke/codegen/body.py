@@ -2,9 +2,8 @@
 
 Names in the text: ``v_X`` value of X at the start of the step (a state: its current value), ``v1_X`` at stage 1,
 ``r_X`` and ``r1_X`` rates, ``slope_X`` d(rate)/dX, ``inf_X`` steady state, ``u_X`` update of a stored state, ``m0_1``,
-``q1_0`` a linear system (``elimination``), ``e_X`` value of X after the step, ``h0`` whether an event happens, ``n0_X``
-what X then becomes. What the frame supplies begins with ``up_``; no name of a model stands
-alone, so none clashes with C or CUDA.
+``q1_0`` a linear system (``elimination``), ``e_X``, ``h0``, ``n0_X`` of ``events``. What the frame supplies begins with
+``up_``; no name of a model stands alone, so none clashes with C or CUDA.
 """
 
 from __future__ import annotations
@@ -12,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from upstroke.codegen import events
 from upstroke.codegen.elimination import Elimination
 from upstroke.codegen.expressions import Printer
 from upstroke.errors import ModelError, did_you_mean
@@ -127,21 +127,20 @@ class Body:
         for stage in range(self._stages.stages):
             step += self._stage(stage)
         roots = [e for stage in range(self._stages.stages) for e in self._stage_roots(stage)]
-        roots += [e for event in self._model.events for e in (event.condition, *(c.expr for c in event.changes))]
-        names = [s.name for s in self._model.states]
+        roots += events.roots(self._model.events)
+        states = self._layout.states
         return Text(
             constants=self._parameters(roots, nodal=False),
-            load=(*self._parameters(roots, nodal=True), *self._load(names), *self._define_constants(roots)),
+            load=(*self._parameters(roots, nodal=True), *self._load(states), *self._define_constants(roots)),
             step=(*step, *self._commit()),
-            store=(*self._store(names), "up_Iion[up_i] = up_I;"),
+            store=(*self._store(states), "up_Iion[up_i] = up_I;"),
         )
 
     def rates(self) -> Text:
         """Rates at the present values, by the same expressions; a stored state has none: 0."""
         rates = {s.name: s.rate for s in self._model.states if s.rate is not None}
         roots = [self._iion, *rates.values()]
-        needed = self._closure(roots)
-        step = [*self._define(needed, 0), self._current(0)]
+        step = [*self._define(self._closure(roots), 0), self._current(0)]
         step += [f"up_dV[up_i] = {self._membrane(0)};   /* mV/ms */"]
         for name in self._layout.states:
             array = self._layout.place(name).replace("up_", "up_d", 1)
@@ -306,39 +305,14 @@ class Body:
                 lines.append(f"v_{name} = {self._exponential(name, 1.0, method.stages - 1)};")
             else:
                 lines.append(f"v_{name} = v_{name} + {change};")
-        lines += [f"v_{s.name} = u_{s.name};" for s in self._model.states
-                  if s.method == STORE and s.update is not None]
+        lines += [f"v_{s.name} = u_{s.name};" for s in self._model.states if s.update is not None]
         check = f"up_bad |= up_nonfinite({' + '.join(f'v_{name}' for name in ('V', *self._layout.states))});"
-        lines.append(check)
-        if self._model.events:
-            lines += [*self._events(), check]
+        lines += [check]
+        if happening := self._model.events:
+            changing = [d for d in self._closure(events.roots(happening)) if d.name not in self._constant]
+            lines += [*events.statements(happening, changing, self._printer, self._layout.wide), check]
         for state in self._model.states:
             lines += self._bound(state)
-        return lines
-
-    def _events(self) -> list[str]:
-        """What happens at the end of the step: all at once; of several changes of a name the first counts."""
-        events = self._model.events
-        roots = [e for event in events for e in (event.condition, *(c.expr for c in event.changes))]
-        needed = [d for d in self._closure(roots) if d.name not in self._constant]
-        after = {"t", *(d.name for d in needed)}
-
-        def name(id: str) -> str:
-            return f"{'e' if id in after else 'v'}_{id}"
-
-        lines = ["/* events */"]
-        if "t" in self._names(roots):
-            lines.append("const real e_t = v_t + v_dt;")
-        lines += [f"const real e_{d.name} = {self._printer.value(d.expr, name)};" for d in needed]
-        for i, event in enumerate(events):
-            lines.append(f"const up_bits h{i} = {self._printer.condition(event.condition, name)};")
-            lines += [f"const real n{i}_{c.name} = {self._printer.value(c.expr, name)};" for c in event.changes]
-        for i, event in reversed(list(enumerate(events))):
-            for change in event.changes:
-                new, old = f"n{i}_{change.name}", f"v_{change.name}"
-                if change.name in self._layout.wide:
-                    lines.append(f"w_{change.name} = h{i} ? (double){new} : w_{change.name};")
-                lines.append(f"{old} = up_select(h{i}, {new}, {old});")
         return lines
 
     def _bound(self, state: State) -> list[str]:

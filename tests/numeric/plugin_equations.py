@@ -107,14 +107,14 @@ def land17(t, V, s, g):
     short, full = named("Stress_Land17")
     y, ca, lam = short(s), 1000*g["Ca_i"], min(g["Lambda"], 1.2)
     free = 1 - y["TmBlocked"] - y["XS"] - y["XW"]
-    kb = 0.04*0.35**2.4/(0.75 - 0.75*0.5)
+    kb = 0.35**5/(0.75 - 0.75*0.5)
     A = 25*0.25/(0.75*0.5 + 0.25)
     cw, cs = 2.23*0.182*0.5/0.5, 2.23*0.012*0.75*0.5/0.25
     zs = y["ZETAS"]
     gs = 0.0085*max(zs*(zs > 0), (-1 - zs)*(zs < -1))
     return 0.0, full({
         "TRPN": 0.1*((ca/(0.805 - 2.4*(lam - 1)))**2*(1 - y["TRPN"]) - y["TRPN"]),
-        "TmBlocked": kb*min(100, y["TRPN"]**-1.2)*free - 0.04*y["TRPN"]**1.2*y["TmBlocked"],
+        "TmBlocked": kb*min(100, y["TRPN"]**-2.5)*free - y["TRPN"]**2.5*y["TmBlocked"],
         "XW": 0.182*free - 0.182*y["XW"] - 0.615*abs(y["ZETAW"])*y["XW"],              # kwu + kws = kuw(1/rw - 1)
         "XS": 0.012*y["XW"] - (0.012*0.5*3 + gs)*y["XS"],
         "ZETAW": A*g["delLambda"] - cw*y["ZETAW"], "ZETAS": A*g["delLambda"] - cs*zs})

@@ -162,9 +162,7 @@ def test_S1S2_restitution(bench, tmp_path):
 def test_slopes_of_the_tutorial(bench, imp, slope, at):
     """The tutorial's steepest slopes, 25 ms between its early beats; ours lie denser, so over a stretch of them."""
     bench(f"--imp {imp} --restitute S1S2f --bcl 600 --quiet")
-    with open("runs/bench/restitution.csv", newline="") as file:
-        names = next(csv.reader(file))
-        table = dict(zip(names, np.loadtxt(file, delimiter=",").T, strict=True))
+    table = np.genfromtxt("runs/bench/restitution.csv", delimiter=",", names=True)
     good = table["captured"] > 0
     DI, APD = table["DI"][good], table["APD90"][good]
     low, high = np.interp(at, DI, APD)

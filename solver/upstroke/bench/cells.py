@@ -116,7 +116,8 @@ class Cells:
     dt : ms
     n : how many cells
     train : (n,) which column of the inputs' values a cell follows; by default the first
-    parameters : values that differ from the model's own: a number, or (n,)
+    parameters : values that differ from the model's own: a number, or (n,). The kernel is compiled once for all
+        values of what is named here; what is not is part of its text
     initial : V and states to start from in place of the model's: a number, or (n,)
     C_m : uF/cm^2
     backend : who computes; by default the CPU, fp64
@@ -135,19 +136,20 @@ class Cells:
                  threshold: float = -40.0) -> None:
         self.model, self.dt, self.n, self.step = model, dt, n, 0
         self._backend = backend or open_backend("cpu")
+        values = {p.name: p.value for p in model.parameters}
         own = parameters_of(model, parameters or {})
-        driven = {c.target: np.nan for c in inputs.channels if c.target in {p.name for p in model.parameters}}
-        defaults = {p.name: p.value for p in model.parameters}
-        nodal = {name: own.get(name, defaults[name]) for name in {**own, **driven}}
+        driven = [c.target for c in inputs.channels if c.target in values]
+        one = [name for name in own if np.ndim(own[name]) == 0 and name not in driven and self._backend.target == "c"]
+        nodal = {name: own.get(name, values[name]) for name in dict.fromkeys((*own, *driven)) if name not in one}
         self._kernel = generate(model, self._backend.target, self._backend.precision,  # type: ignore[arg-type]
-                                nodal=tuple(nodal))
-        start = initial_state(model, states_of(model, initial or {}), nodal)
-        start["Iion"] = rates(model, start["V"], start, parameters=nodal)[0]
+                                uniform=tuple(one), nodal=tuple(nodal))
+        self._uniform = self._array([own[name] for name in one], self._backend.dtype)
+        start = initial_state(model, states_of(model, initial or {}), own)
+        start["Iion"] = rates(model, start["V"], start, parameters=own)[0]
         lanes = VECTOR // self._backend.dtype.itemsize
         padded = -(-n // lanes) * lanes
         self._state = State([(self._kernel, {name: _filled(value, padded) for name, value in (nodal | start).items()},
                               padded)], self._backend)
-        self._parameters = nodal
         self._inputs(inputs, np.zeros(n, np.int32) if train is None else np.asarray(train, np.int32), C_m)
         self._beats(inputs, beats, calcium, threshold, start)
         self._broken = self._array(np.full(padded, -1), np.int64)
@@ -203,7 +205,7 @@ class Cells:
         self._held += arrays.values()
         names = {name: self._backend.pointer(array) for name, array in arrays.items()}
         group = self._state.groups[0].arrays
-        kernel = KernelArgs(stride=group["S"].shape[1], dt=self.dt, C_m=C_m,
+        kernel = KernelArgs(stride=group["S"].shape[1], dt=self.dt, C_m=C_m, P=self._backend.pointer(self._uniform),
                             **{name: self._backend.pointer(array) for name, array in group.items()})
         self._args = _Args(a=kernel, events=len(inputs.steps), trains=trains, channels=len(channels), **names)
 

@@ -34,6 +34,7 @@ class Subject:
     initial : V and states to start from in place of the model's: numbers, or (n,)
     dt : ms
     text : what became of the model's parameters, as openCARP prints it
+    changed : parameters that are not the file's, and what they are
     notes : what the user should know
     """
 
@@ -44,6 +45,7 @@ class Subject:
     dt: float
     backend: Backend
     text: str
+    changed: dict[str, float]
     notes: tuple[str, ...] = ()
 
     @property
@@ -59,13 +61,13 @@ class Subject:
 
     def cells(self, inputs: Inputs, beats: int) -> Cells:
         """All cells, with what is done to them."""
-        return Cells(self.model, inputs, self.dt, n=self.n, parameters=self.population.parameters,
-                     initial=self.initial, backend=self.backend, beats=beats, calcium=self.calcium)
+        return Cells(self.model, inputs, self.dt, n=self.n, initial=self.initial,
+                     parameters=self.changed | self.population.parameters, backend=self.backend, beats=beats, calcium=self.calcium)
 
     def copies(self, inputs: Inputs, initial: Mapping[str, Any], beats: int = 1) -> Cells:
         """Cells like the first one, one for each train of the inputs, from a state."""
         n = inputs.starts.shape[1]
-        own = {name: float(np.ravel(value)[0]) for name, value in self.population.parameters.items()}
+        own = self.changed | {name: float(np.ravel(value)[0]) for name, value in self.population.parameters.items()}
         return Cells(self.model, inputs, self.dt, n=n, train=range(n), parameters=own, initial=dict(initial),
                      backend=self.backend, beats=beats, calcium=self.calcium)
 
@@ -96,7 +98,7 @@ def prepare(options: Options) -> Subject:
     initial, parameters, notes = _start(options, model, population.n)
     population = replace(population, parameters=parameters | population.parameters)
     return Subject(model, population, doses, initial | population.initial, options["dt"],
-                   _backend(options, population.n), text, notes)
+                   _backend(options, population.n), text, _changed(choice, model), notes)
 
 
 def _start(options: Options, model: Model, n: int) -> tuple[dict[str, Any], dict[str, Any], tuple[str, ...]]:
@@ -111,6 +113,13 @@ def _start(options: Options, model: Model, n: int) -> tuple[dict[str, Any], dict
         saved = read_state(options["read-ini-file"], model)
         values, notes = dict(saved.values), saved.notes
     return values | sv_init(options["SV-init"], model), parameters, notes
+
+
+def _changed(choice: Choice, model: Model) -> dict[str, float]:
+    """Parameters whose values are not those of the files, by the names of the model that holds all parts."""
+    plain = replace(choice, parameters={}, plugins={name: _links(changes) for name, changes in choice.plugins.items()})
+    before = {p.name: p.value for p in plain.load().parameters}
+    return {p.name: p.value for p in model.parameters if p.name in before and before[p.name] != p.value}
 
 
 def _backend(options: Options, n: int) -> Backend:

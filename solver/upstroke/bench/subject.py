@@ -11,7 +11,7 @@ import numpy as np
 from upstroke.backend import Backend, open_backend
 from upstroke.bench.cells import Cells, Inputs
 from upstroke.bench.drugs import Doses, dosed, parse_block, with_binding
-from upstroke.bench.modifiers import chosen, echo
+from upstroke.bench.modifiers import Choice, chosen, echo
 from upstroke.bench.options import Options
 from upstroke.bench.parts import calcium
 from upstroke.bench.population import Population, draw, read_population
@@ -62,7 +62,8 @@ class Subject:
     def cells(self, inputs: Inputs, beats: int) -> Cells:
         """All cells, with what is done to them."""
         return Cells(self.model, inputs, self.dt, n=self.n, initial=self.initial,
-                     parameters=self.changed | self.population.parameters, backend=self.backend, beats=beats, calcium=self.calcium)
+                     parameters=self.changed | self.population.parameters, backend=self.backend, beats=beats,
+                     calcium=self.calcium)
 
     def copies(self, inputs: Inputs, initial: Mapping[str, Any], beats: int = 1) -> Cells:
         """Cells like the first one, one for each train of the inputs, from a state."""
@@ -116,10 +117,14 @@ def _start(options: Options, model: Model, n: int) -> tuple[dict[str, Any], dict
 
 
 def _changed(choice: Choice, model: Model) -> dict[str, float]:
-    """Parameters whose values are not those of the files, by the names of the model that holds all parts."""
-    plain = replace(choice, parameters={}, plugins={name: _links(changes) for name, changes in choice.plugins.items()})
+    """Parameters that are not as in the files, by their names in the model that holds all parts."""
+    def without_numbers(changes: Mapping[str, float | str]) -> dict[str, float | str]:
+        return {name: change for name, change in changes.items() if str(change)[0] not in "=+-*/"}
+
+    plain = replace(choice, parameters=without_numbers(choice.parameters),
+                    plugins={name: without_numbers(changes) for name, changes in choice.plugins.items()})
     before = {p.name: p.value for p in plain.load().parameters}
-    return {p.name: p.value for p in model.parameters if p.name in before and before[p.name] != p.value}
+    return {p.name: p.value for p in model.parameters if before.get(p.name) != p.value and p.name in before}
 
 
 def _backend(options: Options, n: int) -> Backend:

@@ -26,7 +26,7 @@ from upstroke.codegen import generate
 from upstroke.errors import ModelError
 from upstroke.ionic import initial_state, load_model, rates
 from upstroke.reference import integrate
-from upstroke.step import State
+from upstroke.step.state import State
 
 Row = dict[str, Any]
 DT = 0.02               # ms, of precision, beats and speed

@@ -9,15 +9,17 @@ from time import monotonic
 EVERY_TERMINAL, EVERY_FILE = 0.2, 10.0     # seconds between two looks at the bar
 
 
-def progress(steps: Iterable[int], n_steps: int, dt: float, nodes: int, show: bool) -> Iterator[int]:
-    """Pass ``steps`` (0 ... n_steps) through, with a bar in milliseconds of simulated time."""
+def progress(steps: Iterable[int], n_steps: int, dt: float, nodes: int, show: bool,
+             wait: float = 0.0) -> Iterator[int]:
+    """Pass ``steps`` (0 ... n_steps) through, with a bar in milliseconds of simulated time; none for what takes less
+    than ``wait`` seconds."""
     if not show:
         yield from steps
         return
     from tqdm import tqdm
 
     terminal = sys.stderr.isatty()
-    bar = tqdm(total=n_steps, file=sys.stderr, mininterval=0.0, ascii=not terminal, dynamic_ncols=terminal,
+    bar = tqdm(total=n_steps, file=sys.stderr, mininterval=0.0, delay=wait, ascii=not terminal, dynamic_ncols=terminal,
                bar_format="{desc} |{bar:24}| {percentage:3.0f}% [{elapsed}<{remaining}{postfix}]")
     every = EVERY_TERMINAL if terminal else EVERY_FILE
     shown, last = 0, monotonic()

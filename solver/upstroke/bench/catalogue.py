@@ -143,6 +143,8 @@ UNPACED = ("curves", "iv")
 RESERVE = ("RRC-delay", "RRC-clamp-dur", "RRC-repol", "RRC-tol")
 #: What chooses by itself how many cells there are.
 OWN_CELLS = ("restitute", *UNPACED, *RESERVE)
+#: What shows no rows over time and no beats.
+NO_ROWS = (*UNPACED, *RESERVE)
 #: What gives its own protocol.
 OWN_PROTOCOL = (*OWN_CELLS, "until-steady")
 
@@ -169,7 +171,9 @@ SECTIONS: tuple[Section, ...] = (
     Section("Mode: restitute", (
         Option("restitute", choice("S1S2", "dyn", "S1S2f"), "restitution experiment"),
         Option("res-file", PATH, "definition file for restitution parameters", needs=("restitute",)),
-        Option("res-trace", None, "output ionic model trace", needs=("restitute",)),
+        Option("res-trace", None, "output ionic model trace", needs=("restitute",),
+               details="Rows every --dt-out. S1S2 and dyn: of the whole experiment. S1S2f: of each premature beat; "
+                       "cell k is row k of the curve, from 0."),
         Option("res-state-vector", None, "save the state before each premature beat", needs=("restitute",)),
     ), "restitution curves", mode="restitute"),
     Section("Mode: info", (
@@ -292,35 +296,37 @@ SECTIONS: tuple[Section, ...] = (
         Option("strain-rate", NOT_NEGATIVE, "time to apply/remove strain", 2.0, needs=("strain",)),
     ), "needs a plug-in or a model that reads Lambda or delLambda", clashes=OWN_PROTOCOL),
     Section("Output", (
-        Option("dt-out", POSITIVE, "temporal output granularity", 1.0, "o"),
-        Option("start-out", NOT_NEGATIVE, "time of the first output", 0.0),
-        Option("fout", TEXT, "output to files of this name", None, "O", bare="BENCH_REG"),
-        Option("no-trace", None, "do not output trace", clashes=("trace-no",)),
-        Option("trace-no", INT, "number for trace file name", 0),
-        Option("bin", None, "write binary files", short="B"),
-        Option("imp-sv-dump", WORDS, "sv dump list", (), "u"),
+        Option("dt-out", POSITIVE, "temporal output granularity", 1.0, "o", clashes=NO_ROWS),
+        Option("start-out", NOT_NEGATIVE, "time of the first output", 0.0, clashes=OWN_CELLS),
+        Option("fout", TEXT, "output to files of this name", None, "O", bare="BENCH_REG", clashes=NO_ROWS),
+        Option("no-trace", None, "do not output trace", clashes=("trace-no", *OWN_CELLS)),
+        Option("trace-no", INT, "number for trace file name", 0, clashes=NO_ROWS),
+        Option("bin", None, "write binary files", short="B", clashes=OWN_CELLS),
+        Option("imp-sv-dump", WORDS, "sv dump list", (), "u", clashes=OWN_CELLS),
         Option("plug-sv-dump", TEXT, ": separated sv dump list for plug-ins, names separated by commas", "", "g",
-               needs=("plug-in",)),
+               needs=("plug-in",), clashes=OWN_CELLS),
         Option("dump-lut", None, "dump lookup tables", short="d",
                details="Tables of everything that depends on one variable alone. The model is not computed with them."),
-        Option("APstatistics", None, "compute AP statistics"),
-        Option("validate", None, "output all SVs", short="v"),
+        Option("APstatistics", None, "compute AP statistics", clashes=NO_ROWS),
+        Option("validate", None, "output all SVs", short="v", clashes=OWN_CELLS),
         Option("out", PATH, "the run directory (default: runs/bench)", clashes=("classic",), ours=True),
         Option("classic", None, "openCARP's file names, in the current directory, instead of a run directory",
                ours=True),
         Option("plot", PATH, "draw a picture of the run", bare=Path("bench.png"), ours=True),
-        Option("contributions", None, "each current's share of the beat, in a table", ours=True),
+        Option("contributions", None, "each current's share of the beat, in a table", clashes=OWN_CELLS, ours=True),
         Option("quiet", None, "no progress, nothing that is not a result", ours=True),
     )),
     Section("State saving/restoring", (
-        Option("save-time", NOT_NEGATIVE, "time at which to save state (default: the end)", None, "s"),
-        Option("save-file", PATH, "file in which to save state", None, "f", bare=Path("a.sv"),
+        Option("save-time", NOT_NEGATIVE, "time at which to save state (default: the end)", None, "s",
+               clashes=OWN_CELLS),
+        Option("save-file", PATH, "file in which to save state", None, "f", bare=Path("a.sv"), clashes=OWN_CELLS,
                details="All cells, with names, in full precision. The file is a.sv where only --save-time is given."),
         Option("restore", PATH, "restore saved state file", None, "r", clashes=("read-ini-file",)),
         Option("save-ini-file", PATH, "text file in which to save state of a single cell", None, "F",
-               bare=Path("singlecell.sv"),
+               bare=Path("singlecell.sv"), clashes=OWN_CELLS,
                details="openCARP's layout. The file is singlecell.sv where only --save-ini-time is given."),
-        Option("save-ini-time", NOT_NEGATIVE, "time at which to save single cell state (default: the end)", None, "S"),
+        Option("save-ini-time", NOT_NEGATIVE, "time at which to save single cell state (default: the end)", None, "S",
+               clashes=OWN_CELLS),
         Option("read-ini-file", PATH, "text file from which to read state of a single cell", None, "R"),
         Option("SV-init", TEXT, "colon separated list of comma separated SV=value, model first, then each plug-in", "",
                details="Cytosolic calcium is in uM."),

@@ -252,8 +252,9 @@ class Cells:
         args.taken, args.sample = backend.pointer(taken), backend.pointer(sample)
         args.rows, args.sampled, args.every = len(record), cells, every if record else 0
         args.first, args.steps = first, steps
+        kernel = backend.kernel(self._source, "upstroke_cells", args, self._state.n, dt=self.dt, label="cells")
         if steps:
-            backend.kernel(self._source, "upstroke_cells", args, self._state.n, dt=self.dt, label="cells").run(first)
+            kernel.run(first)
         self.step = last
         table = backend.to_host(sample)[:len(rows)]
         return Record(np.asarray(rows * self.dt, np.float64), {name: table[:, k] for k, name in enumerate(record)})

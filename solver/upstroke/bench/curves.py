@@ -63,10 +63,12 @@ def curves(options: Options, subject: Subject, folder: Folder) -> str:
 def last_beat(subject: Subject, done_to: Inputs, begin: int, end: int) -> dict[str, NDArray[Any]]:
     """``--contributions``: those of the first cell from one step to another, which it takes once more by itself."""
     cells = subject.copies(done_to, _first(subject.initial), beats=0)
+    driven = {c.target for c in done_to.channels} & {p.name for p in subject.model.parameters}
     cells.advance(begin)
-    record = cells.advance(end - begin, cells.names)
+    record = cells.advance(end - begin, (*cells.names, *driven))
     values = {name: column[:, 0] for name, column in record.values.items()}
-    return contributions(subject.model, record.time, values, _first(subject.population.parameters))
+    parameters: Values = {**_first(subject.population.parameters), **{name: values[name] for name in driven}}
+    return contributions(subject.model, record.time, values, parameters)
 
 
 def _first(values: Values) -> dict[str, float]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 
 from upstroke.bench.apstats import ApStatistics
 from upstroke.bench.cells import Cells, Inputs, Record
-from upstroke.bench.features import calibrate, features, parse_keep, summary, write_table
-from upstroke.bench.folder import Folder
+from upstroke.bench.curves import last_beat
+from upstroke.bench.features import Range, calibrate, features, parse_keep, summary, text_table, write_table
+from upstroke.bench.folder import Folder, must_be_writable
 from upstroke.bench.options import Options
-from upstroke.bench.protocol import duration, inputs, onsets, steps_of
+from upstroke.bench.protocol import duration, inputs, onsets, row_steps, steps_of
 from upstroke.bench.statefile import write_cells, write_state
 from upstroke.bench.steady import Limit
 from upstroke.bench.subject import Subject
@@ -38,18 +39,22 @@ def experiment(options: Options, subject: Subject, folder: Folder) -> str:
     OptionError : options that do not fit the model or each other; DivergenceError where a single cell breaks
     """
     clock, dt = Clock(), subject.dt
-    every = max(1, steps_of(options["dt-out"], dt))
+    every = row_steps(options, dt)
+    keep = parse_keep(options["keep"]) if options.given("keep") else ()
     done_to = inputs(options, subject.model, dt)
     cycle = _cycle(options, dt, every)
     total = cycle.ends[-1] if cycle else duration(options, dt)
+    first = _first_row(options, dt, total)
     savings = _savings(options, folder, total, dt)
+    if options.given("features"):
+        must_be_writable(options["features"])
     cells = subject.cells(done_to, BEATS if subject.n == 1 else 2)
+    cells.advance(0)                                         # compiles
     with ExitStack() as stack:
         tables = stack.enter_context(_tables(options, subject, folder, done_to, total // every + 1))
         statistics = stack.enter_context(_statistics(options, folder))
         folder.units |= units(subject.model, tables.columns)
         needs = tuple(dict.fromkeys((*tables.needs, *(cycle.needs(cells) if cycle else ()))))
-        first = steps_of(options["start-out"], dt)
         clock.ready()
         stops = sorted({first, *(s.step for s in savings), *(cycle.stops if cycle else ())})
 
@@ -62,11 +67,11 @@ def experiment(options: Options, subject: Subject, folder: Folder) -> str:
                 begun, steps = perf_counter(), until - cells.step
                 record = cells.advance(steps, needs, every)
                 clock.count(steps, perf_counter() - begun)
-                if cells.n == 1:
-                    cells.raise_if_broken()
                 if shown:
-                    tables.write(record)
+                    tables.write(record if cells.n > 1 else _unbroken(record))
                 statistics.see(cells.beats())
+                if cells.n == 1 or (cells.broken >= 0).all():
+                    cells.raise_if_broken()
                 if cycle:
                     cycle.see(cells, record)
                 for saving in savings:
@@ -75,7 +80,7 @@ def experiment(options: Options, subject: Subject, folder: Folder) -> str:
                 yield until
 
         rows_scroll = not options.given("fout") and sys.stdout.isatty()
-        for _ in progress(spans(), total, dt, cells.n, show=not (options["quiet"] or rows_scroll)):
+        for _ in progress(spans(), total, dt, cells.n, show=not (options["quiet"] or rows_scroll), wait=1.0):
             pass
         if cells.step >= first:
             tables.write(cells.now(tables.needs))
@@ -84,10 +89,15 @@ def experiment(options: Options, subject: Subject, folder: Folder) -> str:
             if saving.step > cells.step:                     # a steady cell ends early
                 saving.save(subject, cells)
     folder.timings |= {"steps": clock.seconds}
+    broken = cells.broken[cells.broken >= 0]
+    if len(broken):
+        folder.notes.append(f"{len(broken)} of {cells.n} cells left the finite numbers, the first at "
+                            f"t = {broken.min() * dt:g} ms: take a smaller --dt, or another --method")
     if not folder.classic:
         write_state(folder.file("state.json"), subject.model, cells.state(), cells.t, dt)
     report = [cycle.limit.report()] if cycle else []
-    report += _features(options, subject, folder, cells)
+    report += _features(options, subject, folder, cells, keep)
+    report += _contributions(options, subject, folder, cells, done_to)
     return "\n".join([*report, clock.report(cells)])
 
 
@@ -132,6 +142,22 @@ def _cycle(options: Options, dt: float, every: int) -> _Cycle | None:
 
 
 # --------------------------------------------------------------------------------------------------------- what is kept
+def _first_row(options: Options, dt: float, total: int) -> int:
+    """The step of the first row."""
+    first = steps_of(options["start-out"], dt)
+    if first > total:
+        raise OptionError("--start-out", f"{options['start-out']:g} ms is after the end at {total * dt:g} ms",
+                          "start earlier, or run longer")
+    return first
+
+
+def _unbroken(record: Record) -> Record:
+    """Its rows until V is no number."""
+    V = record.values.get("V")
+    there = slice(None) if V is None else np.isfinite(V).all(axis=1)
+    return Record(record.time[there], {name: column[there] for name, column in record.values.items()})
+
+
 @dataclass(frozen=True)
 class _Saving:
     """A state to save when so many steps are done."""
@@ -151,10 +177,12 @@ def _savings(options: Options, folder: Folder, total: int, dt: float) -> list[_S
     found = []
     if options.given("save-file") or options.given("save-time"):
         path = options["save-file"] or Path("a.sv")
+        must_be_writable(path)
         found.append(_Saving(at("save-time"), lambda subject, cells: write_cells(
             path, subject.model, cells.state(), cells.t, dt)))
     if options.given("save-ini-file") or options.given("save-ini-time"):
         text = options["save-ini-file"] or Path("singlecell.sv")
+        must_be_writable(text)
 
         def save(subject: Subject, cells: Cells) -> None:
             if text.suffix == ".json":
@@ -169,6 +197,9 @@ def _savings(options: Options, folder: Folder, total: int, dt: float) -> list[_S
 def _tables(options: Options, subject: Subject, folder: Folder, done_to: Inputs, rows: int) -> Tables:
     model = subject.model
     driven = {c.target for c in done_to.channels} & {p.name for p in model.parameters}
+    if options.given("trace-no") and not model.traces:
+        raise OptionError("--trace-no", f"{model.name} marks nothing with .trace(), so that there is nothing to write",
+                          "leave it out: trace.csv has all states, and -u adds currents to it")
     name = options["fout"] or "BENCH_REG"
     dumps = dumped(model, options["imp-sv-dump"], options["plug-sv-dump"])
     binary = options["bin"] or options["validate"] or (dumps and (folder.classic or options.given("fout")))
@@ -189,7 +220,7 @@ def _statistics(options: Options, folder: Folder) -> ApStatistics:
     return ApStatistics(None if folder.classic else folder.file("ap_stats.csv"))
 
 
-def _features(options: Options, subject: Subject, folder: Folder, cells: Cells) -> list[str]:
+def _features(options: Options, subject: Subject, folder: Folder, cells: Cells, keep: Sequence[Range]) -> list[str]:
     """The table of the last beat's features, where cells differ or the user wants it, and what it comes to."""
     population, doses = subject.population, subject.doses
     if not (options.given("features") or population.columns or (doses and subject.n > 1)):
@@ -198,10 +229,26 @@ def _features(options: Options, subject: Subject, folder: Folder, cells: Cells) 
     lead: dict[str, NDArray[np.float64]] = {**(doses.columns if doses else {}), **population.columns}
     path = options["features"] or folder.file("features.csv")
     write_table(path, {**lead, **table})
-    kept = calibrate(table, parse_keep(options["keep"])) if options.given("keep") else None
+    kept = calibrate(table, keep) if keep else None
     if kept:
         write_table(folder.file("kept.csv"), {name: values[kept.accepted] for name, values in lead.items()})
     return [summary(population, table, kept), f"features of every cell in {path}"]
+
+
+def _contributions(options: Options, subject: Subject, folder: Folder, cells: Cells, done_to: Inputs) -> list[str]:
+    """What each current does from the last stimulus to the end, or between the last two upstrokes of a cell that beats
+    by itself."""
+    if not options["contributions"]:
+        return []
+    onsets_ms = cells.beats().onset[:, 0]
+    begins = [steps_of(t, subject.dt) for t in onsets_ms[np.isfinite(onsets_ms)]]
+    stimulated = bool(done_to.starts.any())
+    begin, end = (begins[-1], cells.step) if stimulated and begins else (begins[-2:] if len(begins) > 1 else (
+        0, cells.step))
+    table = last_beat(subject, done_to, begin, end)
+    path = folder.file("contributions.csv")
+    write_table(path, table)
+    return [text_table(table), f"currents from {begin * subject.dt:g} to {end * subject.dt:g} ms in {path}"]
 
 
 # ---------------------------------------------------------------------------------------------------------------- time

@@ -10,8 +10,16 @@ from typing import Any
 from upstroke.bench.options import Options
 from upstroke.bench.subject import Subject
 from upstroke.output.directory import make_run_directory
-from upstroke.output.files import write_json
+from upstroke.output.files import explained, write_json
 from upstroke.output.manifest import Status, finish_manifest, start_manifest
+
+
+def must_be_writable(path: Path) -> None:
+    """OutputError before the work where a file could not be written after it."""
+    part = path.with_name(f".{path.name}.part")
+    with explained(path):
+        part.touch()
+        part.unlink()
 
 
 class Folder:

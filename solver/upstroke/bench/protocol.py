@@ -89,6 +89,15 @@ def steps_of(time: float, dt: float) -> int:
     return int(rounded(np.array(time / dt)))
 
 
+def row_steps(options: Options, dt: float) -> int:
+    """Steps between two rows."""
+    every = steps_of(options["dt-out"], dt)
+    if not every:
+        raise OptionError("--dt-out", f"{options['dt-out']:g} ms is less than half a time step of {dt:g} ms",
+                          "give a time step at least, or a smaller --dt")
+    return every
+
+
 def onsets(options: Options, dt: float) -> Ints:
     """The steps in which the stimuli start; none with a voltage clamp."""
     if options.mode == "vclamp":

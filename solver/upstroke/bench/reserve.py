@@ -11,19 +11,19 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from upstroke.bench.cells import Inputs
 from upstroke.bench.folder import Folder
 from upstroke.bench.options import Options
 from upstroke.bench.protocol import Pulses, combined, onsets, pulse, steps_of, stimulus
 from upstroke.bench.search import boundary
 from upstroke.bench.subject import Subject
 from upstroke.errors import OptionError
+from upstroke.output.files import write_json
 
 MOST = 50.0            # uA/cm^2
 
 
 def reserve(options: Options, subject: Subject, folder: Folder) -> str:
-    """The least current, told and nothing else.
+    """The least current that prevents repolarisation, and the largest tried that does not: told, and in a file.
 
     Raises
     ------
@@ -39,13 +39,10 @@ def reserve(options: Options, subject: Subject, folder: Folder) -> str:
 
     def stays_up(currents: NDArray[np.float64]) -> NDArray[np.bool_]:
         n = len(currents)
-        shape = pulse(1.0, options["RRC-clamp-dur"], dt, rest=0.0)
-        channels = [*stimulus(options, subject.model, dt, [begins] * n),
-                    Pulses("V", "current", shape, [np.array([start])] * n, "--RRC-delay")]
-        inputs = combined(channels, [begins] * n)
-        *others, last = inputs.channels
-        scaled = type(last)(last.target, last.how, last.values * currents, last.tau)
-        cells = subject.copies(Inputs(inputs.steps, (*others, scaled), inputs.starts), subject.initial, beats=0)
+        held = Pulses("V", "current", pulse(1.0, options["RRC-clamp-dur"], dt), [np.array([start])], "--RRC-delay",
+                      strength=currents)
+        inputs = combined([*stimulus(options, subject.model, dt, [begins]), held], [begins] * n)
+        cells = subject.copies(inputs, subject.initial, beats=0)
         cells.advance(start)
         up = np.ones(n, bool)
         while cells.step < end:
@@ -57,4 +54,5 @@ def reserve(options: Options, subject: Subject, folder: Folder) -> str:
     if found is None:
         raise OptionError("--RRC-repol", f"between 0 and {MOST:g} uA/cm^2 no current decides whether V falls below "
                           f"{options['RRC-repol']:g} mV", "choose another --RRC-repol, --RRC-delay or --RRC-clamp-dur")
+    write_json(folder.file("reserve.json"), {"prevents": found[1], "allows": found[0], "unit": "uA/cm^2"})
     return f"repolarisation reserve current {found[1]:.4g} uA/cm^2 (V falls with {found[0]:.4g})"

@@ -14,7 +14,7 @@ from upstroke.bench.cells import Cells, Inputs
 from upstroke.bench.features import write_table
 from upstroke.bench.folder import Folder
 from upstroke.bench.options import Options
-from upstroke.bench.protocol import paced, steps_of
+from upstroke.bench.protocol import paced, row_steps, steps_of
 from upstroke.bench.restitution import (
     Curve,
     Protocol,
@@ -26,6 +26,7 @@ from upstroke.bench.restitution import (
 )
 from upstroke.bench.statefile import write_state
 from upstroke.bench.subject import Subject
+from upstroke.bench.table import Tables
 from upstroke.errors import OptionError
 from upstroke.progress import progress
 
@@ -50,6 +51,14 @@ def restitute(options: Options, subject: Subject, folder: Folder) -> str:
                           "add --res-file FILE, or take --restitute S1S2f, which finds them")
     if protocol is not None and options.given("bcl"):
         raise OptionError("--bcl and --res-file", "the file says the cycle length", "leave one out")
+    for name in ("dt-out", "trace-no"):
+        if options.given(name) and not options["res-trace"]:
+            raise OptionError(f"--{name} and --restitute", "it does nothing without --res-trace",
+                              "add that, or leave it out")
+    for name in ("fout", "APstatistics"):
+        if options.given(name) and kind == "S1S2f":
+            raise OptionError(f"--{name} and --restitute S1S2f", "each early beat has a cell of its own, so there is "
+                              "no list of beats; the curve is in restitution.csv", "leave it out, or take S1S2")
     lab = _Lab(options, subject, folder)
     notes = lab.find_stimulus() if protocol is None else []
     if kind == "S1S2f":
@@ -100,10 +109,10 @@ class _Lab:
     def batch(self, protocol: Protocol | None) -> Curve:
         """Every early beat in a cell of its own, from the state at the last beat of the train."""
         options, dt = self.options, self.subject.dt
-        bcl = options["bcl"] if protocol is None else protocol.bcl
+        bcl, start = options["bcl"] if protocol is None else protocol.bcl, options["stim-start"]
         pre = PRE if protocol is None else max(2, protocol.pre + protocol.beats)
-        paced_cell = self._open(self.inputs([bcl * np.arange(pre)]), 2)
-        self._advance(paced_cell, steps_of(pre * bcl, dt))
+        paced_cell = self._open(self.inputs([start + bcl * np.arange(pre)]), 2)
+        self._advance(paced_cell, steps_of(start + pre * bcl, dt))
         reference = paced_cell.beats()
         state = {name: value for name, value in paced_cell.state().items()
                  if name in ("V", *(s.name for s in self.subject.model.states))}
@@ -118,9 +127,16 @@ class _Lab:
             return cells.beats()
 
         if protocol is None:
-            return find_curve(run, bcl, reference)
-        intervals = np.array(protocol.intervals)
-        return curve_of(intervals, run([np.array([0.0, interval]) for interval in intervals]), reference)
+            curve = find_curve(run, bcl, reference)
+        else:
+            intervals = np.array(protocol.intervals)
+            curve = curve_of(intervals, run([np.array([0.0, interval]) for interval in intervals]), reference)
+        if options["res-trace"]:
+            trains = [np.array([0.0, interval]) for interval in curve.interval]
+            with self._tables(len(trains)) as tables:
+                cells = self.subject.copies(self.inputs(trains), initial)
+                self._advance(cells, steps_of(curve.interval[-1] + bcl, dt), tables)
+        return curve
 
     # --------------------------------------------------------------------------------------------- S1S2, dyn
     def one_cell(self, protocol: Protocol) -> Curve:
@@ -128,26 +144,37 @@ class _Lab:
         dt, start = self.subject.dt, self.options["stim-start"]
         times, early = protocol.onsets(start)
         cells = self._open(self.inputs([times]), len(times))
+        every = row_steps(self.options, dt)
         stats, restitution = self._files()
-        with ApStatistics(stats, restitution, early.tolist()) as statistics:
+        with ApStatistics(stats, restitution, early.tolist()) as statistics, self._tables() as tables:
             ends = [steps_of(t, dt) for t in times[1:]] + [steps_of(times[-1] + protocol.bcl, dt)]
             before_early = {steps_of(t, dt): k + 1 for k, t in enumerate(times) if early[k]}
 
             def beats() -> Iterator[int]:
                 for end in ends:
-                    cells.advance(end - cells.step)
+                    tables.write(cells.advance(end - cells.step, tables.needs, every))
                     cells.raise_if_broken()
                     if cells.step in before_early and self.options["res-state-vector"]:
                         write_state(self.folder.file(f"before_beat_{before_early[cells.step]}.json"),
                                     self.subject.model, cells.state(), cells.t, dt)
                     yield cells.step
 
-            for _ in progress(beats(), ends[-1], dt, 1, show=not self.options["quiet"]):
+            for _ in progress(beats(), ends[-1], dt, 1, show=not self.options["quiet"], wait=1.0):
                 pass
             all_beats = cells.beats()
             statistics.close(all_beats)
         reference = early_beats(all_beats, np.arange(len(times)) == max(1, protocol.pre - 1))
         return curve_of(times[early] - times[np.flatnonzero(early) - 1], early_beats(all_beats, early), reference)
+
+    def _tables(self, n: int = 1) -> Tables:
+        """The rows of --res-trace, of n cells; nothing without it. openCARP's trace is that of one cell."""
+        options, subject, folder = self.options, self.subject, self.folder
+        if not options["res-trace"]:
+            return Tables(subject.model, subject.dt)
+        classic = n == 1 and (folder.classic or options.given("trace-no"))
+        return Tables(subject.model, subject.dt, parameters=subject.population.parameters,
+                      folder=None if folder.classic else folder.path, cells=n,
+                      trace=folder.path if classic else None, number=options["trace-no"])
 
     def _files(self) -> tuple[Path, Path]:
         options = self.options
@@ -160,15 +187,17 @@ class _Lab:
     def _open(self, inputs: Inputs, beats: int) -> Cells:
         return self.subject.copies(inputs, self.subject.initial, beats)
 
-    def _advance(self, cells: Cells, steps: int) -> None:
-        span = max(1, 500_000 // cells.n)
+    def _advance(self, cells: Cells, steps: int, tables: Tables | None = None) -> None:
+        span, every = max(1, 500_000 // cells.n), row_steps(self.options, cells.dt)
 
         def spans() -> Iterator[int]:
             yield 0
             while cells.step < steps:
-                cells.advance(min(span, steps - cells.step))
+                record = cells.advance(min(span, steps - cells.step), tables.needs if tables else (), every, cells.n)
+                if tables:
+                    tables.write(record)
                 cells.raise_if_broken()
                 yield cells.step
 
-        for _ in progress(spans(), steps, cells.dt, cells.n, show=not self.options["quiet"]):
+        for _ in progress(spans(), steps, cells.dt, cells.n, show=not self.options["quiet"], wait=1.0):
             pass

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from upstroke.bench.curves import curves
 from upstroke.bench.experiment import experiment
 from upstroke.bench.folder import Folder
 from upstroke.bench.info import info, tables
@@ -13,7 +14,7 @@ from upstroke.bench.reserve import reserve
 from upstroke.bench.restitute import restitute
 from upstroke.bench.subject import prepare
 
-MODES = {"restitute": restitute, "RRC": reserve}     # and experiment for all others
+MODES = {"restitute": restitute, "RRC": reserve, "curves": curves}     # and experiment for all others
 
 
 def bench(options: Options) -> None:

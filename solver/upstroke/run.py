@@ -53,7 +53,8 @@ def prepare(case: Case) -> Setup:
                           stimuli.renumbered(state.rank), backend)
         clock("compile")
         check_watch(case.watch, mesh, state.names, case.time.dt)            # what we look at
-    notes = (*mesh.notes, *curve_notes, *coarse_notes(mesh, case.tissue, curves, cells),
+    notes = (*mesh.notes, *(note for m in membranes for note in m.notes), *curve_notes,
+             *coarse_notes(mesh, case.tissue, curves, cells),
              *lost_cells_notes(mesh, regions, owner), *stepper.notes(lowest_methods(membranes)))
     return Setup(case, backend, mesh, operator, curves, membranes, state, stepper, notes, clock.seconds)
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from upstroke.backend import Backend
+from upstroke.bench.statefile import read_state
+from upstroke.bench.svfile import Saved
 from upstroke.case import Case, located
 from upstroke.case.schema import Membrane as Table
 from upstroke.codegen import Kernel, generate
@@ -31,13 +34,16 @@ AT_ONCE = 2 ** 16      # nodes that are interpreted together, to spare memory
 class Membrane:
     """What the nodes of one membrane table do.
 
-    ``initial`` is where a node starts whose parameters are the model's: V, states, Iion and nodal parameters by name.
+    ``given`` are V and states that do not start as the model says. ``initial`` is where a node starts whose parameters
+    are the model's: V, states, Iion and nodal parameters by name. ``notes`` are what the user should know.
     """
 
     table: Table
     model: Model
     kernel: Kernel
+    given: Mapping[str, float]
     initial: dict[str, Any]
+    notes: tuple[str, ...] = ()
 
     @property
     def methods(self) -> dict[str, str]:
@@ -55,20 +61,20 @@ class Membrane:
             return self.initial
         values = {name: _at_nodes(mesh, data, nodes, f"{where}.nodal.{name}")
                   for name, data in self.table.nodal.items()}
-        parts = [_start(self.model, self.table, {name: v[k:k + AT_ONCE] for name, v in values.items()})
+        parts = [_start(self.model, self.given, {name: v[k:k + AT_ONCE] for name, v in values.items()})
                  for k in range(0, len(nodes), AT_ONCE)]
         return {name: np.concatenate([part[name] for part in parts]) if np.ndim(first) else first
                 for name, first in parts[0].items()}
 
 
-def _start(model: Model, table: Table, parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """V, states and Iion at the start, and the parameters that were given: numbers or arrays.
+def _start(model: Model, given: Mapping[str, float], parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """V, states and Iion at the start, of which some are given, and the given parameters: numbers or arrays.
 
     Raises
     ------
     ModelError for names that the model lacks, and values that are not finite
     """
-    initial = initial_state(model, table.initial, parameters)
+    initial = initial_state(model, given, parameters)
     return {**parameters, **initial, "Iion": rates(model, initial["V"], initial, parameters=parameters)[0]}
 
 
@@ -119,9 +125,10 @@ def make_membranes(case: Case, backend: Backend) -> tuple[Membrane, ...]:
         with located(case, "membrane" if len(case.membrane) == 1 else f"membrane.{k}"):
             model = load_model(table.model, table.flags, table.parameters, table.method, table.plugins)
             table = replace(table, nodal=parameters_of(model, table.nodal))
-            initial = _start(model, table, _defaults(model, table.nodal))
+            saved = read_state(table.initial, model) if isinstance(table.initial, Path) else Saved(table.initial)
+            initial = _start(model, saved.values, _defaults(model, table.nodal))
             kernel = generate(model, backend.target, case.backend.precision, nodal=tuple(table.nodal))
-        membranes.append(Membrane(table, model, kernel, initial))
+        membranes.append(Membrane(table, model, kernel, saved.values, initial, saved.notes))
     return tuple(membranes)
 
 

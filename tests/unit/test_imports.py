@@ -20,7 +20,7 @@ MAY_IMPORT = {
     "observe": {"case", "mesh", "backend"}, "output": {"case", "mesh", "observe"},
     "progress": set(), "result": {"case", "mesh", "observe", "step"},
     "waves": {"case", "space", "ionic", "codegen", "backend", "step"},
-    "setup": {"case", "mesh", "space", "ionic", "codegen", "backend", "step", "waves"},
+    "setup": {"case", "mesh", "space", "ionic", "codegen", "backend", "step", "waves", "bench"},
     "record": {"backend", "case", "mesh", "observe", "output", "result", "setup"},
     "run": {"case", "mesh", "space", "ionic", "codegen", "backend", "protocol", "step", "observe", "output", "progress",
             "setup", "record", "result"},

@@ -227,8 +227,9 @@ class Membrane:
     nodal: dict[str, str] = key(
         "parameters that differ from node to node: the mesh file's point data with their values, in the model's unit",
         factory=dict, example='{ Gks = "gks" }')
-    initial: dict[str, float] = key("initial values by state name (V in mV)", factory=dict,
-                                    example="{ V = -85.23, m = 0.00172 }")
+    initial: dict[str, float] | Path = key(
+        "initial values by state name (V in mV), or a file that holds all: of `upstroke bench`, or openCARP's .sv",
+        factory=dict, example="{ V = -85.23, m = 0.00172 }")
     method: str | dict[str, str] = key(
         "integration method: one for V and all states, or by name; 'auto', as the default, is what the model's file "
         "says, else 'rush_larsen' where a rate is linear in its state, else 'fe'", factory=dict,

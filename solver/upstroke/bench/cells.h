@@ -88,57 +88,57 @@ UP_INLINE double up_down(double x, double before, double top, double rest, doubl
     return (before > level) & (x <= level) ? at : seen;
 }
 
-/* Cell i after the step from t to t + dt. */
-UP_INLINE void up_look(const up_cells_args *c, long i, double t, double dt)
+/* V of a cell after the step from t to t + dt; ``b`` are its quantities, ``s`` apart. No branches: it is vectorised. */
+UP_INLINE void up_look(double *b, long s, double V, double t, double dt)
 {
-    double *b = c->beat + i;
-    const long s = c->stride;
-    const double V = c->a.V[i], before = b[UP_BEFORE * s];
-    const double rest = b[UP_REST * s], t90 = b[UP_T90 * s], rate = (V - before) / dt;
+    const double before = b[UP_BEFORE * s], rest = b[UP_REST * s], t90 = b[UP_T90 * s], highest = b[UP_TOP * s];
+    const double steepest = b[UP_STEEP * s], acted = b[UP_T_ACT * s], low = b[UP_LOW * s], next = b[UP_LOW_NEXT * s];
+    const double seen30 = b[UP_T30 * s], seen50 = b[UP_T50 * s], rate = (V - before) / dt;
     const int open = (t90 < 0) & (b[UP_COUNT * s] > 0);
-    const int higher = open & (V > b[UP_TOP * s]);
-    const double top = higher ? V : b[UP_TOP * s];
-    const int steeper = open & (rate > b[UP_STEEP * s]);
-    const double steep = steeper ? rate : b[UP_STEEP * s], t_act = steeper ? t + dt : b[UP_T_ACT * s];
-    const int falls = open & !higher;
-    const double t30 = up_down(V, before, top, rest, 0.3, t, dt, b[UP_T30 * s]);
-    const double t50 = up_down(V, before, top, rest, 0.5, t, dt, b[UP_T50 * s]);
-    b[UP_TOP * s] = top;
-    b[UP_STEEP * s] = steep;
-    b[UP_T_ACT * s] = t_act;
-    b[UP_T30 * s] = higher ? -1 : falls ? t30 : b[UP_T30 * s];
-    b[UP_T50 * s] = higher ? -1 : falls ? t50 : b[UP_T50 * s];
-    b[UP_T90 * s] = falls ? up_down(V, before, top, rest, 0.9, t, dt, t90) : t90;
-    b[UP_LOW * s] = V < b[UP_LOW * s] ? V : b[UP_LOW * s];
-    b[UP_LOW_NEXT * s] = (V < b[UP_LOW_NEXT * s]) | higher ? V : b[UP_LOW_NEXT * s];
-
-    const double valley = b[UP_VALLEY * s], rising = b[UP_RISING * s];
-    const int late = falls & (t - t_act > UP_EAD_AFTER), turns = late & (rising == 0) & (V - valley > UP_EAD_RISE);
-    const int fallen = (rising > 0) & (V < before);
-    b[UP_EADS * s] += turns;
-    b[UP_RISING * s] = turns ? 1.0 : fallen ? 0.0 : rising;
-    b[UP_VALLEY * s] = !late | fallen | (V < valley) ? V : valley;
+    const int higher = open & (V > highest), falls = open & (V <= highest), steeper = open & (rate > steepest);
+    const double top = higher ? V : highest, t_act = steeper ? t + dt : acted;
+    const double t30 = up_down(V, before, top, rest, 0.3, t, dt, seen30);
+    const double t50 = up_down(V, before, top, rest, 0.5, t, dt, seen50);
+    const double ends = up_down(V, before, top, rest, 0.9, t, dt, t90);
     b[UP_EARLIER * s] = before;
     b[UP_BEFORE * s] = V;
+    b[UP_TOP * s] = top;
+    b[UP_STEEP * s] = steeper ? rate : steepest;
+    b[UP_T_ACT * s] = t_act;
+    b[UP_T30 * s] = higher ? -1.0 : falls ? t30 : seen30;
+    b[UP_T50 * s] = higher ? -1.0 : falls ? t50 : seen50;
+    b[UP_T90 * s] = falls ? ends : t90;
+    b[UP_LOW * s] = V < low ? V : low;
+    b[UP_LOW_NEXT * s] = (V < next) | higher ? V : next;
 
-    if (!(c->calcium || c->calcium_wide)) return;
-    const double Ca = c->calcium ? c->calcium[i] : c->calcium_wide[i], Ca_before = b[UP_CA_BEFORE * s];
-    const double t_Ca90 = b[UP_T_CA90 * s];
-    const int Ca_open = (t_Ca90 < 0) & (b[UP_COUNT * s] > 0);
-    const int flat = Ca_open & (b[UP_CA_TOP * s] <= b[UP_CA_REST * s]);       /* not risen yet: it may fall further */
-    const double Ca_rest = flat & (Ca < b[UP_CA_REST * s]) ? Ca : b[UP_CA_REST * s];
-    const int Ca_higher = Ca_open & (Ca > (flat ? Ca_rest : b[UP_CA_TOP * s]));
-    const double Ca_top = Ca_higher ? Ca : flat ? Ca_rest : b[UP_CA_TOP * s];
-    const int Ca_falls = Ca_open & !flat & !Ca_higher;
-    const double t_Ca50 = up_down(Ca, Ca_before, Ca_top, Ca_rest, 0.5, t, dt, b[UP_T_CA50 * s]);
-    const double t_Ca63 = up_down(Ca, Ca_before, Ca_top, Ca_rest, 0.63212055882855768, t, dt, b[UP_T_CA63 * s]);
-    b[UP_CA_REST * s] = Ca_rest;
-    b[UP_CA_TOP * s] = Ca_top;
-    b[UP_T_CA_TOP * s] = Ca_higher ? t + dt : b[UP_T_CA_TOP * s];
-    b[UP_T_CA50 * s] = Ca_higher ? -1 : Ca_falls ? t_Ca50 : b[UP_T_CA50 * s];
-    b[UP_T_CA63 * s] = Ca_higher ? -1 : Ca_falls ? t_Ca63 : b[UP_T_CA63 * s];
-    b[UP_T_CA90 * s] = Ca_falls ? up_down(Ca, Ca_before, Ca_top, Ca_rest, 0.9, t, dt, t_Ca90) : t_Ca90;
+    const double valley = b[UP_VALLEY * s], rising = b[UP_RISING * s], eads = b[UP_EADS * s];
+    const int late = falls & (t - t_act > UP_EAD_AFTER), turns = late & (rising == 0) & (V - valley > UP_EAD_RISE);
+    const int fallen = (rising > 0) & (V < before);
+    b[UP_EADS * s] = turns ? eads + 1.0 : eads;
+    b[UP_RISING * s] = turns ? 1.0 : fallen ? 0.0 : rising;
+    b[UP_VALLEY * s] = late & !fallen & (V >= valley) ? valley : V;
+}
+
+/* Its calcium likewise. */
+UP_INLINE void up_look_calcium(double *b, long s, double Ca, double t, double dt)
+{
+    const double before = b[UP_CA_BEFORE * s], lowest = b[UP_CA_REST * s], highest = b[UP_CA_TOP * s];
+    const double t90 = b[UP_T_CA90 * s], seen = b[UP_T_CA_TOP * s], seen50 = b[UP_T_CA50 * s], seen63 = b[UP_T_CA63 * s];
+    const int open = (t90 < 0) & (b[UP_COUNT * s] > 0);
+    const int flat = open & (highest <= lowest);                  /* not risen yet: it may fall further */
+    const double rest = flat & (Ca < lowest) ? Ca : lowest, was = flat ? rest : highest;
+    const int higher = open & (Ca > was), falls = open & !flat & (Ca <= was);
+    const double top = higher ? Ca : was;
+    const double t50 = up_down(Ca, before, top, rest, 0.5, t, dt, seen50);
+    const double t63 = up_down(Ca, before, top, rest, 0.63212055882855768, t, dt, seen63);
+    const double ends = up_down(Ca, before, top, rest, 0.9, t, dt, t90);
     b[UP_CA_BEFORE * s] = Ca;
+    b[UP_CA_REST * s] = rest;
+    b[UP_CA_TOP * s] = top;
+    b[UP_T_CA_TOP * s] = higher ? t + dt : seen;
+    b[UP_T_CA50 * s] = higher ? -1.0 : falls ? t50 : seen50;
+    b[UP_T_CA63 * s] = higher ? -1.0 : falls ? t63 : seen63;
+    b[UP_T_CA90 * s] = falls ? ends : t90;
 }
 
 /* A beat of cell i that starts at the step at time t, if one does: by an event, or because V has just come up. */
@@ -195,13 +195,34 @@ extern "C" __global__ void __launch_bounds__(128) upstroke_cells(up_cells_args c
         a.steps = until - n;
         up_advance(&a, nullptr, i, clock, false, 0, a.V);
         if (!c.quiet[e]) up_act(&c, e, i, 1);
-        if (c.beat) up_look(&c, i, t, a.dt);
+        if (c.beat) {
+            up_look(c.beat + i, c.stride, a.V[i], t, a.dt);
+            if (c.calcium || c.calcium_wide)
+                up_look_calcium(c.beat + i, c.stride, up_value(c.calcium, c.calcium_wide, i), t, a.dt);
+        }
         if (c.broken[i] < 0 && up_nonfinite(a.V[i])) c.broken[i] = until;
         n = until;
     }
 }
 #else
 #define UP_GROUP (8 * UP_LANES)   /* cells that take all their steps before the next ones do: they stay in cache */
+
+static void up_look_all(const up_cells_args *c, long first, long last, double t, double dt)
+{
+    double *const beat = c->beat;
+    const long s = c->stride;
+    const real *const V = c->a.V, *const calcium = c->calcium;
+    const double *const wide = c->calcium_wide;
+    UP_PRAGMA_SIMD
+    for (long i = first; i < last; i++) up_look(beat + i, s, (double)V[i], t, dt);
+    if (calcium) {
+        UP_PRAGMA_SIMD
+        for (long i = first; i < last; i++) up_look_calcium(beat + i, s, (double)calcium[i], t, dt);
+    } else if (wide) {
+        UP_PRAGMA_SIMD
+        for (long i = first; i < last; i++) up_look_calcium(beat + i, s, wide[i], t, dt);
+    }
+}
 
 UP_EXPORT long upstroke_cells(long begin, long end, const up_cells_args *c)
 {
@@ -225,10 +246,7 @@ UP_EXPORT long upstroke_cells(long begin, long end, const up_cells_args *c)
             const long status = upstroke_advance(first, last, &a);
             if (acts)
                 for (long i = first; i < last; i++) up_act(c, e, i, 1);
-            if (c->beat) {
-                UP_PRAGMA_SIMD
-                for (long i = first; i < last; i++) up_look(c, i, t, a.dt);
-            }
+            if (c->beat) up_look_all(c, first, last, t, a.dt);
             if (status & 1)
                 for (long i = first; i < last; i++)
                     if (c->broken[i] < 0 && up_nonfinite(a.V[i])) c->broken[i] = until;

@@ -123,6 +123,8 @@ def _changed(choice: Choice, model: Model) -> dict[str, float]:
 
     plain = replace(choice, parameters=without_numbers(choice.parameters),
                     plugins={name: without_numbers(changes) for name, changes in choice.plugins.items()})
+    if plain == choice:
+        return {}
     before = {p.name: p.value for p in plain.load().parameters}
     return {p.name: p.value for p in model.parameters if before.get(p.name) != p.value and p.name in before}
 

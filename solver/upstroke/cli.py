@@ -95,6 +95,19 @@ def _bench(arguments: argparse.Namespace) -> int:
     return bench(arguments.words)
 
 
+def _view(arguments: argparse.Namespace) -> int:
+    from upstroke.bench.view import view
+
+    made = view(arguments.run, arguments.output, **({} if arguments.rows is None else {"rows": arguments.rows}))
+    print(made.path, *(f"note: {note}" for note in made.notes), sep="\n")
+    if arguments.open:
+        import webbrowser
+
+        if not webbrowser.open(made.path.resolve().as_uri()):
+            print("note: there is no browser to open it with", file=sys.stderr)
+    return 0
+
+
 def _emit(arguments: argparse.Namespace) -> int:
     from upstroke.codegen import generate
     from upstroke.ionic import load_model
@@ -194,6 +207,18 @@ def _parser() -> argparse.ArgumentParser:
     verb = verbs.add_parser("bench", help="single-cell experiments, with openCARP's options",    # which it reads itself
                             add_help=False)
     verb.set_defaults(verb=_bench)
+
+    verb = verbs.add_parser("view", help="make an interactive page of runs",
+                            description="Write one HTML file with every state and current of runs of bench, or with "
+                                        "the probes of runs of tissue: panels to search, choose and zoom together, "
+                                        "runs and beats over each other. It needs no network.")
+    verb.add_argument("run", metavar="RUN", nargs="+", type=Path, help="a run directory, such as runs/bench")
+    verb.add_argument("--output", "-o", metavar="FILE", type=Path,
+                      help="the file to write (default: view.html in the first run's folder)")
+    verb.add_argument("--open", action="store_true", help="open it in the browser")
+    verb.add_argument("--rows", metavar="N", type=int,
+                      help="rows of a run in the file at most (default: 100000); of more, extremes are kept")
+    verb.set_defaults(verb=_view)
 
     verb = verbs.add_parser("emit", help="print the kernel of a model as source text",
                             description="Print a complete source of a model's kernel, which cc or nvcc compiles as "

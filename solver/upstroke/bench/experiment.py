@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from upstroke.bench.apstats import ApStatistics
 from upstroke.bench.cells import Cells, Inputs, Record
 from upstroke.bench.curves import last_beat
+from upstroke.bench.drugs import by_dose
 from upstroke.bench.features import Range, calibrate, features, parse_keep, summary, text_table, write_table
 from upstroke.bench.folder import Folder, must_be_writable
 from upstroke.bench.options import Options
@@ -96,9 +97,10 @@ def experiment(options: Options, subject: Subject, folder: Folder) -> str:
     if not folder.classic:
         write_state(folder.file("state.json"), subject.model, cells.state(), cells.t, dt)
     report = [cycle.limit.report()] if cycle else []
+    folder.results |= {"limit_cycle": cycle.limit.found()} if cycle else {}
     report += _features(options, subject, folder, cells, keep)
     report += _contributions(options, subject, folder, cells, done_to)
-    return "\n".join([*report, clock.report(cells)])
+    return "\n".join([*report, *([] if options["quiet"] else [clock.report(cells)])])
 
 
 # ------------------------------------------------------------------------------------------------------- limit cycles
@@ -223,7 +225,7 @@ def _statistics(options: Options, folder: Folder) -> ApStatistics:
 def _features(options: Options, subject: Subject, folder: Folder, cells: Cells, keep: Sequence[Range]) -> list[str]:
     """The table of the last beat's features, where cells differ or the user wants it, and what it comes to."""
     population, doses = subject.population, subject.doses
-    if not (options.given("features") or population.columns or (doses and subject.n > 1)):
+    if not options.given("features") and subject.n == 1:
         return []
     table = features(cells.beats(), cells.broken, subject.dt, bool(subject.calcium))
     lead: dict[str, NDArray[np.float64]] = {**(doses.columns if doses else {}), **population.columns}
@@ -231,8 +233,11 @@ def _features(options: Options, subject: Subject, folder: Folder, cells: Cells, 
     write_table(path, {**lead, **table})
     kept = calibrate(table, keep) if keep else None
     if kept:
-        write_table(folder.file("kept.csv"), {name: values[kept.accepted] for name, values in lead.items()})
-    return [summary(population, table, kept), f"features of every cell in {path}"]
+        drawn = {name: np.tile(column, subject.n // len(column))[kept.accepted]
+                 for name, column in subject.drawn.columns.items()}
+        write_table(folder.file("kept.csv"), drawn)          # as --csv reads it
+    shown = text_table(by_dose(doses, table)) if doses and doses.count > 1 else summary(population, table, kept)
+    return [shown, f"features of every cell in {path}"]
 
 
 def _contributions(options: Options, subject: Subject, folder: Folder, cells: Cells, done_to: Inputs) -> list[str]:

@@ -30,6 +30,7 @@ class Folder:
     path : the run directory; with ``--classic`` the current directory, and no manifest
     notes : what the user should know, added to as it shows
     timings : seconds by phase
+    results : findings that are numbers and no table, for ``run.json``
     """
 
     def __init__(self, options: Options, subject: Subject) -> None:
@@ -38,6 +39,7 @@ class Folder:
         self.notes = list(subject.notes)
         self.timings: dict[str, float] = {}
         self.units: dict[str, str] = {}
+        self.results: dict[str, Any] = {}
         self._start = perf_counter()
         asked = {name: options[name] for name in options.values}
         model = {"name": subject.model.name, "flags": {f.name: f.value for f in subject.model.flags},
@@ -63,5 +65,5 @@ class Folder:
                           else "failed")
         timings = self.timings | {"all": perf_counter() - self._start}
         files = [] if self.classic else sorted(f.name for f in self.path.iterdir() if f.name != "run.json")
-        self._manifest["units"] = self.units
+        self._manifest |= {"units": self.units, "results": self.results}
         self._write(finish_manifest(self._manifest, status, timings, files, self.notes, str(error or "")))

@@ -17,13 +17,12 @@ from upstroke.bench.protocol import Pulses, combined, onsets, pulse, steps_of, s
 from upstroke.bench.search import boundary
 from upstroke.bench.subject import Subject
 from upstroke.errors import OptionError
-from upstroke.output.files import write_json
 
 MOST = 50.0            # uA/cm^2
 
 
 def reserve(options: Options, subject: Subject, folder: Folder) -> str:
-    """The least current that prevents repolarisation, and the largest tried that does not: told, and in a file.
+    """The least current that prevents repolarisation, and the largest tried that does not: told, and in ``run.json``.
 
     Raises
     ------
@@ -54,5 +53,5 @@ def reserve(options: Options, subject: Subject, folder: Folder) -> str:
     if found is None:
         raise OptionError("--RRC-repol", f"between 0 and {MOST:g} uA/cm^2 no current decides whether V falls below "
                           f"{options['RRC-repol']:g} mV", "choose another --RRC-repol, --RRC-delay or --RRC-clamp-dur")
-    write_json(folder.file("reserve.json"), {"prevents": found[1], "allows": found[0], "unit": "uA/cm^2"})
+    folder.results |= {"reserve": {"prevents": found[1], "allows": found[0], "unit": "uA/cm^2"}}
     return f"repolarisation reserve current {found[1]:.4g} uA/cm^2 (V falls with {found[0]:.4g})"

@@ -36,7 +36,7 @@ def bench(options: Options) -> None:
         report = MODES.get(options.mode, experiment)(options, subject, folder)
     if options.mode in MODES:
         print(report)                       # the result itself
-    elif not options["quiet"]:
+    elif report:
         _say(report)
     _say(*(f"note: {note}" for note in folder.notes))
     if folder.path != Path():

@@ -10,6 +10,7 @@ names each quantity whose own change, relative to its largest value in the beat,
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -74,6 +75,12 @@ class Limit:
     def alternates(self) -> bool:
         """Whether every second beat is the same, but not every one."""
         return self.reached and self.change is not None and self.change.norm >= self.tolerance
+
+    def found(self) -> dict[str, Any]:
+        """The same as ``report``, for ``run.json``: changes over one beat and over two, and of each quantity."""
+        return {"beats": self.beats, "tolerance": self.tolerance, "reached": self.reached,
+                "alternates": self.alternates, "change": self.change and self.change.norm,
+                "change_over_two": self.second and self.second.norm, "own": self.change and self.change.own}
 
     def report(self) -> str:
         """A few lines for the terminal."""

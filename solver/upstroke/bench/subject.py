@@ -29,7 +29,8 @@ class Subject:
     Attributes
     ----------
     model : with its plug-ins
-    population : what differs between its cells
+    population : what differs between its cells, at every dose
+    drawn : what differed between them before there were drugs
     doses : of the drugs
     initial : V and states to start from in place of the model's: numbers, or (n,)
     dt : ms
@@ -40,6 +41,7 @@ class Subject:
 
     model: Model
     population: Population
+    drawn: Population
     doses: Doses | None
     initial: dict[str, Any]
     dt: float
@@ -93,12 +95,13 @@ def prepare(options: Options) -> Subject:
         population = draw(options["vary"], model, options["num"], options["sampling"], options["rseed"])
     else:
         population = Population(options["num"], {}, {})
-    doses = None
+    drawn, doses = population, None
     if drugs:
         population, doses = dosed(model, drugs, population)
+        text = "\n".join([text, *(f"Block: {effect}" for effect in doses.effects)])
     initial, parameters, notes = _start(options, model, population.n)
     population = replace(population, parameters=parameters | population.parameters)
-    return Subject(model, population, doses, initial | population.initial, options["dt"],
+    return Subject(model, population, drawn, doses, initial | population.initial, options["dt"],
                    _backend(options, population.n), text, _changed(choice, model), notes)
 
 

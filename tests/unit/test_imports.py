@@ -33,7 +33,7 @@ MAY_IMPORT = {
     "__main__": {"cli"}, "__init__": {"case", "ionic", "result", "run"},
 }
 HEAVY = {"pyvista": ("output/render.py", "result.py"), "vtk": ("output/render.py",),
-         "matplotlib": ("output/render.py",), "mpi4py": (), "cupy": ("backend/cuda.py",),
+         "matplotlib": ("output/render.py", "bench/plot.py"), "mpi4py": (), "cupy": ("backend/cuda.py",),
          "myokit": ("exchange/source.py",), "cupyx": ("backend/cuda.py",)}     # and the files that may import it
 
 

@@ -312,7 +312,10 @@ SECTIONS: tuple[Section, ...] = (
         Option("out", PATH, "the run directory (default: runs/bench)", clashes=("classic",), ours=True),
         Option("classic", None, "openCARP's file names, in the current directory, instead of a run directory",
                ours=True),
-        Option("plot", PATH, "draw a picture of the run", bare=Path("bench.png"), ours=True),
+        Option("plot", PATH, "draw a picture of the run", bare=Path("bench.png"),
+               clashes=("no-trace", "classic", *RESERVE), ours=True,
+               details="PNG, PDF or SVG, by the name's end; where it stands alone the picture is in the run directory. "
+                       "Needs matplotlib."),
         Option("contributions", None, "each current's share of the beat, in a table", clashes=OWN_CELLS, ours=True),
         Option("quiet", None, "no progress, nothing that is not a result", ours=True),
     )),

@@ -10,6 +10,7 @@ from upstroke.bench.experiment import experiment
 from upstroke.bench.folder import Folder
 from upstroke.bench.info import info, tables
 from upstroke.bench.options import Options
+from upstroke.bench.plot import check_plot, plot
 from upstroke.bench.reserve import reserve
 from upstroke.bench.restitute import restitute
 from upstroke.bench.subject import prepare
@@ -27,6 +28,8 @@ def bench(options: Options) -> None:
     if options.mode == "info":
         print(info(options))
         return
+    if options.given("plot"):
+        check_plot(options)
     subject = prepare(options)
     _say(subject.text)
     with Folder(options, subject) as folder:
@@ -41,6 +44,8 @@ def bench(options: Options) -> None:
     _say(*(f"note: {note}" for note in folder.notes))
     if folder.path != Path():
         _say(f"results in {folder.path}")
+    if options.given("plot"):
+        _say(f"picture in {plot(options, folder.path, subject.calcium)}")
 
 
 def _say(*lines: str) -> None:

@@ -64,7 +64,7 @@ def read_traces(folder: Path, name: str = "") -> list[Trace]:
     if path is None:
         raise OptionError(str(folder), "this run left no rows over time: there is neither trace.csv nor probes.csv",
                           "run it again without --no-trace and --classic (bench), or with [output.probes] (run)")
-    columns = _columns(path)
+    columns = read_table(path)
     time = columns.pop("time_ms", np.empty(0))
     if not len(time):
         raise OptionError(str(path), "there are no rows in it", "let the run go on until the first output")
@@ -99,7 +99,8 @@ def _units(manifest: dict[str, Any]) -> dict[str, str]:
     return dict(manifest.get("units", {})) if "bench" in manifest.get("case", {}) else {}
 
 
-def _columns(path: Path) -> dict[str, Floats]:
+def read_table(path: Path) -> dict[str, Floats]:
+    """The columns of a file of numbers, CSV (where nothing stands for NaN) or npy; OptionError where it is damaged."""
     try:
         if path.suffix == ".npy":
             table = np.load(path, mmap_mode="r", allow_pickle=False)
@@ -108,6 +109,8 @@ def _columns(path: Path) -> dict[str, Floats]:
         text = text[:text.rfind("\n") + 1]                       # the last line of a run that goes on may be torn
         names = next(csv.reader([text.partition("\n")[0]]))
         rest = text.partition("\n")[2]
+        if ",," in rest or ",\n" in rest or "\n," in rest or rest.startswith(","):
+            rest = "\n".join(",".join(word or "nan" for word in line.split(",")) for line in rest.splitlines())
         rows = np.loadtxt(io.StringIO(rest), delimiter=",", ndmin=2) if rest else np.empty((0, len(names)))
         return dict(zip(names, rows.T, strict=True))
     except (OSError, ValueError, TypeError) as error:
@@ -133,7 +136,7 @@ def _beats(folder: Path, time: Floats, values: dict[str, Floats], *, alone: bool
     starts = np.empty(0)
     stats = folder / "ap_stats.csv"
     if alone and stats.is_file():
-        starts = _columns(stats).get("t_act", starts)
+        starts = read_table(stats).get("t_act", starts)
     elif "V" in values:
         V = values["V"]
         low, high = (np.nanmin(V), np.nanmax(V)) if np.isfinite(V).any() else (0.0, 0.0)

@@ -1,6 +1,6 @@
 """``upstroke view``: every state and current of runs in one HTML file that needs nothing else.
 
-The page (``page/``) is our own program on a canvas, so that 60 panels of 50,000 rows zoom as fast as they are drawn, and
+The page (``page/``) is our own program on a canvas, so that 60 panels of 50,000 rows zoom as fast as they are drawn and
 the file holds little but the numbers. A column is stored as the middle of its range and differences to it in float32:
 the drift of a concentration is seen to a ten-millionth of the range, not of the value.
 """

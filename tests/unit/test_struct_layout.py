@@ -25,6 +25,10 @@ STRUCTS = [
     ("upstroke.backend", "couplings.h", "up_couplings", "upstroke.backend.cpu:_CouplingArgs"),
     ("upstroke.backend", "runtime.c", "diffusion", "upstroke.backend.cpu_diffusion:DiffusionArgs"),
     ("upstroke.backend", "tree.c", "tree_args", "upstroke.backend.tree:TreeArgs"),
+    ("upstroke.codegen", "_FOLLOW_ARGS", "upstroke_follow_args", "upstroke.backend.cpu:FollowArgs"),
+    ("upstroke.backend", "voltage.c", "tree_pack", "upstroke.backend.voltage:PACK"),
+    ("upstroke.backend", "voltage.c", "voltage_args", "upstroke.backend.voltage:VoltageArgs"),
+    ("upstroke.backend", "voltage.cu", "levels_args", "upstroke.backend.voltage:LevelsArgs"),
     ("upstroke.backend", "couplings.cu", "rows", "upstroke.backend.cuda_diffusion:RowsArgs"),
     ("upstroke.backend", "couplings.cu", "up_couplings", "upstroke.backend.cuda_diffusion:CouplingArgs"),
     ("upstroke.backend", "kernels.cu", "diffusion", "upstroke.backend.cuda_diffusion:DiffusionArgs"),
@@ -34,7 +38,8 @@ STRUCTS = [
     ("upstroke.observe", "probes.c", "probe_args", "upstroke.observe.probes:_Args"),
 ]
 RENAMED = {"runtime.c": {"t": "team"}}
-NEEDED = {"up_couplings": ("rows",), "diffusion": ("rows",)}     # by value
+NEEDED = {"up_couplings": ("rows",), "diffusion": ("rows",),
+          "upstroke_follow_args": ("upstroke_args",), "voltage_args": ("tree_pack",)}     # what stands in them
 
 
 def declaration(text: str, name: str) -> str:
@@ -44,7 +49,7 @@ def declaration(text: str, name: str) -> str:
 
 def read(package: str, file: str) -> str:
     if package == "upstroke.codegen":
-        return getattr(frames, file)
+        return frames._ARGS + getattr(frames, file)
     text = resources.files(package).joinpath(file).read_text()
     return resources.files(package).joinpath("couplings.cu").read_text() + text if file == "kernels.cu" else text
 

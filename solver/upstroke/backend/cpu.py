@@ -23,9 +23,12 @@ from upstroke.backend.clock import HALTING, Clock, Stage
 from upstroke.backend.compiler import compile_c, find_compiler
 from upstroke.backend.couplings import slice_rows
 from upstroke.backend.cpu_diffusion import IMPLICIT, LANES, ExplicitDiffusion
+from upstroke.backend.cpu_voltage import VoltageStep
+from upstroke.backend.voltage import branches_of
 from upstroke.errors import BackendError
 
 ALIGNMENT = 64   # bytes: a cache line and an AVX-512 register
+RUNTIME = ("runtime.c", "tree.c", "voltage.c")
 REAL = {"fp64": "double", "fp32": "float", "mixed": "float"}     # of V, and of all states but those kept in fp64
 
 
@@ -64,6 +67,13 @@ class _CoupledArgs(ctypes.Structure):
     _fields_ = [("kernel", KernelArgs), ("couplings", ctypes.c_void_p), ("V_next", ctypes.c_void_p)]
 
 
+class FollowArgs(ctypes.Structure):
+    """``upstroke_follow_args`` of the generated kernels."""
+
+    _anonymous_ = ("a",)
+    _fields_ = [("a", KernelArgs), ("G", ctypes.c_void_p)]
+
+
 class CpuBackend:
     """Threads, arrays and compiled code of this machine.
 
@@ -85,15 +95,16 @@ class CpuBackend:
     def __init__(self, threads: int = 0, precision: str = "fp64") -> None:
         self.precision = precision
         self.dtype: np.dtype[Any] = np.dtype(np.float64 if precision == "fp64" else np.float32)
-        text = "".join(resources.files(__package__).joinpath(file).read_text() for file in ("runtime.c", "tree.c"))
+        text = "".join(resources.files(__package__).joinpath(file).read_text() for file in RUNTIME)
         self.clock = Clock()
         self._runtime = _load(f"typedef {REAL[precision]} real;\n{text}")
         for function in ("team_open", "team_size", "team_close", "for_range", "diffuse_cg", "diffuse_chebyshev",
-                         "diffuse_explicit", "diffuse_tree"):
+                         "diffuse_explicit", "diffuse_tree", "step_voltage"):
             if not hasattr(self._runtime, function):
                 raise BackendError("runtime.c", f"the compiled library lacks {function}", "empty the kernel cache")
         self._runtime.team_open.restype = ctypes.c_void_p
-        self._runtime.for_range.restype = self._runtime.diffuse_tree.restype = ctypes.c_long
+        for function in ("for_range", "diffuse_tree", "step_voltage"):
+            getattr(self._runtime, function).restype = ctypes.c_long
         self._team = ctypes.c_void_p(self._runtime.team_open(threads or available_threads()))
         self.threads: int = self._runtime.team_size(self._team)
         weakref.finalize(self, self._runtime.team_close, self._team)
@@ -148,12 +159,14 @@ class CpuBackend:
         return HostFetch(arrays, self.clock.step)
 
     # ----------------------------------------------------------------------------------- compiled code
-    def kernel(self, source: str, name: str, args: ctypes.Structure, n: int, *, dt: float, label: str) -> NodeKernel:
+    def kernel(self, source: str, name: str, args: ctypes.Structure, n: int, *, dt: float, label: str,
+               start: float = 0.0) -> NodeKernel:
         """The function ``long name(long begin, long end, const args *)`` of a C source, over the nodes [0, n).
 
-        ``args`` has the field ``t``, which is n dt in step n. Compiled code is cached on disk and in this process.
+        ``args`` has the field ``t``, which is start + n dt in step n. Compiled code is cached on disk and in this
+        process.
         """
-        return NodeKernel(self, getattr(_load(source), name), args, n, dt, label)
+        return NodeKernel(self, getattr(_load(source), name), args, n, dt, label, start)
 
     def membrane(self, source: str, arrays: Mapping[str, NDArray[Any]], C_m: float, dt: float, *, steps: int = 1,
                  part: float = 1.0, uniform: Sequence[float] = ()) -> NodeKernel:
@@ -170,7 +183,7 @@ class CpuBackend:
         return stage
 
     def _membrane_args(self, arrays: Mapping[str, NDArray[Any]], C_m: float, span: float, steps: int) -> KernelArgs:
-        return KernelArgs(stride=arrays["S"].shape[1], steps=steps, dt=span / steps, C_m=C_m,
+        return KernelArgs(stride=arrays["S"].shape[1], steps=steps, dt=span / max(steps, 1), C_m=C_m,
                           **{name: self.pointer(array) for name, array in arrays.items()})
 
     def inputs(self, out: NDArray[Any], nodes: NDArray[np.int64], offsets: NDArray[np.int64], trains: NDArray[np.int32],
@@ -225,14 +238,30 @@ class CpuBackend:
             kernels.append(stage)
         return [Unsplit(kernels, V, after)]
 
+    # ----------------------------------------------------------------------------------- implicit steps of V
+    def voltage(self, K: Any, lumped_mass: NDArray[np.float64], V: NDArray[Any], Iion: NDArray[Any],
+                Istim: NDArray[Any], G: NDArray[Any], C_m: float, dt: float, theta: float) -> Stage:
+        """The stage "voltage" (voltage.py): V with the membrane's current and slope in the matrix, on forests."""
+        return VoltageStep(self, branches_of(K, lumped_mass, theta, dt, C_m), V, Iion, Istim, G)
+
+    def follow(self, source: str, arrays: Mapping[str, NDArray[Any]], G: NDArray[Any], C_m: float, dt: float, *,
+               steps: int, part: float = 1.0, lead: float = 0.0) -> NodeKernel:
+        """The stage "states": a generated kernel with V given, ``steps`` steps over ``part`` of ``dt`` (ms), from
+        ``lead`` of it on; then Iion and its slope ``G`` (mS/cm^2). No steps: these alone.
+        """
+        args = FollowArgs(a=self._membrane_args(arrays, C_m, part * dt, steps), G=self.pointer(G))
+        stage = self.kernel(source, "upstroke_follow", args, len(arrays["V"]), dt=dt, label="states", start=lead * dt)
+        stage.keep = dict(arrays), G
+        return stage
+
 
 class NodeKernel:
     """A compiled function over nodes, bound to its arguments."""
 
     def __init__(self, backend: CpuBackend, function: Any, args: ctypes.Structure, n: int, dt: float,
-                 name: str) -> None:
+                 name: str, start: float = 0.0) -> None:
         self.name, self.args, self.keep = name, args, ()
-        self._backend, self._n, self._dt = backend, ctypes.c_long(n), dt
+        self._backend, self._n, self._dt, self._start = backend, ctypes.c_long(n), dt, start
         self._function = ctypes.cast(function, ctypes.c_void_p)
         self._pointer = ctypes.byref(args)
 
@@ -241,7 +270,7 @@ class NodeKernel:
     def run(self, n: int) -> None:
         """Blocks of nodes by whichever thread is free."""
         backend = self._backend
-        self.args.t = n * self._dt
+        self.args.t = self._start + n * self._dt
         backend.clock.status |= backend._runtime.for_range(backend._team, self._function, self._pointer, self._n)
 
 

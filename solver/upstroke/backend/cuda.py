@@ -20,8 +20,10 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from upstroke.backend.clock import Clock, Stage
-from upstroke.backend.cpu import KernelArgs
+from upstroke.backend.cpu import FollowArgs, KernelArgs
 from upstroke.backend.cuda_diffusion import IMPLICIT, Diffusion, InputArgs, coupling_args
+from upstroke.backend.cuda_voltage import VoltageStep
+from upstroke.backend.voltage import branches_of
 from upstroke.errors import BackendError
 
 LANES = 32              # of a warp, which takes a slice of rows
@@ -147,12 +149,12 @@ class CudaBackend:
         return max(1, min(-(-n // JOINT_THREADS), resident * self._properties["multiProcessorCount"]))
 
     def kernel(self, source: str, name: str, args: ctypes.Structure, n: int, *, dt: float, label: str,
-               more: Sequence[Any] = ()) -> NodeKernel:
+               more: Sequence[Any] = (), start: float = 0.0) -> NodeKernel:
         """The kernel ``name(args, ..., long n, upstroke_clock *)`` of a CUDA source, over the nodes [0, n).
 
-        ``args`` has the fields ``t``, the time of step 0, and ``step_dt``; ``more`` are arguments after it.
+        ``args`` has the fields ``t``, the time ``start`` of step 0, and ``step_dt``; ``more`` are arguments after it.
         """
-        args.t, args.step_dt = 0.0, dt
+        args.t, args.step_dt = start, dt
         function = self.module(HEAD + source).get_function(name)
         return NodeKernel(self, function, (by_value(args), *more), n, label)
 
@@ -170,7 +172,7 @@ class CudaBackend:
         return stage
 
     def _membrane_args(self, arrays: Mapping[str, Any], C_m: float, span: float, steps: int) -> KernelArgs:
-        return KernelArgs(stride=arrays["S"].shape[1], steps=steps, dt=span / steps, C_m=C_m,
+        return KernelArgs(stride=arrays["S"].shape[1], steps=steps, dt=span / max(steps, 1), C_m=C_m,
                           **{name: self.pointer(array) for name, array in arrays.items()})
 
     def _uniform(self, values: Sequence[float]) -> tuple[Any, ...]:
@@ -232,6 +234,22 @@ class CudaBackend:
             stages[-1].keep = keep, dict(arrays)
         take_over = NodeKernel(self, self.kernels[False].get_function("take_over"), (V, after), len(V), "diffusion")
         return [*stages, take_over]
+
+    # ----------------------------------------------------------------------------------- implicit steps of V
+    def voltage(self, K: Any, lumped_mass: NDArray[np.float64], V: Any, Iion: Any, Istim: Any, G: Any, C_m: float,
+                dt: float, theta: float) -> Stage:
+        """The stage "voltage" (voltage.py): V with the membrane's current and slope in the matrix, on forests."""
+        return VoltageStep(self, branches_of(K, lumped_mass, theta, dt, C_m), V, Iion, Istim, G)
+
+    def follow(self, source: str, arrays: Mapping[str, Any], G: Any, C_m: float, dt: float, *,
+               steps: int, part: float = 1.0, lead: float = 0.0) -> NodeKernel:
+        """The stage "states": a generated kernel with V given, ``steps`` steps over ``part`` of ``dt`` (ms), from
+        ``lead`` of it on; then Iion and its slope ``G`` (mS/cm^2). No steps: these alone.
+        """
+        args = FollowArgs(a=self._membrane_args(arrays, C_m, part * dt, steps), G=self.pointer(G))
+        stage = self.kernel(source, "upstroke_follow", args, len(arrays["V"]), dt=dt, label="states", start=lead * dt)
+        stage.keep = dict(arrays), G
+        return stage
 
 
 @cache

@@ -99,8 +99,8 @@ def largest_tree(*matrices: Any) -> int:
     n = matrices[0].shape[0]
     if any(np.count_nonzero(abs(m.data) > NEGLIGIBLE * abs(m.data).max(initial=0.0)) >= 3 * n for m in matrices):
         return 0                                    # n on the diagonal, and n edges or more: no need to look closer
-    u, v, _ = _edges(matrices[0], couplings(*matrices))
-    trees, tree = _trees(n, u, v)
+    u, v, _ = edges_of(matrices[0], couplings(*matrices))
+    trees, tree = trees_of(n, u, v)
     return int(np.bincount(tree).max(initial=0)) if len(u) + trees == n else 0
 
 
@@ -121,8 +121,8 @@ def factorise(A: Any, keep: NDArray[np.bool_] | None = None) -> TreeFactor:
     """
     n = A.shape[0]
     keep = couplings(A) if keep is None else keep
-    u, v, a = _edges(A, keep)
-    trees, tree = _trees(n, u, v)
+    u, v, a = edges_of(A, keep)
+    trees, tree = trees_of(n, u, v)
     if len(u) + trees != n:
         raise ValueError("the couplings of the matrix form a loop")
     pivot = np.asarray(A.sum(axis=1)).ravel() - np.bincount(_rows(A)[keep], A.data[keep], minlength=n)
@@ -178,14 +178,14 @@ def _rows(matrix: Any) -> NDArray[np.int64]:
     return np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
 
 
-def _edges(matrix: Any, keep: NDArray[np.bool_]) -> tuple[NDArray[Any], NDArray[Any], Numbers]:
+def edges_of(matrix: Any, keep: NDArray[np.bool_]) -> tuple[NDArray[Any], NDArray[Any], Numbers]:
     """(u, v, a_uv) of the couplings, once each."""
     rows = _rows(matrix)
     once = keep & (rows < matrix.indices)
     return rows[once], matrix.indices[once].astype(np.int64), matrix.data[once].astype(np.float64)
 
 
-def _trees(n: int, u: NDArray[Any], v: NDArray[Any]) -> tuple[int, NDArray[Any]]:
+def trees_of(n: int, u: NDArray[Any], v: NDArray[Any]) -> tuple[int, NDArray[Any]]:
     """How many trees there are, and the tree of each node, counted by their first nodes."""
     from scipy import sparse
     from scipy.sparse.csgraph import connected_components

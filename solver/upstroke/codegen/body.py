@@ -72,13 +72,15 @@ def lay_out(model: Model, precision: str, uniform: Sequence[str], nodal: Sequenc
 class Body:
     """Writes the statements of one model."""
 
+    GIVEN: frozenset[str] = frozenset()     # what no step changes, beside parameters and dt
+
     def __init__(self, model: Model, layout: Layout) -> None:
         self._model = model
         self._layout = layout
-        self._sorted = (*model.definitions, *model.jacobian.definitions)
+        self._sorted = (*model.definitions, *self._derivatives(model))
         self._definitions = {d.name: d for d in self._sorted}
         self._states = {s.name: s for s in model.states}
-        self._constant = {p.name for p in model.parameters} | {"dt"}
+        self._constant = {p.name for p in model.parameters} | {"dt"} | self.GIVEN
         for definition in self._sorted:        # sorted: a definition of constants alone is one itself
             if free_names(definition.expr) <= self._constant:
                 self._constant.add(definition.name)
@@ -91,8 +93,12 @@ class Body:
             raise ModelError(model.file, f"{model.name} has no membrane current Iion", "add  Iion = ...;")
         self._iion: Expr = model.iion
         self._methods = self._choose_methods()
-        self._stages = max(self._methods.values(), key=lambda m: m.stages)
+        self._stages = max(self._methods.values(), key=lambda m: m.stages, default=METHODS["fe"])
         self._implicit = self._make_elimination()
+
+    def _derivatives(self, model: Model) -> tuple[Definition, ...]:
+        """The definitions that the derivatives rest on which the statements need."""
+        return model.jacobian.definitions
 
     def _choose_methods(self) -> dict[str, Method]:
         """The method of V and of each state that has a rate; all must share their stages' times."""
@@ -112,7 +118,7 @@ class Body:
     def _make_elimination(self) -> Elimination:
         """The linear system of all states whose method is linearly implicit: one block for each such method."""
         names = [name for name, method in self._methods.items() if method.gamma]
-        entries = [pair for pair in self._model.jacobian.entries if pair[0] in names]
+        entries = [pair for pair in self._model.jacobian.entries if set(pair) <= set(names)]
         system = Elimination(names, entries)
         if system.products > MOST_PRODUCTS:
             raise ModelError(self._model.file, f"the linear system of {len(names)} states takes {system.products} "
@@ -154,9 +160,13 @@ class Body:
         )
 
     # ---------------------------------------------------------------------------------------------- stages
+    @property
+    def _v_stages(self) -> int:
+        return self._methods["V"].stages if "V" in self._methods else 0
+
     def _stage_roots(self, stage: int) -> list[Expr]:
         """The expressions that a stage evaluates: Iion and rates of the methods that have this stage."""
-        roots: list[Expr] = [self._iion, *self._v_slope().values()] if stage < self._methods["V"].stages else []
+        roots: list[Expr] = [self._iion, *self._v_slope().values()] if stage < self._v_stages else []
         for state in self._model.states:
             if state.method == STORE:
                 roots += [state.update] if stage == 0 and state.update is not None else []
@@ -166,7 +176,7 @@ class Body:
 
     def _coupled(self) -> list[tuple[str, str]]:
         """The entries of the linear system's Jacobian."""
-        return [pair for pair in self._model.jacobian.entries if pair[0] in self._implicit.unknowns]
+        return [pair for pair in self._model.jacobian.entries if set(pair) <= set(self._implicit.unknowns)]
 
     def _slopes(self, state: State) -> dict[str, Expr]:
         """What a state's method evaluates at a stage, by prefix of the C name."""
@@ -197,7 +207,7 @@ class Body:
         if stage:
             lines += self._intermediate_values(needed, roots, stage)
         lines += self._define(needed, stage)
-        if stage < self._methods["V"].stages:
+        if stage < self._v_stages:
             lines += [self._current(stage), self._rate("V", self._membrane(stage), stage) + "   /* mV/ms */"]
             lines += [f"const real {_at('slope', stage)}_V = up_finite(up_div({self._value(slope, stage)}, up_Cm));"
                       for slope in self._v_slope().values()]

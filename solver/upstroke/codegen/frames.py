@@ -10,6 +10,7 @@ from pathlib import Path
 from textwrap import indent
 
 from upstroke.codegen.body import Layout, Text
+from upstroke.codegen.frozen import FollowText
 
 _PROLOGUE = Path(__file__).parent / "prologue"
 
@@ -234,6 +235,110 @@ UP_EXPORT long upstroke_advance_coupled(long begin, long end, const upstroke_cou
     }
     return status | (bad ? 1 : 0);
 }
+"""
+
+
+_FOLLOW_ARGS = """\
+typedef struct {
+    upstroke_args a;
+    real *G;                          /* out, mS/cm^2, dIion/dV at fixed states */
+} upstroke_follow_args;
+"""
+
+
+def c_follow(text: FollowText) -> str:
+    """What follows an implicit step of V, upon a ``c_unit``: steps of the states with V as it is, then the current."""
+    opening = _OPEN.format(restrict="restrict", uniform="up_a->P")
+    return f"""
+{_FOLLOW_ARGS}
+/* All steps of the states of the nodes [up_begin, up_end), a multiple of UP_LANES in number; then Iion and G. */
+static long up_follow(long up_begin, long up_end, const upstroke_args *up_a, real *restrict up_G)
+{{
+{_block(opening, text.constants)}
+    up_bits up_bad = 0, up_clamped = 0;
+    for (long up_k = 0; up_k < up_a->steps; up_k++) {{
+        const real v_t = (real)up_time(up_a->t, up_k, up_a->dt);
+        (void)v_t;
+        UP_VECTORISE
+        for (long up_i = up_begin; up_i < up_end; up_i++) {{
+{_lines((*text.load, *text.step, *text.store), 12)}
+        }}
+    }}
+    const real v_t = (real)up_time(up_a->t, up_a->steps, up_a->dt);
+    (void)v_t;
+    UP_PRAGMA_SIMD
+    for (long up_i = up_begin; up_i < up_end; up_i++) {{
+{_lines((*text.load, *text.current), 8)}
+    }}
+    return (up_bad ? 1 : 0) | (up_clamped ? 2 : 0);
+}}
+
+/* Fewer nodes than a vector has lanes: the last one fills the lanes that are left. */
+static long up_follow_few(long begin, long end, const upstroke_args *a, real *G_out)
+{{
+    real V[UP_LANES], Iion[UP_LANES], Istim[UP_LANES], G[UP_LANES], S[(UP_S + 1) * UP_LANES], N[(UP_N + 1) * UP_LANES];
+    double W[(UP_W + 1) * UP_LANES];
+    const long n = end - begin;
+    upstroke_args few = *a;
+    few.V = V, few.S = S, few.W = W, few.Iion = Iion, few.Istim = Istim, few.N = N, few.stride = UP_LANES;
+    UP_GATHER(V, a->V, 1);
+    UP_GATHER(Istim, a->Istim, 1);
+    UP_GATHER(S, a->S, UP_S);
+    UP_GATHER(W, a->W, UP_W);
+    UP_GATHER(N, a->N, UP_N);
+    const long status = up_follow(0, UP_LANES, &few, G);
+    UP_SCATTER(a->S, S, UP_S);
+    UP_SCATTER(a->W, W, UP_W);
+    UP_SCATTER(a->Iion, Iion, 1);
+    UP_SCATTER(G_out, G, 1);
+    return status;
+}}
+
+UP_EXPORT long upstroke_follow(long begin, long end, const upstroke_follow_args *f)
+{{
+    long status = 0;
+    while (end - begin >= UP_LANES) {{
+        const long whole = (end - begin) / UP_LANES * UP_LANES, n = whole < UP_BLOCK ? whole : UP_BLOCK;
+        status |= up_follow(begin, begin + n, &f->a, f->G);
+        begin += n;
+    }}
+    return begin < end ? status | up_follow_few(begin, end, &f->a, f->G) : status;
+}}
+"""
+
+
+def cuda_follow(layout: Layout, text: FollowText) -> str:
+    """The same upon a ``cuda_unit``. A solve that broke V (status 4) leaves the states as they are, as on a CPU."""
+    opening = _OPEN.format(restrict="__restrict__", uniform="up_uniform")
+    parameter, value = ("upstroke_uniform up_p, ", "up_p.value") if layout.uniform else ("", "nullptr")
+    return f"""
+{_FOLLOW_ARGS}
+extern "C" __global__ void __launch_bounds__(128)
+upstroke_follow(upstroke_follow_args up_args, {parameter}long up_n, upstroke_clock *up_clock)
+{{
+    if (up_clock->halted || up_clock->status & 4) return;
+    const long up_i = (long)blockIdx.x * blockDim.x + threadIdx.x;
+    if (up_i >= up_n) return;
+    const upstroke_args *up_a = &up_args.a;
+    const real *up_uniform = {value};
+    real *__restrict__ up_G = up_args.G;
+    (void)up_uniform;
+{_block(opening, text.constants)}
+    const double up_start = up_time(up_a->t, up_clock->step, up_a->step_dt);
+    up_bits up_bad = 0, up_clamped = 0;
+{_lines(text.load, 4)}
+    for (long up_k = 0; up_k < up_a->steps; up_k++) {{
+        const real v_t = (real)up_time(up_start, up_k, up_a->dt);
+        (void)v_t;
+{_lines(text.step, 8)}
+    }}
+{_lines(text.store, 4)}
+    const real v_t = (real)up_time(up_start, up_a->steps, up_a->dt);
+    (void)v_t;
+{_lines(text.current, 4)}
+    const int up_found = (up_bad ? 1 : 0) | (up_clamped ? 2 : 0);
+    if (up_found & ~up_clock->status) atomicOr(&up_clock->status, up_found);
+}}
 """
 
 

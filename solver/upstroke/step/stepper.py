@@ -11,6 +11,7 @@ from upstroke.ionic.methods import METHODS
 from upstroke.protocol import Stimuli
 from upstroke.space.operator import Operator
 from upstroke.step.diffusion import make_diffusion, require_stable
+from upstroke.step.implicit import implicit_stages
 from upstroke.step.splitting import SPLITTINGS
 from upstroke.step.state import State
 
@@ -60,8 +61,12 @@ class Stepper:
         self._time, self._backend = time, backend
         self._loop: Loop | None = None
         self.stages = stimulus_stages(stimuli, state, self.n_steps, backend)
+        self._start: list[Stage] = []
         splitting = SPLITTINGS[time.splitting].stages
         made: dict[tuple[str, float], list[Stage]] = {}
+        if SPLITTINGS[time.splitting].implicit:
+            self._start, stages = implicit_stages(SPLITTINGS[time.splitting], operator, state, time, C_m, backend)
+            made = {(what, part): stages[what] for what, part in splitting}
         for what, part in splitting:
             if (what, part) not in made:          # what a step takes twice is one stage, which knows its turns
                 turns = splitting.count((what, part))
@@ -77,8 +82,11 @@ class Stepper:
         ``methods`` names the integration method of V and of every state.
         """
         splitting = self._time.splitting
-        wanted = SPLITTINGS[splitting].order
-        low = [name for name, method in methods.items() if method in METHODS and METHODS[method].order < wanted]
+        wanted, exact = SPLITTINGS[splitting].order, set[str]()
+        if SPLITTINGS[splitting].implicit:       # V has no method of its own, and with V given many states no error
+            exact = {"V"}.union(*(group.kernel.exact for group in self.state.groups))
+        low = [name for name, method in methods.items()
+               if name not in exact and method in METHODS and METHODS[method].order < wanted]
         notes = self.stimuli.notes(self._time.end)
         if low:
             names = ", ".join(low[:4]) + (" and more" if len(low) > 4 else "")
@@ -96,6 +104,8 @@ class Stepper:
         ------
         DivergenceError : a value left the finite numbers, or the linear solver did not converge
         """
+        for stage in self._start:
+            stage.run(0)
         self._loop = loop = self._backend.loop((*self.stages, *also))
         self.clock, self.seconds = loop.clock, loop.seconds
         yield 0

@@ -1,0 +1,36 @@
+"""An implicit step of V on the CPU: the arrays that voltage.c works on."""
+
+from __future__ import annotations
+
+import ctypes
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from upstroke.backend.voltage import Branches, VoltageArgs, hines_arrays
+
+if TYPE_CHECKING:
+    from upstroke.backend.cpu import CpuBackend
+
+
+class VoltageStep:
+    """The stage "voltage": Hines' elimination, trees by whichever thread is free."""
+
+    name = "voltage"
+
+    def __init__(self, backend: CpuBackend, branches: Branches, V: NDArray[Any], Iion: NDArray[Any],
+                 Istim: NDArray[Any], G: NDArray[Any]) -> None:
+        arrays = {name: backend.array(array) for name, array in hines_arrays(branches).items()}
+        most = int(((arrays["packs"]["n"] + 1) * arrays["packs"]["lanes"]).max(initial=0))
+        most += -most % 8
+        self._arrays = arrays | {"V": V, "Iion": Iion, "Istim": Istim, "G": G,
+                                 "work": backend.zeros(backend.threads, 4, most, dtype=np.float64)}
+        self._args = VoltageArgs(count=len(arrays["packs"]), most=most,
+                                 **{name: array.ctypes.data for name, array in self._arrays.items()})
+        self._backend, self._nodes = backend, ctypes.c_long(len(V))
+
+    def run(self, n: int) -> None:
+        backend = self._backend
+        backend.clock.status |= backend._runtime.step_voltage(backend._team, ctypes.byref(self._args), self._nodes)
+        backend.clock.count(0, 0.0, True)

@@ -1,0 +1,48 @@
+"""Implicit splittings: V with the membrane's current in its matrix, then the other states with V given.
+
+    (m (1 + theta dt g / C_m) + theta dt K) delta = -dt K V - dt m (I - Istim) / C_m,   V += delta,   g = dI/dV,
+
+then every state by its own method, and I and g anew. Nothing but V and the states is split, and gates take exact steps.
+"""
+
+from __future__ import annotations
+
+from upstroke.backend import Backend, Stage
+from upstroke.backend.tree import is_forest
+from upstroke.case.schema import TimeTable
+from upstroke.errors import CaseError
+from upstroke.space.operator import Operator
+from upstroke.step.splitting import Splitting
+from upstroke.step.state import State
+
+
+def implicit_stages(splitting: Splitting, operator: Operator, state: State, time: TimeTable, C_m: float,
+                    backend: Backend) -> tuple[list[Stage], dict[str, list[Stage]]]:
+    """What is done once before the first step, and the stages "voltage" and "states".
+
+    Raises
+    ------
+    CaseError for meshes with loops, and for a mass that couples nodes
+    """
+    check_operator(operator, time.splitting)
+    dt, G = time.dt, backend.zeros(state.n)
+    steps = time.reaction_steps
+    groups = [(group.kernel.source, group.arrays, G[group.begin:group.end]) for group in state.groups]
+    start: list[Stage] = [backend.follow(source, arrays, slope, C_m, dt, part=splitting.lead,
+                                         steps=steps if splitting.lead else 0) for source, arrays, slope in groups]
+    states: list[Stage] = [backend.follow(source, arrays, slope, C_m, dt, steps=steps, lead=splitting.lead)
+                           for source, arrays, slope in groups]
+    voltage = backend.voltage(operator.stiffness, operator.lumped_mass, state.V, state.Iion, state.Istim, G, C_m, dt,
+                              splitting.theta)
+    return start, {"voltage": [voltage], "states": states}
+
+
+def check_operator(operator: Operator, splitting: str) -> None:
+    """Raise a CaseError where an implicit splitting cannot be used."""
+    if not operator.is_lumped:
+        raise CaseError("time.splitting", f'"{splitting}" needs a lumped mass, one compartment to a node',
+                        'set tissue.waves = "lumped", or take splitting = "strang"')
+    if not is_forest(operator.stiffness):
+        raise CaseError("time.splitting", f'"{splitting}" solves on cables and trees, and the couplings of this mesh '
+                        "form loops", 'take splitting = "strang" or "godunov"; of a cable or a tree that '
+                        'tissue.waves = "calibrated" couples over two nodes, set it to "lumped"')

@@ -111,7 +111,7 @@ def test_a_curve_is_found_without_being_told_where():
     assert curve.slope[good][:10].max() == pytest.approx(5.0, rel=0.05)
     report = curve.report().split("\n")
     assert report[0].startswith(f"{good.sum()} of {len(good)} beats captured; the shortest interval is 34")
-    assert report[1].startswith("capture lost at 25 to 3") and report[2].startswith("steepest slope 5 at DI 40")
+    assert report[1].startswith("capture lost at 25 to 3") and report[2].startswith("steepest slope 4.99 at DI 40")
 
 
 def test_a_cell_that_never_follows():
@@ -131,6 +131,13 @@ def test_early_beats_of_one_cell_stand_below_those_before():
 def test_slopes_need_three_beats():
     curve = Curve(*(np.array([1.0, 2.0]) for _ in range(4)), np.array([True, True]))
     assert np.isnan(curve.slope).all()
+
+
+def test_slopes_go_by_DI_where_intervals_do_not():
+    """After the shortest intervals upstrokes come late: the same DI twice, and one slope for it."""
+    DI = np.array([50.0, 40.0, 30.0, 40.05, 50.05, 60.0])
+    curve = Curve(np.arange(300.0, 306.0), DI, 200 + 2 * DI, np.zeros(6), np.ones(6, bool))
+    assert curve.slope == pytest.approx(np.full(6, 2.0))
 
 
 def test_the_threshold_is_found():

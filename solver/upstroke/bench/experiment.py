@@ -225,7 +225,7 @@ def _statistics(options: Options, folder: Folder) -> ApStatistics:
 def _features(options: Options, subject: Subject, folder: Folder, cells: Cells, keep: Sequence[Range]) -> list[str]:
     """The table of the last beat's features, where cells differ or the user wants it, and what it comes to."""
     population, doses = subject.population, subject.doses
-    if not options.given("features") and subject.n == 1:
+    if subject.n == 1 and not (options.given("features") or keep):
         return []
     table = features(cells.beats(), cells.broken, subject.dt, bool(subject.calcium))
     lead: dict[str, NDArray[np.float64]] = {**(doses.columns if doses else {}), **population.columns}

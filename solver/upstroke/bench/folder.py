@@ -41,11 +41,11 @@ class Folder:
         self.units: dict[str, str] = {}
         self.results: dict[str, Any] = {}
         self._start = perf_counter()
-        asked = {name: options[name] for name in options.values}
         model = {"name": subject.model.name, "flags": {f.name: f.value for f in subject.model.flags},
                  "parameters": {p.name: p.value for p in subject.model.parameters}, "cells": subject.n,
                  "methods": {"V": subject.model.v_method} | {s.name: s.method for s in subject.model.states}}
-        self._manifest: dict[str, Any] = start_manifest({"bench": asked, "model": model}, subject.backend.describe())
+        self._manifest: dict[str, Any] = start_manifest({"bench": dict(options.values), "model": model},
+                                                        subject.backend.describe())
         self._write(self._manifest)
 
     def file(self, name: str) -> Path:

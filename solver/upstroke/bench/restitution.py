@@ -37,6 +37,7 @@ _LINES = {"dyn": ("0", "beats before", "first cycle length", "last cycle length"
 COARSE, FINE = 25.0, 1.0         # ms between intervals at first, and where the curve is steepest
 STEEP = 4.0                      # ms between the APD of neighbours that calls for more between them
 ROUNDS = 4
+CLOSE = 0.1                      # ms between DI that are told apart in a slope
 
 
 @dataclass(frozen=True)
@@ -141,10 +142,20 @@ class Curve:
 
     @property
     def slope(self) -> Floats:
-        """dAPD/dDI at each captured beat, by differences of neighbours; NaN elsewhere."""
+        """dAPD/dDI at each captured beat, by differences of its neighbours in DI; NaN elsewhere.
+
+        A shorter interval may have a longer DI, where an upstroke comes late or the beats before differ. Of beats
+        whose DI is nearly the same one counts.
+        """
         slope = np.full(len(self.DI), np.nan)
-        if self.captured.sum() > 2:
-            slope[self.captured] = np.gradient(self.APD[self.captured], self.DI[self.captured])
+        rows = np.flatnonzero(self.captured)
+        apart = list[int]()
+        for row in rows[np.argsort(self.DI[rows], kind="stable")]:
+            if not apart or self.DI[row] >= self.DI[apart[-1]] + CLOSE:
+                apart.append(int(row))
+        if len(apart) > 2:
+            DI = self.DI[apart]
+            slope[rows] = np.interp(self.DI[rows], DI, np.gradient(self.APD[apart], DI))
         return slope
 
     def report(self) -> str:

@@ -161,6 +161,29 @@ def test_the_kept_cells_are_those_of_keep(tmp_path, monkeypatch):
     assert seen[0].tolist() == [False, True, False]
 
 
+def test_features_in_parquet(tmp_path, monkeypatch):
+    folder, asked = folder_of(tmp_path / "run", 3), []
+
+    class Column:
+        def to_numpy(self):
+            return np.array([1, 2, 3])
+
+    class Table(dict):
+        column_names = ("APD90",)
+
+    class Parquet:
+        @staticmethod
+        def read_table(path):
+            asked.append(path)
+            return Table(APD90=Column())
+
+    monkeypatch.setattr(plotting, "import_module", lambda name: {"pyarrow.parquet": Parquet}[name])
+    (tmp_path / "x.parquet").touch()
+    picture = plot(parse(["--num", "3", f"--features={tmp_path}/x.parquet", "--plot"]), folder)
+    assert picture.is_file()
+    assert asked == [tmp_path / "x.parquet"]
+
+
 def check_error(*words):
     with pytest.raises((OptionError, OutputError)) as caught:
         check_plot(parse(words))

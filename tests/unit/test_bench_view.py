@@ -16,7 +16,7 @@ from upstroke.errors import OptionError
 UNITS = {"V": "mV", "Iion": "uA/cm^2", "Ki": "mM", "m": "", "INa": "A/F"}
 
 
-def make_run(folder, shift=0.0, bcl=500.0, beats=4, units=UNITS, npy=False, stats=True, cells=1):
+def make_run(folder, shift=0.0, change="GKr*0.5", bcl=500.0, beats=4, units=UNITS, npy=False, stats=True, cells=1):
     """A run directory as ``upstroke bench`` leaves it; V depolarises at 10 ms and every ``bcl`` ms after."""
     folder.mkdir(parents=True)
     t = np.arange(bcl * beats + 1)
@@ -38,7 +38,7 @@ def make_run(folder, shift=0.0, bcl=500.0, beats=4, units=UNITS, npy=False, stat
         upstrokes = "".join(f"{k + 1},{10 + k * bcl}\n" for k in range(beats))
         (folder / "ap_stats.csv").write_text(f"beat,t_act\n{upstrokes}")
     (folder / "run.json").write_text(json.dumps({
-        "status": "done", "command": ["upstroke", "bench", "--imp", "TT2", "--imp-par", "GKr*0.5"], "units": units,
+        "status": "done", "command": ["upstroke", "bench", "--imp", "TT2", "--imp-par", change], "units": units,
         "case": {"bench": {}, "model": {"name": "TT2", "methods": {"V": "fe", "Ki": "fe", "m": "rush_larsen"}}}}))
     return folder
 
@@ -218,7 +218,8 @@ def browser():
 @pytest.fixture(scope="module")
 def two(tmp_path_factory):
     base = tmp_path_factory.mktemp("runs")
-    return view([make_run(base / "control"), make_run(base / "drug", shift=-20, beats=3, npy=True)]).path
+    drug = make_run(base / "drug", shift=-20, change="GKr*0.1", beats=3, npy=True)
+    return view([make_run(base / "control"), drug]).path
 
 
 @pytest.fixture
@@ -273,6 +274,8 @@ def test_panels_appear_with_names_units_and_both_runs(opened):
     assert opened.run(SHOWN) == list(UNITS)
     assert opened.run("document.querySelector('article h2').innerText").split() == ["V", "(mV)"]
     assert opened.run("[...document.querySelectorAll('#legend span')].map(s => s.textContent)") == ["control", "drug"]
+    assert opened.run("[...document.querySelectorAll('#legend small')].map(s => s.textContent)") == [
+        "--imp-par 'GKr*0.5'", "--imp-par 'GKr*0.1'"]                            # both have --imp TT2
     assert {BLUE, VERMILION} <= colours(opened)
 
 
@@ -374,6 +377,14 @@ def test_envelopes_and_drift(opened):
     assert drift == pytest.approx(5e-4 / 5.2e-4, rel=0.05)                       # 500 ms x 1e-6/ms; 2e-5 and that
     opened.run("state.order = 'drift'; changed()")
     assert opened.run(SHOWN)[0] == "Ki"
+
+
+def test_nothing_is_wider_than_a_telephone(opened):
+    opened.call("Emulation.setDeviceMetricsOverride", width=360, height=700, deviceScaleFactor=2, mobile=False)
+    opened.settle()
+    assert opened.run("document.documentElement.scrollWidth <= 360")
+    assert opened.run("panels[0].canvas.width === 2 * panels[0].canvas.clientWidth")
+    opened.call("Emulation.setDeviceMetricsOverride", width=1280, height=900, deviceScaleFactor=1, mobile=False)
 
 
 def test_dark_and_light(opened):

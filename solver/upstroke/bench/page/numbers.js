@@ -3,14 +3,21 @@
    is {middle, values}: the value of row i is middle + values[i], NaN where there is none. */
 
 function bytesOf(text) {
-  return Uint8Array.from(atob(text), c => c.charCodeAt(0)).buffer;
+  if (Uint8Array.fromBase64) return Uint8Array.fromBase64(text).buffer;
+  const letters = atob(text), bytes = new Uint8Array(letters.length);
+  for (let i = 0; i < bytes.length; i++) bytes[i] = letters.charCodeAt(i);
+  return bytes.buffer;
+}
+
+/** Decoded when it is first looked at. */
+class Column {
+  #packed; #values = null;
+  constructor([middle, packed]) { this.middle = middle; this.#packed = packed; }
+  get values() { return this.#values ??= new Float32Array(bytesOf(this.#packed)); }
 }
 
 function traceOf(packed) {
-  const columns = new Map();
-  for (const [name, [middle, values]] of Object.entries(packed.columns)) {
-    columns.set(name, { middle, values: new Float32Array(bytesOf(values)) });
-  }
+  const columns = new Map(Object.entries(packed.columns).map(([name, column]) => [name, new Column(column)]));
   return { name: packed.name, words: packed.words, beats: packed.beats, columns,
            time: new Float64Array(bytesOf(packed.time)) };
 }
@@ -76,7 +83,7 @@ function coarse(trace, column) {
 
 /** The rows [begin, end) as so many pixels can show them: themselves, or the coarse ones where they are plenty. */
 function rowsFor(trace, column, begin, end, pixels) {
-  if (end - begin < 4 * STEP * pixels) return { time: trace.time, column, begin, end };
+  if (end - begin < STEP * pixels) return { time: trace.time, column, begin, end };
   return { ...coarse(trace, column), begin: 2 * Math.floor(begin / STEP), end: 2 * Math.ceil(end / STEP) };
 }
 

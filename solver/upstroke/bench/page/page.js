@@ -222,13 +222,19 @@ function listenStrip() {
   strip.ondblclick = () => goTo(-Infinity, Infinity);
 }
 
+/** What a run was told, less what all runs were told. */
+function ownWords(trace) {
+  const options = t => t.words.split(/ (?=-)/), others = traces.filter(t => t.words !== trace.words);
+  return options(trace).filter(option => !others.length || others.some(t => !options(t).includes(option))).join(" ");
+}
+
 function buildLegend() {
   $("legend").replaceChildren(...traces.map((trace, k) => {
     const button = document.createElement("button");
     button.innerHTML = `<svg viewBox="0 0 22 4"><line x1="0" y1="2" x2="22" y2="2" stroke="var(--c${k % COLOURS})"
       stroke-width="3" ${k < COLOURS ? "" : 'stroke-dasharray="6 3"'}/></svg><span></span><small></small>`;
     button.querySelector("span").textContent = trace.name;
-    button.querySelector("small").textContent = trace.words;
+    button.querySelector("small").textContent = ownWords(trace);
     button.title = `${trace.words}\n${trace.time.length} rows, ${trace.beats.length} beats; click to hide or show`;
     button.onclick = () => { toggle(state.off, k); changed(); };
     return button;

@@ -23,6 +23,7 @@ from upstroke.ionic.spelling import parameters_of
 from upstroke.mesh.mesh import Mesh
 from upstroke.space import Curve, Operator
 from upstroke.space.curve import NO_WAVES
+from upstroke.step.splitting import SPLITTINGS
 from upstroke.step.state import State
 from upstroke.step.stepper import Stepper
 from upstroke.waves import curve_of
@@ -127,7 +128,8 @@ def make_membranes(case: Case, backend: Backend) -> tuple[Membrane, ...]:
             table = replace(table, nodal=parameters_of(model, table.nodal))
             saved = read_state(table.initial, model) if isinstance(table.initial, Path) else Saved(table.initial)
             initial = _start(model, saved.values, _defaults(model, table.nodal))
-            kernel = generate(model, backend.target, case.backend.precision, nodal=tuple(table.nodal))
+            kernel = generate(model, backend.target, case.backend.precision, nodal=tuple(table.nodal),
+                              follow=SPLITTINGS[case.time.splitting].implicit)
         membranes.append(Membrane(table, model, kernel, saved.values, initial, saved.notes))
     return tuple(membranes)
 

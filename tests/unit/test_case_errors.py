@@ -101,7 +101,8 @@ BROKEN = [
      'found "crank-nicholson"\n'
      "  -> did you mean 'crank_nicolson'?"),
     ("unknown word far from all", 'dt = "0.05 ms"', 'dt = "0.05 ms"\nsplitting = "none"',
-     'case.toml:21: time.splitting: expected "godunov", "strang" or "unsplit", found "none"'),
+     'case.toml:21: time.splitting: expected "godunov", "strang", "unsplit", "implicit" or "staggered", '
+     'found "none"'),
     ("no unit", '"0.05 ms"', '0.05',
      'case.toml:20: time.dt: 0.05 has no unit, expected a time\n'
      '  -> write "0.05 ms" or "0.05 s"'),
@@ -366,6 +367,43 @@ def test_unsplit_steps_are_explicit(folder: Path) -> None:
     assert message("case.toml") == (
         'case.toml:21: time.splitting: "unsplit" steps are explicit, but diffusion is "crank_nicolson"\n'
         '  -> set time.diffusion = "explicit" (and tissue.waves = "calibrated"), or take another splitting')
+
+
+CABLE = """[mesh]
+kind = "cable"
+length = "10 mm"
+dx = "0.1 mm"
+
+"""
+
+
+@pytest.mark.parametrize("old, new, error", [
+    ('\nsplitting = "implicit"', '\nsplitting = "implicit"\ndiffusion = "explicit"',
+     'case.toml:21: time.diffusion: "explicit" does nothing with splitting = "implicit", which has a scheme of its own '
+     "for V\n  -> remove time.diffusion, or take another splitting"),
+    ('\nsplitting = "implicit"', '\nsplitting = "staggered"\ndiffusion = "backward_euler"',
+     'case.toml:21: time.diffusion: "backward_euler" does nothing with splitting = "staggered", which has a scheme of '
+     "its own for V\n  -> remove time.diffusion, or take another splitting"),
+    ('"lumped"', '"auto"',
+     'case.toml:20: time.splitting: "implicit" needs a lumped mass, one compartment to a node, but tissue.waves is '
+     "'auto'\n  -> set tissue.waves = \"lumped\", or take splitting = \"strang\""),
+    (CABLE, '[mesh]\nkind = "sheet"\nsize = ["2 mm", "2 mm"]\ndx = "0.1 mm"\n\n',
+     'case.toml:20: time.splitting: "implicit" solves on cables and trees, and the mesh is a sheet\n'
+     '  -> take splitting = "strang" or "godunov"'),
+    ("[time]", '[solver]\nmethod = "cg"\n\n[time]',
+     'case.toml:18: solver.method: "cg" does nothing with splitting = "implicit", which eliminates along the branches\n'
+     "  -> remove solver.method, or take another splitting"),
+    ('model = "TT2"', 'model = "TT2"\nmethod = { V = "rk2" }',
+     'case.toml:16: membrane.0.method.V: a method of V does nothing with splitting = "implicit", which solves for V\n'
+     "  -> remove it, or take another splitting"),
+], ids=["explicit", "other scheme", "mass", "sheet", "solver", "method of V"])
+def test_implicit_splittings(old: str, new: str, error: str, folder: Path) -> None:
+    good = CABLE + GOOD[GOOD.index("[tissue]"):].replace('dt = "0.05 ms"', 'dt = "0.05 ms"\nsplitting = "implicit"')
+    assert good.count(old) == 1
+    (folder / "case.toml").write_text(good)
+    load_case("case.toml")
+    (folder / "case.toml").write_text(good.replace(old, new))
+    assert message("case.toml") == error
 
 
 @pytest.mark.parametrize("waves", ["calibrated", "fourth_order"])

@@ -245,11 +245,13 @@ class TimeTable:
 
     end: Time = key("duration of the run; a whole number of steps", example='"40 ms"', must="> 0")
     dt: Time = key("time step", example='"0.02 ms"', must="> 0")
-    splitting: Literal["godunov", "strang", "unsplit"] = key(
+    splitting: Literal["godunov", "strang", "unsplit", "implicit", "staggered"] = key(
         "order 1: reaction, diffusion; order 2: half diffusion, reaction, half diffusion; 'unsplit': both from the "
-        "same state, in one pass (order 1, explicit diffusion)", "godunov")
+        "same state, in one pass (order 1, explicit diffusion). On cables and trees 'implicit' (order 1) and "
+        "'staggered' (order 2) solve for V with the membrane's current in the matrix, then advance the states",
+        "godunov")
     diffusion: Literal["explicit", "crank_nicolson", "backward_euler"] = key(
-        "time scheme of the diffusion", "crank_nicolson")
+        "time scheme of the diffusion; 'implicit' and 'staggered' splittings have their own", "crank_nicolson")
     reaction_steps: int = key("reaction steps in one time step", 1, must=">= 1")
 
 

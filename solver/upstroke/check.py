@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from time import perf_counter
 
 from upstroke.case import Case, to_toml
+from upstroke.mesh.tree import Tree
 from upstroke.observe.probes import far_note, place_probes
 from upstroke.run import prepare
 from upstroke.setup import Setup
@@ -44,8 +46,22 @@ def _sizes(setup: Setup) -> list[str]:
     trains = [f"stimulus {t.name!r}: {len(t.nodes):,} nodes, {t.current:g} uA/cm^2" for t in stepper.stimuli.trains]
     return [f"mesh: {mesh.n_points:,} nodes, {mesh.n_cells:,} {mesh.cell_name}, "
             + " x ".join(f"{x:g}" for x in high - low) + " mm",
-            *_membranes(setup),
+            *(_sections(mesh.tree) if mesh.tree is not None else []), *_membranes(setup),
             f"steps: {stepper.n_steps:,} of {setup.case.time.dt:g} ms", *trains]
+
+
+def _sections(tree: Tree) -> list[str]:
+    """What was built of a neuron: a line for each section."""
+    compartments, area, far = int((tree.area > 0.0).sum()), 1e8 * tree.area.sum(), 1e4 * tree.distance.max()
+    lines = [f"neuron: {len(tree.sections):,} sections, {compartments:,} compartments, {area:,.6g} um^2, up to "
+             f"{far:,.5g} um from the soma or the start"]
+    width = max(len(section.name) for section in tree.sections)
+    for s in tree.sections:
+        at = f"on {tree.sections[s.parent].name}({s.parent_x:g})" if s.parent >= 0 else "root"
+        mean = s.area / (math.pi * s.length)
+        lines.append(f"  {s.name:<{width}}  {s.type:<8} {at:<{width + 8}} {1e4 * s.length:>9.5g} um x "
+                     f"{1e4 * mean:<7.4g} um {1e8 * s.area:>10.6g} um^2 {s.n_compartments:>5} compartments")
+    return lines
 
 
 def _membranes(setup: Setup) -> list[str]:
@@ -64,14 +80,17 @@ def _membranes(setup: Setup) -> list[str]:
 
 
 def _limits(setup: Setup) -> list[str]:
-    """Stability of explicit diffusion, and how well the mesh resolves a front: q = h^2 / D in ms."""
+    """Stability of explicit diffusion, and how well the mesh resolves a front: q = h^2 / D in ms; none of a neuron."""
+    tissue = setup.case.tissue
+    if tissue is None:
+        return []
     explicit = setup.operator.explicit_limit
     lines = [f"stability: explicit diffusion needs dt <= {explicit:.4g} ms; implicit schemes have no limit"]
-    q = float(coarseness(setup.mesh, diffusivity(setup.case.tissue, setup.mesh)).max())
+    q = float(coarseness(setup.mesh, diffusivity(tissue, setup.mesh)).max())
     limit = COARSE_LUMPED if setup.operator.is_lumped else COARSE
     slow = (f"; above about {limit:g} ms a front as steep as tenTusscherPanfilov's runs more than 5 % too slowly "
             '(tissue.waves = "calibrated" mends it)')
-    uncorrected = not setup.curves and setup.case.tissue.waves != "fourth_order"
+    uncorrected = not setup.curves and tissue.waves != "fourth_order"
     lines.append(f"resolution: h^2/D is at most {q:.3g} ms" + (slow if q > limit and uncorrected else ""))
     return lines
 
@@ -99,7 +118,8 @@ def _reaction_seconds(setup: Setup) -> float:
     seconds, nodes = 0.0, TRIAL_NODES[backend.name]
     for membrane, group in zip(setup.membranes, setup.state.groups, strict=True):
         trial, = State([(membrane.kernel, membrane.initial, nodes)], backend).groups
-        loop = backend.loop([backend.membrane(trial.kernel.source, trial.arrays, setup.case.tissue.capacitance, time.dt,
+        C_m = setup.case.coupling.capacitance
+        loop = backend.loop([backend.membrane(trial.kernel.source, trial.arrays, C_m, time.dt,
                                               steps=time.reaction_steps)])
         start, rounds = perf_counter(), 0
         while (elapsed := perf_counter() - start) < TRIAL_SECONDS / len(setup.membranes):

@@ -33,13 +33,13 @@ def prepare(case: Case) -> Setup:
         clock("backend")
         membranes = make_membranes(case, backend)                           # what each node does
         clock("model")
-        mesh = build_mesh(case.mesh)                                        # where
+        mesh = build_mesh(case.mesh, case.cable)                            # where
         clock("mesh")
         regions = [table.regions for table in case.membrane]
         curves, curve_notes = curves_of(case, mesh, membranes)              # what waves need on coarse meshes
         clock("curves")
         cells = table_of_cells(mesh, regions, "membrane", "membrane")
-        operator = discretise(mesh, case.tissue, curves, cells)             # how neighbours couple
+        operator = discretise(mesh, case.coupling, curves, cells)           # how neighbours couple
         clock("operator")
         owner = membrane_of_nodes(mesh, regions)
         order = solve_order(owner, operator.stiffness, keep=case.mesh.kind != "file")
@@ -48,13 +48,13 @@ def prepare(case: Case) -> Setup:
         nodes = [order[owner[order] == k] for k in range(len(membranes))]
         state = State([(m.kernel, m.initial_at(mesh, nodes[k], f"membrane.{k}"), len(nodes[k]))
                        for k, m in enumerate(membranes)], backend, order)
-        stimuli = schedule(case.stimulus, mesh, case.tissue.surface_to_volume, case.time.dt)   # what is done to it
-        stepper = Stepper(operator, state, case.time, case.solver, case.tissue.capacitance,
+        stimuli = schedule(case.stimulus, mesh, case.coupling.surface_to_volume, case.time.dt)   # what is done to it
+        stepper = Stepper(operator, state, case.time, case.solver, case.coupling.capacitance,
                           stimuli.renumbered(state.rank), backend)
         clock("compile")
         check_watch(case.watch, mesh, state.names, case.time.dt)            # what we look at
     notes = (*mesh.notes, *(note for m in membranes for note in m.notes), *curve_notes,
-             *coarse_notes(mesh, case.tissue, curves, cells),
+             *coarse_notes(mesh, case.coupling, curves, cells),
              *lost_cells_notes(mesh, regions, owner), *stepper.notes(lowest_methods(membranes)))
     return Setup(case, backend, mesh, operator, curves, membranes, state, stepper, notes, clock.seconds)
 

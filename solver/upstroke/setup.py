@@ -143,7 +143,7 @@ def curves_of(case: Case, mesh: Mesh, membranes: Sequence[Membrane]) -> tuple[tu
     ------
     ModelError for a model without waves, at its table's place, where the case insists
     """
-    if not case.tissue.corrected(mesh.dim, mesh.grid.stencil if mesh.grid else None):
+    if case.tissue is None or not case.tissue.corrected(mesh.dim, mesh.grid.stencil if mesh.grid else None):
         return (), ()
     curves, notes = [], []
     for k, membrane in enumerate(membranes):

@@ -81,13 +81,15 @@ BROKEN = [
      'case.toml:26: stimulus.0.curent: unknown key\n'
      "  -> did you mean 'current'?"),
     ("unknown kind", '"slab"', '"slap"',
-     'case.toml:2: mesh.kind: expected one of "cable", "sheet", "slab", "grid", "file", found "slap"\n'
+     'case.toml:2: mesh.kind: expected one of "cable", "sheet", "slab", "grid", "file", "morphology", "sections", '
+     'found "slap"\n'
      "  -> did you mean 'slab'?"),
     ("kind is a number", '"slab"', '3',
-     'case.toml:2: mesh.kind: expected one of "cable", "sheet", "slab", "grid", "file", found 3'),
+     'case.toml:2: mesh.kind: expected one of "cable", "sheet", "slab", "grid", "file", "morphology", "sections", '
+     "found 3"),
     ("missing kind", 'kind = "slab"\n', '',
      'case.toml:1: mesh.kind: missing\n'
-     '  -> add kind, one of "cable", "sheet", "slab", "grid", "file"'),
+     '  -> add kind, one of "cable", "sheet", "slab", "grid", "file", "morphology", "sections"'),
     ("missing key", 'dt = "0.05 ms"\n', '',
      'case.toml:18: time.dt: missing\n'
      '  -> add it to [time]: dt = "0.02 ms"'),
@@ -281,7 +283,7 @@ BROKEN = [
      '  -> add fibre = [1, 0, 0]'),
     ("stimulus nowhere", 'box = { min = ["0 mm", "0 mm"], max = ["1 mm", "1 mm"] }\n', '',
      'case.toml:22: stimulus.0: says not where\n'
-     '  -> add one of box, sphere, nodes, region'),
+     '  -> add one of box, sphere, nodes, region, site'),
     ("stimulus in two places", 'duration', 'nodes = "apex"\nduration',
      'case.toml:25: stimulus.0.nodes: given together with box\n'
      '  -> keep one; use one [[stimulus]] for each place'),
@@ -519,8 +521,8 @@ def test_precisions_of_other_programs(word: str, meant: str, folder: Path) -> No
 def test_a_wrong_dictionary() -> None:
     assert message({"time": {"dt": 0.1}}).splitlines()[:5] == [
         "case: mesh: missing", "  -> add a table [mesh] with kind",
-        "case: tissue: missing", "  -> add a table [tissue] with conductivity and surface_to_volume",
-        "case: membrane: missing"]
+        "case: membrane: missing", "  -> add a table [membrane] with model",
+        'case: time.end: missing']
 
 
 def test_errors_carry_their_place_and_class(folder: Path) -> None:

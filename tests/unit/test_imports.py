@@ -24,7 +24,7 @@ MAY_IMPORT = {
     "record": {"backend", "case", "mesh", "observe", "output", "result", "setup"},
     "run": {"case", "mesh", "space", "ionic", "codegen", "backend", "protocol", "step", "observe", "output", "progress",
             "setup", "record", "result"},
-    "check": {"case", "space", "codegen", "ionic", "step", "observe", "run", "setup"},
+    "check": {"case", "mesh", "space", "codegen", "ionic", "step", "observe", "run", "setup"},
     "cli": {"case", "run", "check", "ionic", "codegen", "output", "emit", "exchange", "waves", "bench"},
     "exchange": {"ionic"},
     "bench": {"ionic", "codegen", "backend", "step", "output", "progress"},

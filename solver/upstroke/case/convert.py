@@ -64,8 +64,8 @@ class _Converter:
                 values[name] = self.value(node.value[name], types_[name], (*path, name), field)
             elif is_required(field):   # where it was misspelt, that has been reported
                 values[name] = _WRONG if name in meant else self.missing(node, (*path, name), field, types_[name])
-            else:
-                values[name] = default_of(field)
+            else:                      # [tisue] is misspelt, not missing
+                values[name] = _WRONG if name in meant and not path else default_of(field)
         for rule in RULES:
             if type_ in rule.tables and all(values[name] is not _WRONG for name in rule.keys):
                 for mistake in rule.check(*(values[name] for name in rule.keys)):
@@ -119,10 +119,11 @@ class _Converter:
     def value(self, node: Node, type_: Any, path: KeyPath, field: Field[Any]) -> Any:
         """A value of any type of the schema."""
         options = members(type_)
-        if is_table(options[0]) and isinstance(node.value, dict):
-            if len(options) > 1:
-                return self.kind_of_table(node, options, path)
-            return self.table(node, options[0], path)
+        tables = tuple(option for option in options if is_table(option))
+        if tables and isinstance(node.value, dict):
+            if len(tables) > 1:
+                return self.kind_of_table(node, tables, path)
+            return self.table(node, tables[0], path)
         for option in options:
             base, mark = unwrap(option)
             if not _fits(node.value, base, mark):

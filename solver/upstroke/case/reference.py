@@ -105,12 +105,13 @@ threads = 0
 
 def page() -> str:
     """The whole page as Markdown."""
-    return "\n".join([INTRODUCTION, *_sections(Case, ()), "## Kinds of quantities\n", *_kinds(),
+    return "\n".join([INTRODUCTION, *_sections(Case, (), set()), "## Kinds of quantities\n", *_kinds(),
                       "\n## A complete case\n", f"```toml\n{EXAMPLE}```\n"])
 
 
-def _sections(table: type, path: tuple[str, ...]) -> Iterator[str]:
-    """A section for a table, then one for each table below it."""
+def _sections(table: type, path: tuple[str, ...], told: set[type]) -> Iterator[str]:
+    """A section for a table, then one for each table below it that has not been told."""
+    told.add(table)
     heading = f"`{_header(path)}`" if path else "Top of the file"
     if "kind" in keys(table):
         heading += f' with `kind = "{get_args(hints(table)["kind"])[0]}"`'
@@ -121,14 +122,15 @@ def _sections(table: type, path: tuple[str, ...]) -> Iterator[str]:
     yield ""
     for name in keys(table):
         for inner in _tables(hints(table)[name]):
-            yield from _sections(inner, (*path, name))
+            if inner not in told:
+                yield from _sections(inner, (*path, name), told)
 
 
 def _header(path: tuple[str, ...]) -> str:
     """A table's header, with double brackets for an array of tables; one that may be several is always shown so."""
     type_: Any = Case
     for name in path:
-        type_ = unwrap(hints(type_ if is_table(type_) else _tables(type_)[0])[name])[0]
+        type_ = unwrap(next(hints(table)[name] for table in _tables(type_) if name in hints(table)))[0]
     name = ".".join(path)
     return f"[[{name}]]" if get_origin(type_) is tuple else f"[{name}]"
 

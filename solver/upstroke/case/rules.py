@@ -12,14 +12,19 @@ from typing import Any
 
 from upstroke.case.schema import (
     Box,
+    Cable,
     CableMesh,
     Case,
+    Compartments,
     ConductivityTable,
     FileMesh,
     GridMesh,
     Membrane,
+    MorphologyMesh,
     Probes,
+    SectionsMesh,
     SheetMesh,
+    Site,
     SlabMesh,
     Snapshots,
     Solver,
@@ -91,7 +96,37 @@ def grids_have_dx_per_axis(size: Any, dx: Any) -> Iterator[Mistake]:
         yield Mistake(("dx",), f"{len(dx)} values, but size has {len(size)}", "give one value, or one per axis")
 
 
+@rule(Compartments, "d_lambda", "max_length", "number")
+def one_way_to_divide(*ways: Any) -> Iterator[Mistake]:
+    given = [name for name, way in zip(("d_lambda", "max_length", "number"), ways, strict=True) if way is not None]
+    if len(given) > 1:
+        yield Mistake((given[1],), f"given together with {given[0]}", "keep one of the two")
+
+
 # ------------------------------------------------------------------------------------------------- tissue
+NEURONS = (MorphologyMesh, SectionsMesh)
+
+
+@rule(Case, "tissue", "cable")
+def coupled_somehow(tissue: Tissue | None, cable: Cable | None) -> Iterator[Mistake]:
+    if tissue is None and cable is None:
+        yield Mistake(("tissue",), "missing", "add a table [tissue] with conductivity and surface_to_volume, or for a "
+                      "neuron [cable] with axial_resistivity")
+    elif tissue is not None and cable is not None:
+        yield Mistake(("cable",), "given together with tissue", "keep [cable] for a neuron, [tissue] for other meshes")
+
+
+@rule(Case, "mesh", "tissue", "cable")
+def coupled_as_the_mesh_is(mesh: Any, tissue: Tissue | None, cable: Cable | None) -> Iterator[Mistake]:
+    neuron = isinstance(mesh, NEURONS)
+    if neuron and tissue is not None and cable is None:
+        yield Mistake(("tissue",), "the mesh is a neuron, which is no tissue",
+                      "replace it by a table [cable] with axial_resistivity and capacitance")
+    elif not neuron and cable is not None and tissue is None:
+        yield Mistake(("cable",), f'the mesh is no neuron but of kind "{mesh.kind}"',
+                      'add a table [tissue] instead, or take mesh.kind = "morphology" or "sections"')
+
+
 @rule(ConductivityTable, "monodomain", "intracellular", "extracellular")
 def one_way_to_give_conductivity(mono: Any, intra: Any, extra: Any) -> Iterator[Mistake]:
     if mono is not None and (intra is not None or extra is not None):
@@ -172,6 +207,13 @@ def unsplit_is_explicit(splitting: str, diffusion: str) -> Iterator[Mistake]:
                       'set time.diffusion = "explicit" (and tissue.waves = "calibrated"), or take another splitting')
 
 
+@rule(Case, "time", "cable")
+def neurons_are_implicit(time: TimeTable, cable: Cable | None) -> Iterator[Mistake]:
+    if cable is not None and time.diffusion == "explicit":
+        yield Mistake(("time", "diffusion"), '"explicit" cannot be with [cable]: where branches of a neuron meet there '
+                      "is no membrane, and no step is short enough", 'set diffusion = "crank_nicolson"')
+
+
 IMPLICIT = {"implicit": "backward_euler", "staggered": "crank_nicolson"}      # splittings, and what they do to V
 
 
@@ -210,7 +252,9 @@ def implicit_splittings_advance_v(time: TimeTable, tables: Sequence[Membrane]) -
 
 
 @rule(Case, "time", "tissue", "mesh")
-def explicit_needs_lumped(time: TimeTable, tissue: Tissue, mesh: Any) -> Iterator[Mistake]:
+def explicit_needs_lumped(time: TimeTable, tissue: Tissue | None, mesh: Any) -> Iterator[Mistake]:
+    if tissue is None:
+        return
     stencil = getattr(mesh, "stencil", None)
     waves = tissue.uncorrected(stencil)
     if (time.diffusion == "explicit" and not tissue.corrected(1 if isinstance(mesh, CableMesh) else 3, stencil)
@@ -220,8 +264,9 @@ def explicit_needs_lumped(time: TimeTable, tissue: Tissue, mesh: Any) -> Iterato
 
 
 @rule(Case, "tissue", "mesh")
-def corrections_have_their_own_stencil(tissue: Tissue, mesh: Any) -> Iterator[Mistake]:
-    if tissue.waves in ("calibrated", "fourth_order") and getattr(mesh, "stencil", None) == "full":
+def corrections_have_their_own_stencil(tissue: Tissue | None, mesh: Any) -> Iterator[Mistake]:
+    full = getattr(mesh, "stencil", None) == "full"
+    if full and tissue is not None and tissue.waves in ("calibrated", "fourth_order"):
         yield Mistake(("mesh", "stencil"), f'"full" does nothing with tissue.waves = "{tissue.waves}", which has a '
                       "stencil of its own", "remove mesh.stencil")
 
@@ -244,22 +289,43 @@ def box_corners(low: Sequence[float], high: Sequence[float]) -> Iterator[Mistake
             yield Mistake(("max",), f"lies below min along {axis} ({b:.12g} cm < {a:.12g} cm)", "swap the two")
 
 
-@rule(Stimulus, "box", "sphere", "nodes", "region")
+@rule(Stimulus, "box", "sphere", "nodes", "region", "site")
 def one_place(*places: Any) -> Iterator[Mistake]:
-    names = ("box", "sphere", "nodes", "region")
+    names = ("box", "sphere", "nodes", "region", "site")
     given = [name for name, place in zip(names, places, strict=True) if place is not None]
     if not given:
-        yield Mistake((), "says not where", "add one of box, sphere, nodes, region")
+        yield Mistake((), "says not where", "add one of box, sphere, nodes, region, site")
     elif len(given) > 1:
         yield Mistake((given[1],), f"given together with {given[0]}", "keep one; use one [[stimulus]] for each place")
 
 
-@rule(Stimulus, "current", "volume_current")
-def one_strength(current: float | None, volume_current: float | None) -> Iterator[Mistake]:
-    if current is None and volume_current is None:
+@rule(Stimulus, "current", "volume_current", "total_current", "site")
+def one_strength(current: float | None, volume: float | None, total: float | None, site: Any) -> Iterator[Mistake]:
+    names = ("current", "volume_current", "total_current")
+    given = [name for name, value in zip(names, (current, volume, total), strict=True) if value is not None]
+    if not given:
         yield Mistake((), "says not how strong", 'add current = "35.7 uA/cm^2", or volume_current')
-    elif current is not None and volume_current is not None:
-        yield Mistake(("volume_current",), "given together with current", "keep one of the two")
+    elif len(given) > 1:
+        yield Mistake((given[1],), f"given together with {given[0]}", "keep one of the two")
+    elif total is not None and site is None:
+        yield Mistake(("total_current",), "is for one compartment of a neuron",
+                      'add site = { section = "soma", x = 0.5 }')
+
+
+@rule(Case, "mesh", "stimulus", "watch")
+def sites_are_on_neurons(mesh: Any, stimuli: Sequence[Stimulus], watch: Watch) -> Iterator[Mistake]:
+    neuron = isinstance(mesh, NEURONS)
+    for k, stimulus in enumerate(stimuli):
+        if stimulus.site is not None and not neuron:
+            yield Mistake(("stimulus", k, "site"), "the mesh is no neuron and has no sections",
+                          "give a box or a sphere")
+        if stimulus.volume_current is not None and neuron:
+            yield Mistake(("stimulus", k, "volume_current"), "a neuron fills no volume",
+                          'give current = "35.7 uA/cm^2", or total_current = "0.1 nA" at a site')
+    for name, point in (watch.probes.points if watch.probes is not None else {}).items():
+        if isinstance(point, Site) and not neuron:
+            yield Mistake(("watch", "probes", "points", name), "the mesh is no neuron and has no sections",
+                          'give coordinates, for example ["1 mm", "2 mm"]')
 
 
 @rule(Stimulus, "count", "period")

@@ -20,9 +20,10 @@ Internal units: cm, ms, mV, uA/cm^2, mS/cm, uF/cm^2 (``upstroke.units``).
 
 from __future__ import annotations
 
+import math
 from dataclasses import MISSING, dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from upstroke.errors import Place
 
@@ -67,6 +68,9 @@ SurfaceToVolume = Annotated[float, Quantity("surface_to_volume")]
 Capacitance = Annotated[float, Quantity("capacitance")]
 CurrentDensity = Annotated[float, Quantity("current_density")]
 VolumeCurrent = Annotated[float, Quantity("volume_current")]
+Current = Annotated[float, Quantity("current")]
+Resistivity = Annotated[float, Quantity("resistivity")]
+Frequency = Annotated[float, Quantity("frequency")]
 Point = Annotated[tuple[Length, ...], Count(1, 3)]
 Conductivities = Annotated[tuple[Conductivity, ...], Count(1, 3)]
 Names = Annotated[tuple[str, ...], Count(1)]
@@ -162,6 +166,68 @@ class FileMesh:
                                      example='{ apex = "apex.vtx" }')
 
 
+@dataclass(frozen=True, kw_only=True)
+class Compartments:
+    """Into how many compartments sections are divided: one of three rules, by default `d_lambda = 0.1`."""
+
+    d_lambda: float | None = key(
+        "longest compartment as a fraction of the section's length constant for alternating current, "
+        "lambda_f = 1/2 sqrt(d / (pi f Ra C_m)), and an odd number of them (Hines and Carnevale 2001)", None,
+        example="0.1", must="> 0")
+    frequency: Frequency = key("f of lambda_f", 0.1, example='"100 Hz"', must="> 0")
+    max_length: Length | None = key("longest compartment", None, example='"10 um"', must="> 0")
+    number: int | None = key("compartments of every section", None, example="1", must=">= 1")
+
+
+@dataclass(frozen=True, kw_only=True)
+class MorphologyMesh:
+    """A neuron from an SWC file."""
+
+    file: Path = key("the morphology", example='"cell.swc"')
+    kind: Literal["morphology"] = key("a neuron from a file", "morphology")
+    soma: Literal["neuron", "arbor", "neuromorpho"] = key(
+        "how the soma's points are meant: as NEURON's Import3d, as Arbor, or as a sphere of equal area at whose middle "
+        "all branches start", "neuron")
+    compartments: Compartments = key("how sections are divided", factory=Compartments)
+    regions: dict[str, str] = key(
+        "regions by rule. A compartment belongs to the first whose expression holds, else to the one called as its "
+        "type", factory=dict, example="""{ tuft = 'type == "apical" and distance > 300 um' }""")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Section:
+    """A cylinder or a cone, or with `levels` a tree of cylinders."""
+
+    name: str = key("what it is called; those of a tree are NAME[0], NAME[1], ...", example='"dend"')
+    length: Length = key("its length; of a tree: of its trunk", example='"200 um"', must="> 0")
+    diameter: Length | tuple[Length, Length] = key("its diameter, or those at both ends; of a tree: of its trunk",
+                                                   example='"2 um"', must="> 0")
+    type: Literal["soma", "axon", "basal", "apical"] = key("its part of the cell", "basal")
+    parent: str | None = key("the section it starts from; only the first has none", None, example='"soma"')
+    parent_x: float = key("where on the parent: 0 its start, 1 its end", 1.0, must=">= 0 and <= 1")
+    levels: int = key("levels of branches of a tree, with its trunk", 1, must=">= 1 and <= 16")
+    branches: int = key("branches that start where one of a tree ends", 2, must=">= 1 and <= 8")
+    diameter_ratio: float | None = key(
+        "diameter of a branch over that of its parent; default: branches^(-2/3), Rall's rule", None, example="0.63",
+        must="> 0")
+    length_ratio: float | None = key(
+        "length of a branch over that of its parent; default: the square root of diameter_ratio, as long in length "
+        "constants", None, example="0.8", must="> 0")
+    direction: Direction | None = key("where it points, for pictures; default: as its parent, the first along x", None,
+                                      example="[0, 1, 0]")
+
+
+@dataclass(frozen=True, kw_only=True)
+class SectionsMesh:
+    """A neuron made of cylinders, cones and trees of cylinders."""
+
+    section: Annotated[tuple[Section, ...], Count(1)] = key("its parts; parents come first")
+    kind: Literal["sections"] = key("a neuron from sections", "sections")
+    compartments: Compartments = key("how sections are divided", factory=Compartments)
+    regions: dict[str, str] = key("regions by rule, as of morphologies", factory=dict,
+                                  example="""{ far = "distance > 100 um" }""")
+
+
 # ---------------------------------------------------------------------------------------------- [tissue]
 @dataclass(frozen=True, kw_only=True)
 class ConductivityTable:
@@ -203,6 +269,15 @@ class Tissue:
         if self.waves != "auto":
             return self.waves
         return "lumped" if stencil == "compact" else 0.2
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cable:
+    """How the compartments of a neuron couple: C_m A_i dV_i/dt = sum_j (V_j - V_i) / R_ij, with R from their cones."""
+
+    surface_to_volume: ClassVar[float] = math.nan        # a neuron fills no volume
+    axial_resistivity: Resistivity = key("Ra, of the cytoplasm", example='"100 ohm*cm"', must="> 0")
+    capacitance: Capacitance = key("C_m, membrane capacitance per area", 1.0, example='"1 uF/cm^2"', must="> 0")
 
 
 # -------------------------------------------------------------------------------------------- [membrane]
@@ -290,6 +365,14 @@ class Sphere:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Site:
+    """A place on a neuron."""
+
+    section: str = key("name of the section; `upstroke check` lists them", example='"dend[3]"')
+    x: float = key("where on it: 0 its start, 1 its end", 0.5, must=">= 0 and <= 1")
+
+
+@dataclass(frozen=True, kw_only=True)
 class Stimulus:
     """A train of rectangular current pulses into some nodes; depolarising current is positive."""
 
@@ -297,9 +380,12 @@ class Stimulus:
     sphere: Sphere | None = key("where: a ball", None)
     nodes: str | None = key("where: a node set of the mesh", None, example='"apex"')
     region: int | str | None = key("where: all nodes of a region's cells", None, example='"septum"')
+    site: Site | None = key("where: the compartment of a neuron that holds this place", None)
     current: CurrentDensity | None = key("strength per membrane area", None, example='"35.7 uA/cm^2"')
     volume_current: VolumeCurrent | None = key("strength per tissue volume, instead; divided by beta", None,
                                                example='"50000 uA/cm^3"')
+    total_current: Current | None = key("strength of a current clamp at a site of a neuron, instead", None,
+                                        example='"0.1 nA"')
     start: Time = key("start of the first pulse", 0.0, example='"0 ms"', must=">= 0")
     duration: Time = key("duration of a pulse", example='"2 ms"', must="> 0")
     period: Time | None = key("time from start to start; needed where count > 1", None, example='"500 ms"',
@@ -323,7 +409,8 @@ class Activation:
 class Probes:
     """Variables at points, sampled into ``probes.csv``."""
 
-    points: dict[str, Point] = key("positions by name", example='{ P1 = ["0 mm", "0 mm", "0 mm"] }')
+    points: dict[str, Point | Site] = key(
+        "positions by name; on a neuron also sites", example='{ P1 = ["0 mm", "0 mm", "0 mm"] }')
     every: Time = key("sampling interval; a whole number of steps", example='"0.1 ms"', must="> 0")
     variables: Names = key("V, Iion, or states of the model", ("V",), example='["V", "Iion"]')
     interpolate: bool = key("interpolate within the cell instead of taking the nearest node", False)
@@ -374,8 +461,9 @@ class Output:
 class Case:
     """A whole case file."""
 
-    mesh: CableMesh | SheetMesh | SlabMesh | GridMesh | FileMesh = key("where")
-    tissue: Tissue = key("how neighbours couple")
+    mesh: CableMesh | SheetMesh | SlabMesh | GridMesh | FileMesh | MorphologyMesh | SectionsMesh = key("where")
+    tissue: Tissue | None = key("how neighbours couple; all meshes but neurons need it", None)
+    cable: Cable | None = key("how the compartments of a neuron couple; neurons need it", None)
     membrane: Annotated[tuple[Membrane, ...], Count(1)] = key("what each point does, one table per group of regions")
     time: TimeTable = key("how long")
     stimulus: tuple[Stimulus, ...] = key("what is done to it", ())
@@ -385,6 +473,13 @@ class Case:
     output: Output = key("what is left behind", factory=Output)
     title: str = key("a line for pictures and reports", "", example='"Niederer slab, dx 0.5 mm"')
     places: dict[str, Place] = field(default_factory=dict, compare=False, repr=False)   # no key: where each came from
+
+    @property
+    def coupling(self) -> Tissue | Cable:
+        """How neighbours couple."""
+        both = [table for table in (self.tissue, self.cable) if table is not None]
+        assert len(both) == 1                              # the case was checked
+        return both[0]
 
     def where(self, path: str) -> Place:
         """Where ``path`` ("stimulus.0.box") was written, for messages; for a default, where its table was."""

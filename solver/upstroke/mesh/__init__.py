@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-from upstroke.case.schema import CableMesh, FileMesh, GridMesh, SheetMesh, SlabMesh
+from upstroke.case.schema import (
+    Cable,
+    CableMesh,
+    FileMesh,
+    GridMesh,
+    MorphologyMesh,
+    SectionsMesh,
+    SheetMesh,
+    SlabMesh,
+)
 from upstroke.mesh.locate import (
     cells_of_regions,
     containing_cells,
@@ -29,8 +38,11 @@ __all__ = [
 ]
 
 
-def build_mesh(section: CableMesh | SheetMesh | SlabMesh | GridMesh | FileMesh) -> Mesh:
+def build_mesh(section: CableMesh | SheetMesh | SlabMesh | GridMesh | FileMesh | MorphologyMesh | SectionsMesh,
+               cable: Cable | None = None) -> Mesh:
     """The mesh that a case's [mesh] table asks for, in cm, checked, with unit fibre directions.
+
+    ``cable`` is what a neuron's length constants, and so its compartments, depend on.
 
     Raises ``MeshError`` where the mesh is unusable; what the user should merely know is in ``Mesh.notes``.
     """
@@ -49,3 +61,12 @@ def build_mesh(section: CableMesh | SheetMesh | SlabMesh | GridMesh | FileMesh) 
         case FileMesh():
             from upstroke.mesh.read import read_mesh  # meshio is slow to import and only needed here
             return read_mesh(section)
+        case MorphologyMesh() | SectionsMesh():
+            from upstroke.mesh.compartments import divide
+            from upstroke.mesh.labels import with_regions
+            from upstroke.mesh.morphology import read_morphology
+            from upstroke.mesh.sections import built_sections
+            assert cable is not None                                   # the case was checked
+            sections = (read_morphology(section.file, section.soma) if isinstance(section, MorphologyMesh) else
+                        built_sections(section.section))
+            return with_regions(divide(sections, section.compartments, cable), section.regions)

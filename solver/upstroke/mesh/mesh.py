@@ -8,6 +8,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from upstroke.mesh.tree import Tree
+
 SIMPLICES = ("points", "segments", "triangles", "tetrahedra")
 BOXES = ("points", "segments", "squares", "cubes")      # rectangles and cuboids too, where dx differs by axis
 
@@ -47,6 +49,7 @@ class Mesh:
     bricks : of a built mesh, how many bricks of d! simplices it has along each axis: its nodes are those of a grid, x
         fastest, and the simplices of a brick follow each other, their first corner its lowest; None for others
     point_data : (n,) float64 of each name, a number at every node: for parameters that differ from node to node
+    tree : of neurons: areas and resistances of the compartments, and their sections; None for others
     """
 
     points: NDArray[np.float64]
@@ -60,6 +63,7 @@ class Mesh:
     grid: Grid | None = None
     bricks: tuple[int, ...] | None = None
     point_data: dict[str, NDArray[np.float64]] = field(default_factory=dict)
+    tree: Tree | None = None
 
     @property
     def shape(self) -> Literal["simplex", "box"]:

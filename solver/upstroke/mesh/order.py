@@ -54,7 +54,7 @@ def table_of_cells(mesh: Mesh, regions: Sequence[tuple[int | str, ...] | None], 
 def membrane_of_nodes(mesh: Mesh, regions: Sequence[tuple[int | str, ...] | None]) -> NDArray[np.int64]:
     """(n,) the number of the membrane table of each node: the one that owns most of the volume of the cells around it.
 
-    A tie goes to the earlier table.
+    A tie goes to the earlier table. On a neuron each compartment lies in one region, which decides.
 
     Parameters
     ----------
@@ -68,11 +68,7 @@ def membrane_of_nodes(mesh: Mesh, regions: Sequence[tuple[int | str, ...] | None
     cells = table_of_cells(mesh, regions, "membrane", "membrane")
     if count == 1:
         return np.zeros(mesh.n_points, np.int64)
-    sizes = relative_sizes(mesh)
-    share = np.zeros((mesh.n_points, count))     # of each node's volume, by membrane
-    for corner in mesh.cells.T:                  # one after the other, to spare memory
-        share += np.bincount(corner.astype(np.int64) * count + cells, sizes, share.size).reshape(share.shape)
-    owner = np.argmax(share >= (1.0 - TIE) * share.max(axis=1, keepdims=True), axis=1)
+    owner = _by_volume(mesh, cells, count) if mesh.tree is None else _by_compartment(mesh, cells)
     for k in range(count):
         if not (cells == k).any():
             raise CaseError(f"membrane.{k}", "is for all regions that no other table names, and there are none",
@@ -80,6 +76,25 @@ def membrane_of_nodes(mesh: Mesh, regions: Sequence[tuple[int | str, ...] | None
         if not (owner == k).any():
             raise CaseError(f"membrane.{k}", "gets no node: at each node of its cells another membrane has the larger "
                             "part of the volume around it", "make the mesh finer there, or remove this table")
+    return owner
+
+
+def _by_volume(mesh: Mesh, cells: NDArray[np.int64], count: int) -> NDArray[np.int64]:
+    """(n,) the membrane with the largest share of the volume around each node."""
+    sizes = relative_sizes(mesh)
+    share = np.zeros((mesh.n_points, count))     # of each node's volume, by membrane
+    for corner in mesh.cells.T:                  # one after the other, to spare memory
+        share += np.bincount(corner.astype(np.int64) * count + cells, sizes, share.size).reshape(share.shape)
+    return np.argmax(share >= (1.0 - TIE) * share.max(axis=1, keepdims=True), axis=1)
+
+
+def _by_compartment(mesh: Mesh, cells: NDArray[np.int64]) -> NDArray[np.int64]:
+    """(n,) the membrane of the segment between each node and its parent; a root has that of the node after it."""
+    assert mesh.tree is not None
+    owner = np.empty(mesh.n_points, np.int64)
+    owner[mesh.cells[:, 1]] = cells
+    roots = np.flatnonzero(mesh.tree.parent < 0)
+    owner[roots] = owner[roots + 1]
     return owner
 
 

@@ -11,7 +11,7 @@ import csv
 import ctypes
 import io
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from upstroke.backend import Fetch, Stage
-from upstroke.case.schema import Probes
+from upstroke.case.schema import Probes, Site
 from upstroke.errors import CaseError, OutputError
 from upstroke.mesh.check import longest_edges
 from upstroke.mesh.locate import containing_cells, nearest_nodes
@@ -188,22 +188,36 @@ def csv_line(cells: Sequence[str]) -> str:
 def place_probes(section: Probes, mesh: Mesh) -> tuple[Probe, ...]:
     """The nearest node of every point, or the weights of its cell's nodes where ``interpolate`` is set.
 
-    Coordinates that a point leaves out are zero.
+    Coordinates that a point leaves out are zero. At a site of a neuron it is the compartment there, or an end of the
+    section, where V is the mean of the compartments around, weighted by their conductances.
 
     Raises
     ------
     CaseError for a point with more than three coordinates; MeshError for one to interpolate that lies outside the mesh
     """
-    where = [f"watch.probes.points.{name}" for name in section.points]
-    places = np.array([_three(w, point) for w, point in zip(where, section.points.values(), strict=True)])
-    if section.interpolate:
+    sites = {name: _at_site(name, site, mesh) for name, site in section.points.items() if isinstance(site, Site)}
+    points = {name: point for name, point in section.points.items() if not isinstance(point, Site)}
+    placed = {probe.name: probe for probe in _at_points(points, section.interpolate, mesh)} if points else {}
+    return tuple((sites | placed)[name] for name in section.points)
+
+
+def _at_site(name: str, site: Site, mesh: Mesh) -> Probe:
+    assert mesh.tree is not None          # the case was checked
+    found = mesh.tree.section_named(site.section, f"watch.probes.points.{name}.section")
+    return Probe(name, *mesh.tree.around(found.node_at(site.x)), 0.0)
+
+
+def _at_points(points: Mapping[str, Sequence[float]], interpolate: bool, mesh: Mesh) -> tuple[Probe, ...]:
+    where = [f"watch.probes.points.{name}" for name in points]
+    places = np.array([_three(w, point) for w, point in zip(where, points.values(), strict=True)])
+    if interpolate:
         cells, weights = containing_cells(mesh, places, where)
         counts = np.abs(weights) > 1e-9   # a node that does not count may have no value
         return tuple(Probe(name, mesh.cells[cell][c].astype(np.int64), w[c], 0.0)
-                     for name, cell, w, c in zip(section.points, cells, weights, counts, strict=True))
+                     for name, cell, w, c in zip(points, cells, weights, counts, strict=True))
     nodes, distances = nearest_nodes(mesh, places)
     return tuple(Probe(name, np.array([node]), np.ones(1), float(distance))
-                 for name, node, distance in zip(section.points, nodes, distances, strict=True))
+                 for name, node, distance in zip(points, nodes, distances, strict=True))
 
 
 def _three(where: str, point: Sequence[float]) -> NDArray[np.float64]:

@@ -41,7 +41,8 @@ class Stimuli:
 def schedule(stimuli: Sequence[Stimulus], mesh: Mesh, surface_to_volume: float, dt: float) -> Stimuli:
     """The trains of a case's stimuli.
 
-    A current per tissue volume is divided by beta (``surface_to_volume``, 1/cm) to give uA/cm^2 of membrane.
+    A current per tissue volume is divided by beta (``surface_to_volume``, 1/cm) to give uA/cm^2 of membrane, a total
+    current by the area of its compartment.
 
     Raises
     ------
@@ -55,10 +56,18 @@ def schedule(stimuli: Sequence[Stimulus], mesh: Mesh, surface_to_volume: float, 
             low, high = mesh.points.min(axis=0) * 10, mesh.points.max(axis=0) * 10
             raise CaseError(where, "the stimulus touches no node", "the mesh spans "
                             f"({', '.join(f'{x:.4g}' for x in low)}) to ({', '.join(f'{x:.4g}' for x in high)}) mm")
-        current = s.current if s.current is not None else (s.volume_current or 0.0) / surface_to_volume
+        current = _density(s, mesh, nodes, surface_to_volume)
         trains.append(Train(s.name or f"stimulus {k + 1}", nodes, current, s.start, s.duration,
                             s.period if s.period is not None else math.inf, s.count))
     return Stimuli(tuple(trains), dt)
+
+
+def _density(s: Stimulus, mesh: Mesh, nodes: NDArray[np.int64], surface_to_volume: float) -> float:
+    """The current per membrane area, uA/cm^2."""
+    if s.total_current is not None:
+        assert mesh.tree is not None    # the case was checked
+        return s.total_current / float(mesh.tree.area[nodes].sum())
+    return s.current if s.current is not None else (s.volume_current or 0.0) / surface_to_volume
 
 
 def _nodes(s: Stimulus, mesh: Mesh, where: str) -> NDArray[np.int64]:
@@ -68,5 +77,8 @@ def _nodes(s: Stimulus, mesh: Mesh, where: str) -> NDArray[np.int64]:
         return nodes_in_sphere(mesh, s.sphere.centre, s.sphere.radius)
     if s.region is not None:
         return nodes_of_region(mesh, s.region, f"{where}.region")
+    if s.site is not None:
+        assert mesh.tree is not None    # the case was checked
+        return np.array([mesh.tree.section_named(s.site.section, f"{where}.site.section").compartment_at(s.site.x)])
     assert s.nodes is not None          # the case was checked
     return np.unique(nodes_of_set(mesh, s.nodes, f"{where}.nodes"))

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from upstroke.case.schema import Tissue
+from upstroke.case.schema import Cable, Tissue
 from upstroke.mesh.mesh import Mesh
 from upstroke.space.conductivity import diffusivity
 from upstroke.space.curve import FOURTH_ORDER, Curve
@@ -17,20 +17,25 @@ from upstroke.space.grid import assemble_grid
 from upstroke.space.lattice import assemble_lattice, assemble_segments
 from upstroke.space.operator import Operator
 from upstroke.space.resolution import coarse_notes
+from upstroke.space.tree import assemble_tree
 
-__all__ = ["Curve", "Operator", "assemble", "assemble_grid", "coarse_notes", "diffusivity", "discretise"]
+__all__ = ["Curve", "Operator", "assemble", "assemble_grid", "assemble_tree", "coarse_notes", "diffusivity",
+           "discretise"]
 
 
-def discretise(mesh: Mesh, tissue: Tissue, curves: Sequence[Curve] = (), owner: NDArray[np.int64] | None = None
-               ) -> Operator:
-    """The operator of the tissue on the mesh.
+def discretise(mesh: Mesh, coupling: Tissue | Cable, curves: Sequence[Curve] = (),
+               owner: NDArray[np.int64] | None = None) -> Operator:
+    """The operator of the tissue, or of a neuron's cables, on the mesh.
 
     Parameters
     ----------
     curves : of each membrane, for the calibrated operator; none for others
     owner : (m,) which membrane each cell has; None: all the first
     """
-    D = diffusivity(tissue, mesh)
+    if isinstance(coupling, Cable):
+        assert mesh.tree is not None                  # the case was checked
+        return assemble_tree(mesh.tree, coupling)
+    tissue, D = coupling, diffusivity(coupling, mesh)
     if tissue.waves == "fourth_order":
         return _corrected(mesh, D, (FOURTH_ORDER,), np.zeros(mesh.n_cells, np.int64))
     if curves:

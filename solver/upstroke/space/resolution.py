@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from upstroke.case.schema import Tissue
+from upstroke.case.schema import Cable, Tissue
 from upstroke.mesh.mesh import Mesh
 from upstroke.space.conductivity import diffusivity
 from upstroke.space.curve import Curve
@@ -68,16 +68,17 @@ def remaining_error(q: float, curve: Curve, *, oblique: bool) -> float:
     return float(np.interp(q * curve.velocity ** 2, QC2, ERROR["oblique" if oblique else "along"]))
 
 
-def coarse_notes(mesh: Mesh, tissue: Tissue, curves: Sequence[Curve], owner: NDArray[np.int64]) -> list[str]:
+def coarse_notes(mesh: Mesh, coupling: Tissue | Cable, curves: Sequence[Curve],
+                 owner: NDArray[np.int64]) -> list[str]:
     """Where waves are not right although the operator is calibrated, membrane by membrane.
 
     Parameters
     ----------
     curves, owner : of each membrane; which of them each cell has
     """
-    if not curves:
+    if not curves or isinstance(coupling, Cable):
         return []
-    D = diffusivity(tissue, mesh)
+    D = diffusivity(coupling, mesh)
     q, lattice, notes = coarseness(mesh, D), mesh.grid is not None or mesh.bricks is not None, list[str]()
     for k, curve in enumerate(curves):
         mine = owner == k

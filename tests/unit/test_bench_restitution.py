@@ -118,7 +118,7 @@ def test_a_cell_that_never_follows():
     reference = beats([[(0.0, 300.0)], [(1000.0, 300.0)]])
     curve = find_curve(lambda trains: beats([[(0.0, np.nan)] * len(trains), [(0.0, -1.0)] * len(trains)]), 100.0,
                        reference)
-    assert not curve.captured.any() and curve.report() == "0 of 4 beats captured\ncapture lost at 25 to 100 ms"
+    assert not curve.captured.any() and curve.report() == "0 of 8 beats captured\ncapture lost at 12.5 to 100 ms"
 
 
 def test_early_beats_of_one_cell_stand_below_those_before():

@@ -34,8 +34,9 @@ Run = Callable[[Sequence[Floats]], Beats]
 _LINES = {"dyn": ("0", "beats before", "first cycle length", "last cycle length", "beats at each", "decrement"),
           "S1S2": ("1", "beats before", "cycle length", "first interval", "last interval", "beats before each S2",
                    "decrement")}
-COARSE, FINE = 25.0, 1.0         # ms between intervals at first, and where the curve is steepest
-STEEP = 4.0                      # ms between the APD of neighbours that calls for more between them
+COARSE = 25.0                    # ms between intervals at first, an eighth of the cycle length at most
+FINE = 0.04                      # of COARSE: between intervals where the curve is steepest
+STEEP = 0.16                     # of COARSE: between the APD of neighbours that calls for more intervals between them
 ROUNDS = 4
 CLOSE = 0.1                      # ms between DI that are told apart in a slope
 
@@ -211,7 +212,9 @@ def find_curve(run: Run, bcl: float, reference: Beats) -> Curve:
     def at(intervals: Floats) -> Curve:
         return curve_of(intervals, run([np.array([0.0, interval]) for interval in intervals]), reference)
 
-    curve = at(np.arange(bcl, 0.5 * COARSE, -COARSE))
+    coarse = min(COARSE, bcl / 8)
+    fine, steep = FINE * coarse, STEEP * coarse
+    curve = at(np.arange(bcl, 0.5 * coarse, -coarse))
     if not curve.captured.any():
         return curve
     good = curve.interval[curve.captured]
@@ -223,11 +226,11 @@ def find_curve(run: Run, bcl: float, reference: Beats) -> Curve:
             tried.append(at(intervals))
             return tried[-1].captured
 
-        boundary(comes, float(bad[-1]), float(good[good > bad[-1]][0]), FINE / 4)
+        boundary(comes, float(bad[-1]), float(good[good > bad[-1]][0]), fine / 4)
         curve = joined(curve, *tried)
     for _ in range(ROUNDS):
         x, y = curve.interval[curve.captured], curve.APD[curve.captured]
-        wide = (np.abs(np.diff(y)) > STEEP) & (np.diff(x) > 2 * FINE)
+        wide = (np.abs(np.diff(y)) > steep) & (np.diff(x) > 2 * fine)
         if not wide.any():
             break
         between = np.concatenate([np.linspace(a, b, 5)[1:-1] for a, b in zip(x[:-1][wide], x[1:][wide], strict=True)])

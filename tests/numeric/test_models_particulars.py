@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import pytest
-from pacing import Cell, Pulses, orders
+from pacing import Cell, Pulses, apd, orders
 
 from upstroke.ionic import initial_state, load_model
 from upstroke.ionic.evaluate import quantities
@@ -115,3 +115,29 @@ def test_the_openCARP_manuals_first_milliseconds() -> None:
     assert V[0] == pytest.approx(-86.1618521, abs=5e-4)
     assert V[1:] == pytest.approx([41.0176938, 35.197, 26.2016, 22.9078], abs=0.1)
     assert Iion[:2] == pytest.approx([-0.034618, -63.565], rel=0.015)
+
+
+# -------------------------------------------------------------------------------------------------------------- Bernus
+@pytest.mark.parametrize(("cell_type", "APD90"), [("EPI", 357.2), ("ENDO", 362), ("MCELL", 400)])
+def test_the_published_action_potential_of_bernus(cell_type: str, APD90: float) -> None:
+    """Tables 3 and 4, at 1 Hz and twice the threshold. The paper's own figures come from tabulated v and X."""
+    pulses = Pulses(32.0, 0.0, 2.0, 1000.0)
+    cell = Cell(load_model("Bernus", flags=[cell_type]), 0.02, flags=("-O1", "-DUPSTROKE_LIBM", "-DUP_LANES=1L"))
+    cell.run(9000, pulses, every=1000)
+    assert pytest.approx(-90.2, abs=0.25) == cell.V
+    t, V = cell.run(10_000, pulses)
+    assert apd(t - 9000, V, pulses, 90) == pytest.approx(APD90, rel=0.025)
+    if cell_type == "EPI":
+        assert apd(t - 9000, V, pulses, 50) == pytest.approx(254.0, rel=0.02)
+        assert np.max(np.diff(V)) / 0.02 - pulses.current == pytest.approx(386.2, rel=0.1)
+
+
+def test_where_and_how_fast_bernus_ito_inactivates_are_apart() -> None:
+    """V_shift moves the steady state of to alone, slow_to (1/p in equations 31 and 32) its time constant alone."""
+    def gate(V: float, **parameters: str) -> tuple[float, float]:
+        model = load_model("Bernus", parameters=parameters)
+        values = quantities(model, V, initial_state(model), 0.0)
+        return values["to_inf"], values["tau_to"]
+
+    assert gate(-40.0, V_shift="=-12") == (gate(-28.0)[0], gate(-40.0)[1])
+    assert gate(-40.0, slow_to="=2") == (gate(-40.0)[0], 2 * gate(-40.0)[1])

@@ -11,6 +11,8 @@ from upstroke.bench.catalogue import OPTIONS
 from upstroke.bench.options import Options, parse
 from upstroke.errors import OptionError, UpstrokeError
 
+pytestmark = pytest.mark.filterwarnings("error::RuntimeWarning")
+
 #: A model that has all that options may drive.
 MODEL = """\
 V; .external(Vm); .units(mV);

@@ -16,6 +16,8 @@ import pytest
 import upstroke
 from upstroke.cli import main
 
+pytestmark = pytest.mark.filterwarnings("error::RuntimeWarning")
+
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(upstroke.__file__).parents[1])}
 
 
@@ -373,6 +375,77 @@ def test_a_model_of_ones_own(bench, tmp_path):
     bench("--load-module ./leak.model --imp-par g*2 --stim-curr 10 --duration 20 --quiet")
     V = table("runs/bench/trace.csv")["V"]
     assert V[12] + 80 == pytest.approx((V[2] + 80) * np.exp(-0.2 * 10), rel=5e-3)
+
+
+# --------------------------------------------------------------------------------------------------------- wrong input
+@pytest.mark.parametrize("line, code, said", [
+    ("--imp MSS", 2, "no model 'MSS'\n  -> did you mean 'MS'? (a model of your own: give its path, PATH/NAME.model)"),
+    ("--imp MS --imp-par tau_inn=1", 2,
+     "model MitchellSchaeffer: no parameter 'tau_inn'\n  -> did you mean 'tau_in'?"),
+    ("--imp MS --duraton 5", 2, "--duraton: no such option\n  -> did you mean '--duration'?"),
+    ("MS", 2, "'MS': it stands alone, and each value belongs to an option\n"
+              "  -> put its option before it, or leave it out"),
+    ("--imp MS --dt 0", 2, "--dt (-D): '0' is not a number above 0\n  -> write --dt=NUMBER"),
+    ("--imp MS --duration -1", 2, "--duration (-a): '-1' is not a number, 0 or above\n  -> write --duration=NUMBER"),
+    ("--imp MS --stim-curr nan", 2, "--stim-curr (-c): 'nan' is not a number\n  -> write --stim-curr=NUMBER"),
+    ("--imp MS --num 0", 2, "--num (-n): '0' is not a whole number, 1 or above\n  -> write --num=INT"),
+    ("--imp MS --numstim 2 --stim-times 1,2", 2, "--numstim and --stim-times: they belong to two modes, regstim and "
+     "neqstim\n  -> give options of one mode"),
+    ("--imp MS -u hh --duration 1", 2,
+     "-u/--imp-sv-dump: MitchellSchaeffer has no state or current 'hh'\n  -> did you mean 'h'?"),
+    ("--imp MS --SV-init hh=1", 2, "--SV-init: MitchellSchaeffer has no state 'hh'\n  -> did you mean 'h'?"),
+    ("--imp MS --stim-file none.trc", 2, "--stim-file: cannot read none.trc: No such file or directory\n"
+     "  -> give a file with lines of time and value"),
+    ("--imp MS --read-ini-file none.sv", 2, "none.sv: cannot read the state: No such file or directory\n"
+     "  -> give a file of --save-ini-file"),
+    ("--imp MS --csv none.csv", 2, "none.csv: cannot read the cells: No such file or directory\n"
+     "  -> give the path of a .csv file"),
+    ("--imp MS --out full", 2, "full: exists and is not empty\n  -> give another folder: --out DIR, or empty this one; "
+     "results are never overwritten"),
+    ("--imp MS --out full/file", 2, "full/file: is a file, not a folder\n  -> give another folder: --out DIR"),
+    ("--imp MS --dt-out 0.001", 2, "--dt-out: 0.001 ms is less than half a time step of 0.01 ms\n"
+     "  -> give a time step at least, or a smaller --dt"),
+    ("--imp MS --start-out 10 --duration 5", 2, "--start-out: 10 ms is after the end at 5 ms\n"
+     "  -> start earlier, or run longer"),
+    ("--imp MS --save-time 10 --duration 5", 2, "--save-time: 10 ms is after the end at 5 ms\n"
+     "  -> save earlier, or run longer"),
+    ("--imp MS --trace-no 2 --duration 1", 2, "--trace-no: MitchellSchaeffer marks nothing with .trace(), so that "
+     "there is nothing to write\n  -> leave it out: trace.csv has all states, and -u adds currents to it"),
+    ("--imp MS --strain 0.1", 2, "--strain: nothing in MitchellSchaeffer reads Lambda or delLambda\n"
+     "  -> add a plug-in that does; upstroke models --plugins NAME tells what each reads"),
+    ("--imp MS --keep APD9=0:1 --vary tau_in=uniform(0.5,1.5)", 2,
+     "--keep: no feature 'APD9'\n  -> did you mean 'APD90'?"),
+    ("--imp MS --restitute S1S2", 2, "--restitute S1S2: it needs a file that says the intervals\n"
+     "  -> add --res-file FILE, or take --restitute S1S2f, which finds them"),
+    ("--imp MS --restitute S1S2f --fout x", 2, "--fout and --restitute S1S2f: each early beat has a cell of its own, "
+     "so there is no list of beats; the curve is in restitution.csv\n  -> leave it out, or take S1S2"),
+    ("--imp MS --restitute S1S2f --dt-out 2", 2, "--dt-out and --restitute: it does nothing without --res-trace\n"
+     "  -> add that, or leave it out"),
+    ("--imp MS --restitute S1S2f --save-file", 2,
+     "--save-file and --restitute: they do not go together\n  -> leave one out"),
+    ("--imp MS --RRC-tol 1 --bin", 2, "--bin and --RRC-tol: they do not go together\n  -> leave one out"),
+    ("--imp MS --RRC-tol 1 --RRC-repol 50", 2, "--RRC-repol: between 0 and 50 uA/cm^2 no current decides whether V "
+     "falls below 50 mV\n  -> choose another --RRC-repol, --RRC-delay or --RRC-clamp-dur"),
+    ('--imp MS --RRC-tol 1 --block "J_in:IC50=1,conc=0,1"', 2, "model MitchellSchaeffer: J_in is proportional to no "
+     "parameter that changes nothing but currents\n  -> the model has no conductances"),
+    ('--imp BeelerReuter --RRC-tol 1 --block "IK1:IC50=1,conc=0,1"', 2, "--RRC-... and --num: the current is that of "
+     "one cell, and there are 2\n  -> leave out --num, --vary and --csv"),
+])
+def test_wrong_input(bench, line, code, said):
+    Path("full").mkdir()
+    Path("full/file").touch()
+    err = bench(line, code).err
+    assert err.endswith(said + "\n") and "Traceback" not in err
+    assert not Path("runs").exists() or manifest()["status"] == "failed"
+
+
+@pytest.mark.parametrize("option", ["--save-file", "--save-ini-file", "--features"])
+def test_what_cannot_be_written_is_told_before_the_work(bench, option):
+    Path("full").touch()
+    found = bench(f"--imp MS --num 2 --duration 1 {option}=full/x", 2)
+    assert found.err.endswith("full/x: cannot be written: Not a directory\n  -> check the free space and the rights of "
+                              "the folder, or give another --out\n")
+    assert found.out == ""
 
 
 def test_quick(tmp_path):

@@ -183,7 +183,7 @@ def _ranges(values: Floats) -> str:
 
 def captured(beats: Beats, reference: Beats) -> NDArray[np.bool_]:
     """Whether each beat (the last row; cells) came after V had come back, and is a beat; see the head of this file."""
-    amplitude, APD50 = (np.nanmax(x) for x in (reference.amplitude, reference.APD50))
+    amplitude, APD50 = (np.fmax.reduce(x, axis=None) for x in (reference.amplitude, reference.APD50))
     with np.errstate(invalid="ignore"):
         return np.asarray(np.isfinite(beats.t90[-2]) & (beats.amplitude[-1] >= 0.6 * amplitude)
                           & (beats.APD50[-1] >= 0.1 * APD50) & np.isfinite(beats.APD90[-1]))

@@ -16,3 +16,10 @@ def test_kernels_of_a_step(real, rows_repeat):
     assert set(re.findall(r"entry function '(\w+)'", found)) == {
         "diffuse_cg", "diffuse_chebyshev", "diffuse_explicit", "take_over", "apply_inputs", "count_solve", "tick"}
     assert spilled(found) == 0
+
+
+@pytest.mark.parametrize("real", ["double", "float"])
+def test_the_implicit_step_of_v(real):
+    text = resources.files("upstroke.backend").joinpath("voltage.cu").read_text()
+    found = report(f"typedef {real} real;\n{text}")
+    assert re.findall(r"entry function '(\w+)'", found) == ["step_voltage"] and spilled(found) == 0

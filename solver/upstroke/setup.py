@@ -162,6 +162,15 @@ def curves_of(case: Case, mesh: Mesh, membranes: Sequence[Membrane]) -> tuple[tu
     return tuple(curves), tuple(filter(None, notes))
 
 
+def splitting_notes(case: Case) -> list[str]:
+    """What the user should know of a neuron whose reaction and diffusion are split."""
+    time = case.time
+    if case.cable is None or time.splitting not in ("godunov", "strang") or time.diffusion != "crank_nicolson":
+        return []
+    return [f"splitting {time.splitting!r} takes the current of an electrode and what flows on along the branches "
+            'apart, which makes V swing near it; splitting = "staggered" does not']
+
+
 def lowest_methods(membranes: Sequence[Membrane]) -> dict[str, str]:
     """The integration method of V and of every state; where membranes differ, the one of the lowest order."""
     every = [item for membrane in membranes for item in membrane.methods.items() if item[1] in METHODS]

@@ -15,6 +15,10 @@ TINY = {
     "sheet": {"mesh": {"dx": ["4 mm", "2 mm"]}, "time": {"end": "4 ms"}},
     "scar": {"time": {"end": "0.5 ms"}, "stimulus": {"nodes": "left", **SHOCK}},
     "fibrosis": {"time": {"end": "0.5 ms"}, "stimulus": {"box": {"min": ["0 mm"], "max": ["2 mm"]}, **SHOCK}},
+    "rallpack1": {"mesh": {"compartments": {"number": 40}}, "time": {"end": "5 ms"}, "watch": {
+        "activation": {"threshold": "-60 mV"}}},
+    "rallpack2": {"mesh": {"section": {"levels": 4}}, "time": {"end": "5 ms"}, "watch": {
+        "activation": {"threshold": "-60 mV"}, "probes": {"points": {"twig": {"section": "branch[14]"}}}}},
     "wall": {"time": {"end": "0.4 ms"}, "stimulus": {
         "sphere": {"centre": ["0 mm", "20 mm"], "radius": "1.5 mm"}, **SHOCK}},
 }

@@ -12,7 +12,7 @@ from upstroke.case.schema import Section as Table
 from upstroke.errors import CaseError, did_you_mean
 from upstroke.mesh.compartments import Section
 
-SPREAD = math.pi / 3        # between the outermost branches where a trunk ends; halved level by level, for pictures
+SPREAD = math.pi / 3        # between the outermost branches where a trunk ends; 0.7 of it one level on, for pictures
 
 
 def built_sections(tables: Sequence[Table]) -> list[Section]:
@@ -57,7 +57,7 @@ def _tree(table: Table, parent: int, above: Sequence[Section]) -> Iterator[Secti
             end = start + table.length * shorter ** level * along
             name = table.name if table.levels == 1 else f"{table.name}[{number}]"
             yield Section(name, table.type, parent, parent_x, np.array([start, end]), ends * thinner ** level)
-            branches += [(base + number, 1.0, end, _turned(along, SPREAD * 0.5 ** level * (j / (b - 1) - 0.5)))
+            branches += [(base + number, 1.0, end, _turned(along, SPREAD * 0.7 ** level * (j / (b - 1) - 0.5)))
                          for j in range(b)] if b > 1 else [(base + number, 1.0, end, along)]
             number += 1
         twigs = branches

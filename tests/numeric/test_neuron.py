@@ -1,0 +1,124 @@
+"""Neurons end to end, from a case to probes: against closed forms, and against NEURON from the SWC file alone."""
+
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import upstroke
+from upstroke import load_case
+from upstroke.check import check
+
+DATA = Path(__file__).parents[1] / "data" / "neuron"
+STEADY = {"end": "400 ms", "dt": "0.5 ms", "splitting": "godunov", "diffusion": "backward_euler"}
+PASSIVE = {"model": "Passive", "parameters": {"Rm": 20, "V_rest": 0}, "initial": {"V": 0}}
+
+
+def neuron(mesh, at, points, time=STEADY, current="0.01 nA", **more):
+    return {"mesh": mesh, "cable": {"axial_resistivity": "150 ohm*cm"}, "membrane": PASSIVE, "time": time,
+            "stimulus": {"site": at, "total_current": current, "duration": "1 s"},
+            "watch": {"probes": {"points": points, "every": time["dt"]}}, "output": {"picture": False}} | more
+
+
+def probes(case, folder):
+    """The columns of probes.csv by the names of their probes."""
+    upstroke.run(load_case(case), folder / "out")
+    table = np.genfromtxt(folder / "out" / "probes.csv", delimiter=",", names=True, deletechars="")
+    return {name.removesuffix(".V"): table[name] for name in table.dtype.names}
+
+
+BALL_AND_STICK = {"kind": "sections", "compartments": {"max_length": "2 um"}, "section": [
+    {"name": "soma", "type": "soma", "length": "20 um", "diameter": "20 um"},
+    {"name": "dend", "parent": "soma", "parent_x": 0.5, "length": "500 um", "diameter": "2 um"}]}
+
+
+@pytest.mark.parametrize(("splitting", "diffusion", "within"), [
+    # a current into a compartment is split from what flows on: first order in dt where V is steady
+    ("godunov", "backward_euler", 5e-3), ("implicit", "crank_nicolson", 1e-4), ("staggered", "crank_nicolson", 1e-4)])
+def test_ball_and_stick_at_rest(splitting, diffusion, within, tmp_path):
+    time = STEADY | {"splitting": splitting, "diffusion": diffusion, "dt": "0.1 ms"}
+    V = probes(neuron(BALL_AND_STICK, {"section": "soma"}, {
+        "soma": {"section": "soma"}, "tip": {"section": "dend", "x": 1}}, time), tmp_path)
+    g, Ra, d, L = 0.05, 0.15, 2e-4, 500e-4
+    electrotonic = L / math.sqrt(d / (4 * Ra * g))
+    stick = math.pi * d ** 1.5 / 2 * math.sqrt(g / Ra) * math.tanh(electrotonic)
+    soma = 1e-5 / (g * math.pi * 20e-4 ** 2 + stick)                             # 0.01 nA
+    assert V["soma"][-1] == pytest.approx(soma, rel=within + 3e-4)
+    assert V["tip"][-1] == pytest.approx(soma / math.cosh(electrotonic), rel=within + 3e-4)
+
+
+@pytest.mark.parametrize("name", ["one_point", "three_points", "long_soma"])
+def test_input_resistance_and_attenuation_from_the_swc_file_alone(name, tmp_path):
+    expected = json.loads((DATA / "neuron9.json").read_text())["cells"][name]
+    mesh = {"kind": "morphology", "file": str(DATA / f"{name}.swc")}
+    sites = {"soma": {"section": "soma[0]"}, "far": {"section": expected["far"]}}
+    for at, own, other in (("soma", "soma_input", "soma_to_far"), ("far", "far_input", "far_to_soma")):
+        V = probes(neuron(mesh, sites[at], sites, STEADY | {"splitting": "implicit"}), tmp_path / at)
+        there = "far" if at == "soma" else "soma"
+        assert V[at][-1] / 0.01 == pytest.approx(expected[own], rel=1e-5)
+        assert V[there][-1] / V[at][-1] == pytest.approx(expected[other] / expected[own], rel=1e-5)
+
+
+def exact(x, t, length, length_constant, d, tau=40.0, Ra=100.0, Rm=4e4, current=1e-10):
+    """V in mV at x (cm) of a sealed cable with a current into its start (A; ohm, cm, ms): Rall 1969."""
+    R = 2 / math.pi * math.sqrt(Rm * Ra) * d ** -1.5
+    L, X, T = length / length_constant, x / length_constant, t / tau
+    n = np.arange(1, 2001)[:, None] * math.pi / L
+    series = (np.cos(n * X) * np.exp(-(1 + n ** 2) * T) / (1 + n ** 2)).sum(axis=0)
+    return -65 + 1e3 * current * R * (math.cosh(L - X) / math.sinh(L) - np.exp(-T) / L - 2 / L * series)
+
+
+@pytest.mark.parametrize(("name", "places", "length", "length_constant", "d"), [
+    ("rallpack1", {"near": 0.5e-4, "far": 0.1}, 0.1, 0.1, 1e-4),
+    ("rallpack2", {"trunk": 16e-4, "twig": 304e-4}, 0.032, 0.4, 16e-4)])
+def test_rallpack_within_a_hundredth_of_a_percent(name, places, length, length_constant, d, tmp_path):
+    V = probes(Path(__file__).parents[2] / "cases" / name, tmp_path)
+    t = V.pop("time_ms")[1:]
+    assert len(t) == 5000 and t[-1] == 250.0
+    for place, x in places.items():
+        wanted = exact(x, t, length, length_constant, d)
+        error = math.sqrt(np.mean((V[place][1:] - wanted) ** 2)) / np.ptp(wanted)
+        assert error < 1e-4
+
+
+def test_a_spike_of_the_soma_runs_into_the_dendrite(tmp_path):
+    case = neuron(BALL_AND_STICK | {"compartments": {}}, {"section": "soma"}, {
+        "soma": {"section": "soma"}, "tip": {"section": "dend", "x": 1}},
+        {"end": "12 ms", "dt": "0.025 ms", "splitting": "staggered"}, "2 nA", membrane=[
+            {"model": "HodgkinHuxley", "regions": ["soma"]},
+            {"model": "Passive", "parameters": {"Rm": 20, "V_rest": -65}, "initial": {"V": -65}}])
+    V = probes(case, tmp_path)
+    assert V["soma"].max() > 10 > V["tip"].max() > -60 and V["tip"].argmax() > V["soma"].argmax()
+
+
+def test_regions_of_a_neuron_take_stimuli(tmp_path):
+    mesh = {"kind": "morphology", "file": str(DATA / "one_point.swc"), "regions": {"far": "distance > 300 um"}}
+    case = neuron(mesh, None, {"soma": {"section": "soma[0]"}, "tuft": {"section": "apic[5]", "x": 1}},
+                  {"end": "5 ms", "dt": "0.1 ms", "splitting": "implicit"},
+                  stimulus={"region": "far", "current": "1 uA/cm^2", "duration": "1 s"})
+    V = probes(case, tmp_path)
+    assert V["tuft"][-1] > 2 * V["soma"][-1] > 0
+
+
+# ------------------------------------------------------------------------------------------ what check says
+def test_check_prints_what_was_built():
+    mesh = {"kind": "sections", "compartments": {"number": 3}, "section": [
+        {"name": "soma", "type": "soma", "length": "20 um", "diameter": "20 um"},
+        {"name": "dend", "parent": "soma", "parent_x": 0.5, "length": "500 um", "diameter": ["2 um", "1 um"]}]}
+    said = check(load_case(neuron(mesh, {"section": "soma"}, {"soma": {"section": "soma"}},
+                                  STEADY | {"splitting": "implicit"}))).splitlines()
+    at = said.index("# neuron: 2 sections, 6 compartments, 3,612.83 um^2, up to 500 um from the soma or the start")
+    assert [" ".join(line.split()) for line in said[at + 1:at + 3]] == [
+        "# soma soma root 20 um x 20 um 1256.64 um^2 3 compartments",
+        "# dend basal on soma(0.5) 500 um x 1.5 um 2356.2 um^2 3 compartments"]
+    assert not [line for line in said if "stability" in line or "resolution" in line]
+
+
+def test_split_neurons_get_a_note():
+    case = neuron(BALL_AND_STICK, {"section": "soma"}, {"soma": {"section": "soma"}}, STEADY | {
+        "diffusion": "crank_nicolson"})
+    assert [line for line in check(load_case(case)).splitlines() if "swing" in line] == [
+        "# note: splitting 'godunov' takes the current of an electrode and what flows on along the branches apart, "
+        'which makes V swing near it; splitting = "staggered" does not']

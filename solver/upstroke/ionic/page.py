@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterable, Mapping
+from functools import cache
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -50,9 +51,14 @@ Each model is held against figures from elsewhere, in `tests/data/models`; every
 """
 
 
+@cache
+def _models() -> tuple[Model, ...]:
+    return tuple(load_model(info.path) for info in shipped_models())
+
+
 def page(figures: Figures) -> str:
     """The page in Markdown."""
-    models = [load_model(info.path) for info in shipped_models()]
+    models = _models()
     measured = figures["models"]
     lines = [_HEAD + f"{len(models)} models.", "",
              "| Model | Paper | Species | Tissue | States | Methods |", "|---" * 6 + "|"]

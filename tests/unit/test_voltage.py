@@ -5,7 +5,7 @@ import pytest
 from scipy import sparse
 
 from upstroke.backend import open_backend
-from upstroke.backend.voltage import branches_of, hines_arrays, levels_arrays, shape_of
+from upstroke.backend.voltage import branches_of, hines_arrays, levels_arrays, shape_of, tree_order
 
 DT, C_M = 0.025, 1.3
 
@@ -137,6 +137,20 @@ def test_cells_that_are_alike_share_their_coefficients():
     assert len(few["diagonal"]) == len(many["diagonal"]) == 800
     assert len(few["packs"]) == 1 and len(many["packs"]) == 100
     assert (many["packs"]["lanes"] == 8).all()
+
+
+def test_cells_side_by_side_in_memory_give_the_same_numbers():
+    """In the order of `tree_order`, of two membranes here, eight cells are one vector."""
+    K, mass = forest((100,), twins=23)
+    group = np.tile(np.arange(100) < 30, 24).astype(int)
+    order = tree_order(K, group)
+    assert (np.sort(order) == np.arange(2400)).all() and (np.diff(group[order]) >= 0).all()
+    packs = hines_arrays(branches_of(K[order][:, order].tocsr(), mass[order], 0.5, DT, C_M))["packs"]
+    assert len(packs) == 3 and packs["adjacent"].all()
+    values = inputs(len(mass))
+    found, _ = step(K, mass, 0.5, *values)
+    ordered, _ = step(K[order][:, order].tocsr(), mass[order], 0.5, *(x[order] for x in values))
+    assert np.abs(ordered - found[order]).max() < 1e-11
 
 
 def test_every_branch_of_the_levels_comes_from_the_matrix_or_from_one_elimination():

@@ -5,7 +5,7 @@
  * each other belongs to different branches: one core has several chains of divisions under way. Trees of one shape lie
  * side by side in the lanes of a vector, and the same text takes them all. */
 typedef struct {
-    long n, lanes;                    /* places, trees side by side */
+    long n, lanes, adjacent;          /* places, trees side by side, whether their nodes are so, too */
     long shape, node;                 /* where its shape and its nodes begin */
 } tree_pack;
 
@@ -26,6 +26,14 @@ typedef struct {
 
 typedef double eight __attribute__((vector_size(64), may_alias));
 
+/* Node by place and lane. Where the eight of a place lie side by side (``adjacent``), they are one vector in memory. */
+#define EACH_PLACE(...) \
+    if (lanes > 1 && pack->adjacent) \
+        for (long i = 0; i < n * lanes; i += lanes) \
+            for (long lane = 0; lane < lanes; lane++) { const long at = i + lane, k = node[i] + lane; __VA_ARGS__ } \
+    else \
+        for (long at = 0; at < n * lanes; at++) { const long k = node[at]; __VA_ARGS__ }
+
 /* Forward: what the branch to the parent carries, then the place is eliminated. Back: x = y + l x_parent. */
 #define DEFINE_STEP(name, number) \
     static int name(const voltage_args *a, const tree_pack *pack, const int *parent, double *work) \
@@ -36,12 +44,10 @@ typedef double eight __attribute__((vector_size(64), may_alias));
         double *restrict V = work, *restrict D = V + a->most, *restrict B = D + a->most, *restrict L = B + a->most; \
         const double *restrict diagonal = a->diagonal + pack->shape, *restrict slope = a->slope + pack->shape; \
         const double *restrict current = a->current + pack->shape; \
-        for (long i = 0; i < n * lanes; i++) { \
-            const int k = node[i]; \
-            V[i] = (double)a->V[k]; \
-            D[i] = diagonal[i] + slope[i] * (double)a->G[k]; \
-            B[i] = current[i] * ((double)a->Istim[k] - (double)a->Iion[k]); \
-        } \
+        EACH_PLACE( \
+            V[at] = (double)a->V[k]; \
+            D[at] = diagonal[at] + slope[at] * (double)a->G[k]; \
+            B[at] = current[at] * ((double)a->Istim[k] - (double)a->Iion[k]);) \
         for (long i = n * lanes; i < (n + 1) * lanes; i++) V[i] = D[i] = B[i] = 0; \
         const number *restrict coupling = (const number *)(a->coupling + pack->shape); \
         const number *restrict own = (const number *)(a->own + pack->shape); \
@@ -51,7 +57,7 @@ typedef double eight __attribute__((vector_size(64), may_alias));
             const long p = parent[i]; \
             const number drop = v[p] - v[i], right = b[i] + own[i] * drop, inverse = 1.0 / d[i]; \
             const number factor = coupling[i] * inverse; \
-            d[p] -= coupling[i] * factor; \
+            d[p] -= coupling[i] * coupling[i] * inverse; \
             b[p] += factor * right - other[i] * drop; \
             b[i] = right * inverse; \
             l[i] = factor; \
@@ -59,11 +65,10 @@ typedef double eight __attribute__((vector_size(64), may_alias));
         b[n] = (number){0}; \
         for (long i = n - 1; i >= 0; i--) b[i] += l[i] * b[parent[i]]; \
         int broken = 0; \
-        for (long i = 0; i < n * lanes; i++) { \
-            const real next = (real)(V[i] + B[i]); \
-            a->V[node[i]] = next; \
-            broken |= !(next - next == 0); \
-        } \
+        EACH_PLACE( \
+            const real next = (real)(V[at] + B[at]); \
+            a->V[k] = next; \
+            broken |= !(next - next == 0);) \
         return broken; \
     }
 DEFINE_STEP(step_of_one, double)

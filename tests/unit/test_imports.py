@@ -34,7 +34,8 @@ MAY_IMPORT = {
 }
 HEAVY = {"pyvista": ("output/render.py", "result.py"), "vtk": ("output/render.py",),
          "matplotlib": ("output/render.py", "bench/plot.py"), "mpi4py": (), "cupy": ("backend/cuda.py",),
-         "myokit": ("exchange/source.py",), "cupyx": ("backend/cuda.py",)}     # and the files that may import it
+         "morphio": ("mesh/traced.py",), "myokit": ("exchange/source.py",),
+         "cupyx": ("backend/cuda.py",)}     # and the files that may import it
 
 
 def room(path):

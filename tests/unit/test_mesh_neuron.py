@@ -2,15 +2,17 @@
 
 import json
 import math
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from upstroke.case.schema import Cable, Compartments, MorphologyMesh, Section, SectionsMesh
-from upstroke.errors import MeshError, UpstrokeError
+from upstroke.errors import BackendError, MeshError, UpstrokeError
 from upstroke.mesh import build_mesh
 from upstroke.mesh.order import membrane_of_nodes
+from upstroke.mesh.traced import cones_of
 from upstroke.space.tree import assemble_tree
 
 DATA = Path(__file__).parents[1] / "data" / "neuron"
@@ -20,7 +22,10 @@ UM = 1e-4
 
 
 def morphology(name, soma="neuron", regions=None, **compartments):
-    return build_mesh(MorphologyMesh(file=DATA / f"{name}.swc", soma=soma, regions=regions or {},
+    file = DATA / f"{name}.{'asc' if name == 'traced' else 'swc'}"
+    if name == "traced":
+        pytest.importorskip("morphio")
+    return build_mesh(MorphologyMesh(file=file, soma=soma, regions=regions or {},
                                      compartments=Compartments(**compartments)), CABLE)
 
 
@@ -135,6 +140,60 @@ def test_neuromorpho_makes_a_sphere_of_a_long_soma():
     assert ball.sections[0].area == pytest.approx(long.sections[0].area, rel=1e-12)
     assert all(s.parent_x == 0.5 for s in ball.sections if s.parent == 0)
     assert ball.sections[0].length == pytest.approx(ball.diameter[1])
+
+
+def test_h5_is_read_as_asc_is(tmp_path):
+    morphio = pytest.importorskip("morphio")
+    morphio.Morphology(DATA / "traced.asc").as_mutable().write(tmp_path / "traced.h5")
+    asc, h5 = morphology("traced").tree, build_mesh(MorphologyMesh(file=tmp_path / "traced.h5"), CABLE).tree
+    assert [s.name for s in h5.sections] == [s.name for s in asc.sections]
+    assert h5.area == pytest.approx(asc.area, rel=1e-6) and h5.axial == pytest.approx(asc.axial, rel=1e-6)
+
+
+def test_an_outline_as_a_sphere():
+    soma = morphology("traced", "neuromorpho").tree.sections[0]
+    assert math.sqrt(soma.area / math.pi) / UM == pytest.approx(2 * 9.12, rel=0.01)   # of an ellipse of 11 x 7 um
+
+
+def test_an_outline_that_turns_back_still_makes_cones():
+    corners = np.array([[-9, -3], [0, -5], [1, -3], [0.5, -4], [9, -2], [8, 4], [3, 2], [4, 5], [-8, 3]], float)
+    points, diameter = cones_of(np.column_stack([corners, np.zeros(9)]))
+    assert (np.diff(points[:, 0]) > 0).all() and (diameter > 0).all() and 5 < diameter.max() < 11
+
+
+def test_an_outline_on_edge():
+    upright = np.array([[-3, 0, -1], [3, 0, -1], [3, 0, 1], [-3, 0, 1]], float)
+    with pytest.raises(MeshError) as caught:
+        cones_of(upright)
+    assert str(caught.value) == ('mesh.soma: the soma\'s outline does not lie in the x-y plane, as the rule "neuron" '
+                                 'needs\n  -> set mesh.soma = "neuromorpho"')
+
+
+def test_what_is_wrong_with_a_traced_file(tmp_path, monkeypatch):
+    pytest.importorskip("morphio")
+    with pytest.raises(MeshError) as caught:
+        morphology("traced", "arbor")
+    assert str(caught.value) == ('mesh.soma: the rule "arbor" is for the points of SWC files, and this soma is an '
+                                 'outline\n  -> set mesh.soma = "neuron" or "neuromorpho"')
+    monkeypatch.chdir(tmp_path)
+    Path("cell.asc").write_text("((Dendrite) (0 0 0 1) (9 0 0 1))")
+    with pytest.raises(MeshError) as caught:
+        build_mesh(MorphologyMesh(file=Path("cell.asc")), CABLE)
+    assert str(caught.value) == ("cell.asc: has no soma, on which its branches could start\n"
+                                 "  -> trace its soma, or write an SWC file")
+    Path("cell.asc").write_text("no file of Neurolucida's (")
+    with pytest.raises(MeshError) as caught:
+        build_mesh(MorphologyMesh(file=Path("cell.asc")), CABLE)
+    assert str(caught.value).startswith("cell.asc: MorphIO cannot read it: ")
+    assert str(caught.value).endswith("\n  -> check that it is a morphology")
+
+
+def test_without_morphio(monkeypatch):
+    monkeypatch.setitem(sys.modules, "morphio", None)
+    with pytest.raises(BackendError) as caught:
+        build_mesh(MorphologyMesh(file=DATA / "traced.asc"), CABLE)
+    assert str(caught.value) == ("mesh.file: MorphIO, which reads .asc files, is not installed\n"
+                                 "  -> pip install 'upstroke[neuron]'")
 
 
 # ----------------------------------------------------------------------------------------------- regions
@@ -262,7 +321,7 @@ def test_what_is_no_morphology():
     with pytest.raises(MeshError) as caught:
         build_mesh(MorphologyMesh(file=Path("cell.txt")), CABLE)
     assert str(caught.value) == ("mesh.file: 'cell.txt' is no morphology that can be read\n"
-                                 "  -> known: .swc")
+                                 "  -> known: .swc, .asc, .h5")
 
 
 # ---------------------------------------------------------------------------------------------- operator

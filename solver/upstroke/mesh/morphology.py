@@ -11,8 +11,10 @@ neuron
 arbor
     Every point makes a cone with the one that it hangs on, with the radii of both, wherever that is.
 neuromorpho
-    The soma is a sphere of the area that its points have, as a cylinder along y; all branches start at their own first
-    point, wired to its middle.
+    The soma is a sphere of the area that its points have, as a cylinder; all branches start at their own first point,
+    wired to its middle.
+
+Files with outlines of somata (ASC, H5) are read by ``traced.py``.
 """
 
 from __future__ import annotations
@@ -31,7 +33,7 @@ from upstroke.mesh.swc import SOMA, Points, read_swc
 NAMES = {SOMA: "soma", 2: "axon", 3: "dend", 4: "apic"}        # NEURON's names of sections
 TYPES = {tag: name for name, tag in TAGS.items()}
 NEUROMORPHO = 0.01        # what the length of a soma of three points may differ from its diameter
-SUFFIXES = (".swc",)
+SUFFIXES = (".swc", ".asc", ".h5")
 
 
 def read_morphology(file: Path, rule: str) -> list[Section]:
@@ -45,10 +47,14 @@ def read_morphology(file: Path, rule: str) -> list[Section]:
     ------
     MeshError for a file that cannot be read or is no single cell, and for a soma that the rule does not know
     """
-    if file.suffix.lower() not in SUFFIXES:
+    suffix = file.suffix.lower()
+    if suffix not in SUFFIXES:
         raise MeshError("mesh.file", f"{file.name!r} is no morphology that can be read",
                         f"known: {', '.join(SUFFIXES)}")
-    return sections_of(read_swc(file), rule)
+    if suffix == ".swc":
+        return sections_of(read_swc(file), rule)
+    from upstroke.mesh.traced import read_traced
+    return read_traced(file, rule)
 
 
 def sections_of(points: Points, rule: str) -> list[Section]:
@@ -94,6 +100,18 @@ def _is_neuromorpho(points: Points) -> bool:
         return False
     length = np.linalg.norm(p.xyz[1:3] - p.xyz[0], axis=1).sum()
     return bool((p.radius[1:3] == p.radius[0]).all() and abs(length / (2.0 * p.radius[0]) - 1.0) < NEUROMORPHO)
+
+
+class Names:
+    """Gives sections their names, NEURON's: dend[0], dend[1], ... type by type."""
+
+    def __init__(self) -> None:
+        self._given: dict[int, int] = {}
+
+    def of(self, tag: int) -> tuple[str, str]:
+        """The name of the next section of a type, given by its number, and the name of the type."""
+        number = self._given[tag] = self._given.get(tag, -1) + 1
+        return f"{NAMES.get(tag, f'dend_{tag}')}[{number}]", TYPES.get(tag, f"custom{tag}")
 
 
 @dataclass
@@ -159,14 +177,8 @@ class _Sections:
         return not others or all(self._at_start(j) for j in others)
 
     def made(self) -> list[Section]:
-        counts: dict[int, int] = {}
-        sections = []
-        for run in self.runs:
-            kind = int(self.points.type[run.points[0]])
-            number = counts[kind] = counts.get(kind, -1) + 1
-            name = NAMES.get(kind, f"dend_{kind}")
-            sections.append(self._section(run, f"{name}[{number}]", TYPES.get(kind, f"custom{kind}")))
-        return sections
+        names = Names()
+        return [self._section(run, *names.of(int(self.points.type[run.points[0]]))) for run in self.runs]
 
     def _section(self, run: _Run, name: str, type_: str) -> Section:
         p, own = self.points, run.points

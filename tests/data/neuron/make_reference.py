@@ -11,7 +11,7 @@ HERE = Path(__file__).parent
 
 def cell(file):
     """Sections in order, cut by d_lambda = 0.1 at 100 Hz, passive."""
-    reader = h.Import3d_SWC_read()
+    reader = h.Import3d_SWC_read() if file.suffix == ".swc" else h.Import3d_Neurolucida3()
     reader.quiet = 1
     reader.input(str(file))
     h.Import3d_GUI(reader, 0).instantiate(None)
@@ -36,7 +36,7 @@ def main():
     h.load_file("stdlib.hoc")
     h.load_file("import3d.hoc")
     result = {"source": f"NEURON {h.nrnversion(5)}, Import3d", "cells": {}}
-    for file in sorted(HERE.glob("*.swc")):
+    for file in sorted([*HERE.glob("*.swc"), *HERE.glob("*.asc")]):
         sections = cell(file)
         h.finitialize(-65)
         soma, far = next(s for s in sections if "soma" in s.name())(0.5), \

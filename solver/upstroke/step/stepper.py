@@ -84,7 +84,9 @@ class Stepper:
         splitting = self._time.splitting
         wanted, exact = SPLITTINGS[splitting].order, set[str]()
         if SPLITTINGS[splitting].implicit:       # V has no method of its own, and with V given many states no error
-            exact = {"V"}.union(*(group.kernel.exact for group in self.state.groups))
+            kernels = [group.kernel for group in self.state.groups]
+            exact = {"V"} | {name for name in methods if all(name in kernel.exact for kernel in kernels
+                                                             if name in kernel.states)}
         low = [name for name, method in methods.items()
                if name not in exact and method in METHODS and METHODS[method].order < wanted]
         notes = self.stimuli.notes(self._time.end)

@@ -62,7 +62,7 @@ def test_sections_are_those_of_neuron(name):
 @pytest.mark.parametrize("name", sorted(NEURON))
 def test_input_resistance_and_transfer_are_those_of_neuron(name):
     tree, expected = morphology(name).tree, NEURON[name]
-    soma, far = (tree.section_named(s, "").node_at(0.5) for s in ("soma[0]", expected["far"]))
+    soma, far = (tree.section_named(s, "").node_at(0.5) for s in (expected["root"], expected["far"]))
     assert resistance(tree, soma)[soma] == pytest.approx(expected["soma_input"], rel=1e-6)
     assert resistance(tree, soma)[far] == pytest.approx(expected["soma_to_far"], rel=1e-6)
     assert resistance(tree, far)[far] == pytest.approx(expected["far_input"], rel=1e-6)
@@ -259,6 +259,8 @@ def test_regions_need_names_and_room_of_their_own():
 @pytest.mark.parametrize(("text", "expected"), [
     ("", "cell.swc: has no points\n  -> an SWC file has a line for each point"),
     ("1 1 0 0 0 5\n", "cell.swc:1: no point of an SWC file: '1 1 0 0 0 5'\n"
+     "  -> a line has seven numbers: number type x y z radius parent"),
+    ("1 1 0 0 0 5 -1\n2 3 0 nan 9 1 1  # x\n", "cell.swc:2: no point of an SWC file: '2 3 0 nan 9 1 1  # x'\n"
      "  -> a line has seven numbers: number type x y z radius parent"),
     ("1 1 0 0 0 5 -1\n1 1 0 0 0 5 -1\n", "cell.swc:2: point 1 is there already, in line 1\n"
      "  -> number each point once"),

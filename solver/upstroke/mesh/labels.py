@@ -21,7 +21,7 @@ from upstroke.mesh.mesh import Mesh
 from upstroke.mesh.tree import Tree
 from upstroke.units import parse
 
-FIRST_TAG = 1000        # of regions by expression; types have small numbers
+FIRST_TAG = 10 ** 6     # of regions by expression; types have small numbers
 KINDS = {"type": "text", "section": "text", "distance": "length", "diameter": "length", "x": "number"}
 ARTICLE = {"text": "a text", "length": "a length", "number": "a number"}
 EXAMPLE = """for example 'type == "apical" and distance > 100 um'"""

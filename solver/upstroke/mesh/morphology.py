@@ -20,7 +20,7 @@ Files with outlines of somata (ASC, H5) are read by ``traced.py``.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -173,15 +173,30 @@ class _Sections:
             return False
         if p.type[k] == SOMA:
             return up == 0 or len(self.soma_kids[up]) == 1
-        others = [j for j in self.kids[up] if j != k]
-        return not others or all(self._at_start(j) for j in others)
+        last = self.kids[up][-1]                        # others may start here, where the last of them is of this type
+        return last == k or (self._at_start(last) and bool(p.type[last] == p.type[up]))
 
     def made(self) -> list[Section]:
-        names = Names()
-        return [self._section(run, *names.of(int(self.points.type[run.points[0]]))) for run in self.runs]
+        """The sections; those without length are left out, and what hangs on them hangs where they do."""
+        names, sections = Names(), list[Section]()
+        found: list[tuple[int, float | None]] = []        # of each run: its section; of one left out: where it starts
+        for run in self.runs:
+            section = self._section(run)
+            parent, parent_x = section.parent, section.parent_x
+            if parent >= 0:
+                parent, instead = found[parent]
+                parent_x = parent_x if instead is None else instead
+                if not section.arc[-1] > 0.0:
+                    found.append((parent, parent_x))
+                    continue
+            found.append((len(sections), None))
+            name, type_ = names.of(int(self.points.type[run.points[0]]))
+            sections.append(replace(section, name=name, type=type_, parent=parent, parent_x=parent_x))
+        return sections
 
-    def _section(self, run: _Run, name: str, type_: str) -> Section:
-        p, own = self.points, run.points
+    def _section(self, run: _Run) -> Section:
+        """A run as a section, still without a name, on the run that is its parent."""
+        p, own, name, type_ = self.points, run.points, "", ""
         first = int(own[0])
         if first == 0:
             if self.sphere or len(own) == 1:
@@ -209,14 +224,12 @@ class _Sections:
             return parent, 1.0 if at_end else 0.0, False
         if self._at_start(first):
             return parent, 0.0, False
-        if p.type[up] != SOMA:
-            return parent, 1.0, False
-        branch = p.type[first] != SOMA
+        branch = bool(p.type[up] == SOMA != p.type[first])
         if parent == 0 and branch and len(run.points) == 1:
             return parent, 0.5, many > 1
-        crowded = branch and many > 1 and len(self.soma_kids[up]) > 1
+        crowded = branch and len(self.soma_kids[up]) > 1        # the soma itself goes on in several ways from here
         if parent == 0 and at_start:
-            return parent, 0.0, branch and len(self.soma_kids[up]) > 1
-        if at_end:
-            return parent, 1.0, crowded
+            return parent, 0.0, crowded
+        if at_end or p.type[up] != SOMA:
+            return parent, 1.0, crowded and many > 1
         return parent, 0.5, branch and many > 1

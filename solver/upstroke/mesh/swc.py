@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -52,6 +53,8 @@ def read_swc(file: Path) -> Points:
         try:
             number, kind, parent = (int(float(words[k])) for k in (0, 1, 6))
             values = tuple(map(float, words[2:6]))
+            if not all(map(math.isfinite, values)):
+                raise ValueError
         except (ValueError, IndexError, OverflowError):
             raise MeshError(Place(str(file), line), f"no point of an SWC file: {text.strip()[:60]!r}",
                             "a line has seven numbers: number type x y z radius parent") from None

@@ -39,8 +39,9 @@ def main():
     for file in sorted([*HERE.glob("*.swc"), *HERE.glob("*.asc")]):
         sections = cell(file)
         h.finitialize(-65)
-        soma, far = next(s for s in sections if "soma" in s.name())(0.5), \
-            max((s for s in sections), key=lambda s: h.distance(sections[0](0.5), s(1)))
+        root = next(s for s in sections if s.parentseg() is None)
+        soma, start = root(0.5), root(0.5 if "soma" in root.name() else 0)
+        far = max(sections, key=lambda s: h.distance(start, s(1)))
         near = impedance(soma, [far(0.5)])
         back = impedance(far(0.5), [soma])
         result["cells"][file.stem] = {
@@ -48,9 +49,9 @@ def main():
                 "name": s.name(), "parent": s.parentseg().sec.name() if s.parentseg() else None,
                 "parent_x": s.parentseg().x if s.parentseg() else 0.0, "length": s.L, "nseg": s.nseg,
                 "points": s.n3d(), "area": [x.area() for x in s], "ri": [x.ri() for x in s],
-                "diameter": [x.diam for x in s], "distance": h.distance(sections[0](0.5), s(0.5)),
+                "diameter": [x.diam for x in s], "distance": h.distance(start, s(0.5)),
             } for s in sections],
-            "far": far.name(), "soma_input": near[0], "soma_to_far": near[1],
+            "root": root.name(), "far": far.name(), "soma_input": near[0], "soma_to_far": near[1],
             "far_input": back[0], "far_to_soma": back[1]}
         for sec in sections:
             h.delete_section(sec=sec)

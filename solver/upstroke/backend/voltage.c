@@ -26,13 +26,14 @@ typedef struct {
 
 typedef double eight __attribute__((vector_size(64), may_alias));
 
-/* Node by place and lane. Where the eight of a place lie side by side (``adjacent``), they are one vector in memory. */
+/* Node by place and lane. Where the eight of a place lie side by side (``adjacent``), they are one vector in memory; else
+ * they are read one by one, for gathers and scatters take longer (`volatile` keeps the compiler from them). */
 #define EACH_PLACE(...) \
     if (lanes > 1 && pack->adjacent) \
         for (long i = 0; i < n * lanes; i += lanes) \
             for (long lane = 0; lane < lanes; lane++) { const long at = i + lane, k = node[i] + lane; __VA_ARGS__ } \
     else \
-        for (long at = 0; at < n * lanes; at++) { const long k = node[at]; __VA_ARGS__ }
+        for (long at = 0; at < n * lanes; at++) { const long k = *(const volatile int *)(node + at); __VA_ARGS__ }
 
 /* Forward: what the branch to the parent carries, then the place is eliminated. Back: x = y + l x_parent. */
 #define DEFINE_STEP(name, number) \

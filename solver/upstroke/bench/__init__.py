@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from upstroke.errors import BackendError
+
 
 def main(argv: Sequence[str]) -> int:
     """The verb ``bench``: the exit code. Raises UpstrokeError for what the user has to know."""
@@ -17,7 +19,11 @@ def main(argv: Sequence[str]) -> int:
         return 0
     from upstroke.bench.run import bench  # NumPy, the grammar and the compiler only where something is computed
 
-    bench(options)
+    try:
+        bench(options)
+    except MemoryError as error:
+        raise BackendError("", f"not enough memory: {error}",
+                           "take fewer cells (--num), stimuli or rows (--dt-out)") from None
     return 0
 
 

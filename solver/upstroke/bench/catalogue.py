@@ -127,6 +127,7 @@ NUMBER = Kind("NUMBER", "a number", _number)
 POSITIVE = Kind("NUMBER", "a number above 0", _above(0.0, _number, equal=False))
 NOT_NEGATIVE = Kind("NUMBER", "a number, 0 or above", _above(0.0, _number, equal=True))
 INT = Kind("INT", "a whole number", int)
+SEED = Kind("INT", "a whole number, 0 or above", _above(0, int, equal=True))
 COUNT = Kind("INT", "a whole number, 1 or above", _above(1, int, equal=True))
 TEXT = Kind("TEXT", "text", _text)
 PATH = Kind("FILE", "a file name", _path)
@@ -218,7 +219,7 @@ SECTIONS: tuple[Section, ...] = (
         Option("num", COUNT, "number of cells", 1, "n", clashes=("csv", *OWN_CELLS)),
         Option("ext-vm-update", None, "update Vm externally", clashes=("method",), hidden=True,
                details="Vm is advanced by forward Euler whatever the model's file says: --method V=fe."),
-        Option("rseed", INT, "random number seed", 1, needs=("vary",)),
+        Option("rseed", SEED, "random number seed", 1, needs=("vary",)),
         Option("target", choice("auto", "cpu", "mlir-cpu", "mlir-cuda", "mlir-rocm"), "where to compute", "auto",
                clashes=("backend",), details="As --backend auto, cpu, cpu, cuda. mlir-rocm is an error: there is no "
                                              "code for AMD's GPUs."),

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 Values = Mapping[str, Any]
 VOLTAGES = np.linspace(-100.0, 60.0, 321)
+MOST = 2000                                     # voltages of one clamp
 ROWS = 1000                                     # of a record that is turned into currents at once, to spare memory
 
 
@@ -151,6 +152,9 @@ def parse_iv(text: str) -> Clamp:
     if clamp.step <= 0 or clamp.high < clamp.low:
         raise OptionError("--iv", f"no voltage lies between {clamp.low:g} and {clamp.high:g} mV in steps of "
                           f"{clamp.step:g} mV", "give from below to, and a positive step")
+    if clamp.high - clamp.low >= MOST * clamp.step:
+        raise OptionError("--iv", f"more than {MOST} voltages lie between {clamp.low:g} and {clamp.high:g} mV in steps "
+                          f"of {clamp.step:g} mV", "give a larger step")
     if clamp.dur <= 0 or clamp.pre < 0:
         raise OptionError("--iv", f"the step lasts {clamp.dur:g} ms after {clamp.pre:g} ms", "give positive times")
     return clamp

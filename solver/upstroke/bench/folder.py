@@ -9,6 +9,7 @@ from typing import Any
 
 from upstroke.bench.options import Options
 from upstroke.bench.subject import Subject
+from upstroke.errors import DivergenceError, OutputError, UpstrokeError
 from upstroke.output.directory import make_run_directory
 from upstroke.output.files import explained, write_json
 from upstroke.output.manifest import Status, finish_manifest, start_manifest
@@ -16,6 +17,8 @@ from upstroke.output.manifest import Status, finish_manifest, start_manifest
 
 def must_be_writable(path: Path) -> None:
     """OutputError before the work where a file could not be written after it."""
+    if path.is_dir():
+        raise OutputError(str(path), "is a folder, not a file", "give the name of a file")
     part = path.with_name(f".{path.name}.part")
     with explained(path):
         part.touch()
@@ -59,11 +62,26 @@ class Folder:
     def __enter__(self) -> Folder:
         return self
 
+    def _undone(self, error: BaseException | None) -> bool:
+        """Whether a mistake of the user was found before anything was written; the folder is gone then."""
+        if not (isinstance(error, UpstrokeError) and error.exit_code == 2) or self._files():
+            return False
+        (self.path / "run.json").unlink()
+        self.path.rmdir()
+        return True
+
+    def _files(self) -> list[str]:
+        return sorted(f.name for f in self.path.iterdir() if f.name != "run.json")
+
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
                  trace: TracebackType | None) -> None:
+        if self.classic or self._undone(error):
+            return
         status: Status = ("done" if error is None else "interrupted" if isinstance(error, KeyboardInterrupt)
                           else "failed")
         timings = self.timings | {"all": perf_counter() - self._start}
-        files = [] if self.classic else sorted(f.name for f in self.path.iterdir() if f.name != "run.json")
         self._manifest |= {"units": self.units, "results": self.results}
-        self._write(finish_manifest(self._manifest, status, timings, files, self.notes, str(error or "")))
+        self._write(finish_manifest(self._manifest, status, timings, self._files(), self.notes,
+                                    str(error or "")))
+        if isinstance(error, KeyboardInterrupt | DivergenceError):
+            error.add_note(f"what there was until then is in {self.path}")

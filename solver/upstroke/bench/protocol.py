@@ -105,7 +105,11 @@ def onsets(options: Options, dt: float) -> Ints:
     if options.given("stim-times"):
         return _irregular("stim-times", _stimulus_times(options), dt)
     n = options["max-beats"] if options.given("until-steady") else options["numstim"]
-    return steps_of(options["stim-start"], dt) + np.arange(max(0, n)) * max(1, steps_of(options["bcl"], dt))
+    first, every = steps_of(options["stim-start"], dt), max(1, steps_of(options["bcl"], dt))
+    if options.given("duration"):
+        n = min(n, (steps_of(options["duration"], dt) - first) // every + 1)
+    rounded(np.array(float(first + every * n)))                     # can be counted
+    return first + np.arange(max(0, n)) * every
 
 
 def _stimulus_times(options: Options) -> Floats:

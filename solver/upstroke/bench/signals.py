@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from upstroke.errors import OptionError, Place
 
+MOST = 2**53             # steps, up to which every whole number is a float
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
@@ -41,7 +42,10 @@ class Signal:
 
 
 def rounded(x: Floats) -> Ints:
-    """The nearest whole number, halves away from 0 as in C."""
+    """The nearest whole number, halves away from 0 as in C; OptionError where steps cannot be told apart any more."""
+    if not (np.abs(x) < MOST).all():
+        raise OptionError("--dt", f"a time comes to {np.abs(x).max():.3g} time steps, more than can be counted",
+                          "give shorter times, or a longer --dt")
     return np.asarray(np.copysign(np.floor(np.abs(x) + 0.5), x).astype(np.int64))
 
 

@@ -232,6 +232,10 @@ def test_membranes_follow_compartments():
      "no condition\n  -> for example 'type == \"apical\" and distance > 100 um'"),
     ("x + 1 > 2", "in 'x + 1 > 2' 'x + 1' is no value that can be compared\n"
                   "  -> for example 'type == \"apical\" and distance > 100 um'"),
+    ("distance > 100 um * 2", "in 'distance > 100 um * 2' '0.01 cm * 2' is no value that can be compared\n"
+     "  -> for example 'type == \"apical\" and distance > 100 um'"),
+    ("not " * 3000 + "x > 1", f"cannot read {'not ' * 3000 + 'x > 1'!r}\n"
+     "  -> for example 'type == \"apical\" and distance > 100 um'"),
     ("type is 'soma'", "in \"type is 'soma'\" there is an operator that conditions do not have\n"
                        "  -> use == != < <= > >= in, not in"),
     ("type in 'soma'", "in \"type in 'soma'\" what follows 'in' is no list\n"

@@ -81,25 +81,30 @@ def select(expression: str, known: Mapping[str, NDArray[Any]], where: str) -> ND
     ------
     CaseError, UnitError
     """
+    text = _lengths_as_calls(expression, where).strip()
     try:
-        tree = ast.parse(_lengths_as_calls(expression, where).strip(), mode="eval")
+        return _Reader(expression, known, where).condition(ast.parse(text, mode="eval").body)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         raise CaseError(where, f"cannot read {expression!r}", EXAMPLE) from None
-    return _Reader(expression, known, where).condition(tree.body)
 
 
 def _lengths_as_calls(expression: str, where: str) -> str:
-    """``100 um`` as ``length(0.01)``, outside of texts in quotes."""
+    """``100 um`` as ``__cm__(0.01)``, outside of texts in quotes."""
     def call(match: re.Match[str]) -> str:
         if match[2] in _WORDS:
             return match[0]
         try:
-            return f"length({parse(match[0], 'length')!r})"
+            return f"__cm__({parse(match[0], 'length')!r})"
         except UnitError as error:
             raise UnitError(where, error.what, error.remedy) from None
 
     parts = _QUOTED.split(expression)
     return "".join(part if k % 2 else _LENGTH.sub(call, part) for k, part in enumerate(parts))
+
+
+def _text(node: ast.expr) -> str:
+    """A part of an expression as it was written, or nearly so."""
+    return re.sub(r"__cm__\((.*?)\)", r"\1 cm", ast.unparse(node))
 
 
 class _Reader:
@@ -123,7 +128,7 @@ class _Reader:
                 return np.full(self.n, value)
             case ast.Compare():
                 return self.comparison(node)
-        raise self.fail(f"{ast.unparse(node)!r} is no condition")
+        raise self.fail(f"{_text(node)!r} is no condition")
 
     def comparison(self, node: ast.Compare) -> NDArray[np.bool_]:
         result, left = np.ones(self.n, bool), node.left
@@ -159,6 +164,6 @@ class _Reader:
                 return "text", text
             case ast.Constant(value=int(number) | float(number)):
                 return "number", number
-            case ast.Call(func=ast.Name(id="length"), args=[ast.Constant(value=float(number))]):
+            case ast.Call(func=ast.Name(id="__cm__"), args=[ast.Constant(value=float(number))]):
                 return "length", number
-        raise self.fail(f"{ast.unparse(node)!r} is no value that can be compared")
+        raise self.fail(f"{_text(node)!r} is no value that can be compared")

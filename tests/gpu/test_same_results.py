@@ -72,6 +72,16 @@ def test_solvers_of_the_libraries(same):
     same.times(cpu, gpu, within=1e-6)
 
 
+@pytest.mark.parametrize("precision", ["fp64", "fp32", "mixed"])
+@pytest.mark.parametrize("splitting", ["implicit", "staggered"])
+def test_implicit_splittings_on_a_cable(same, splitting, precision):
+    case = sheet(time={"splitting": splitting}, tissue={"conductivity": {"monodomain": ["3.2 mS/cm"]},
+                                                        "waves": "lumped"})
+    case |= {"mesh": {"kind": "cable", "length": "12 mm" if tiny() else "100 mm", "dx": "0.2 mm"},
+             "stimulus": {"box": {"min": ["0 mm"], "max": ["1 mm"]}, "current": "90 uA/cm^2", "duration": "2 ms"}}
+    same.check(case, backend={"precision": precision}, within=WITHIN[precision])
+
+
 @pytest.mark.parametrize("mass", ["lumped", "consistent"])
 def test_tree_solver_on_a_cable(same, mass):
     cable = {"kind": "cable", "length": "12 mm" if tiny() else "100 mm", "dx": "0.2 mm"}

@@ -32,6 +32,8 @@ def main() -> None:
                          tissue={"waves": "lumped"}),
         "tree": sheet(time=short, solver={"method": "tree"}, tissue={"conductivity": {"monodomain": ["3 mS/cm"]}})
         | {"mesh": cable, "stimulus": corner},
+        "staggered": sheet(time=short | {"splitting": "staggered"}, tissue={
+            "conductivity": {"monodomain": ["3 mS/cm"]}, "waves": "lumped"}) | {"mesh": cable, "stimulus": corner},
     }
     with tempfile.TemporaryDirectory() as folder:
         for name, case in runs.items():

@@ -30,6 +30,8 @@ requirements() {         # NAME PYTHON: what pip has to install
     case $1 in
         finitewave) echo "finitewave>=0.9.3 numpy<2" ;;
         torchcor) echo "torchcor>=1.0.6 $(torch "$2")" ;;
+        neuron) echo "neuron>=9.0.2" ;;
+        arbor) echo "arbor>=0.12.2" ;;
     esac
 }
 
@@ -50,10 +52,10 @@ install() {              # NAME
 }
 
 status=0
-for peer in ${*:-finitewave torchcor}; do
+for peer in ${*:-finitewave torchcor neuron arbor}; do
     case $peer in
-        finitewave | torchcor) install "$peer" || status=1 ;;
-        *) say "no peer '$peer'; there are finitewave and torchcor"; status=1 ;;
+        finitewave | torchcor | neuron | arbor) install "$peer" || status=1 ;;
+        *) say "no peer '$peer'; there are finitewave, torchcor, neuron and arbor"; status=1 ;;
     esac
 done
 exit $status

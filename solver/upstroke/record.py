@@ -68,7 +68,8 @@ class Record:
                 write_activation(folder / "activation.vtu", setup.mesh, activation)
                 clock = setup.stepper.clock
                 summary = summarise(setup.mesh, activation, watchers.probes, solver_report(clock),
-                                    [*setup.notes, *watchers.notes, *bound_notes(clock)])
+                                    [*setup.notes, *watchers.notes, *bound_notes(clock)],
+                                    watchers.spikes.count if watchers.spikes is not None else None)
                 write_json(folder / "summary.json", summary)
                 notes += summary["notes"]
                 if status == "done" and setup.case.output.picture:

@@ -16,7 +16,7 @@ from upstroke.mesh.order import lost_cells_notes, membrane_of_nodes, solve_order
 from upstroke.observe import check_watch, open_watchers
 from upstroke.output.vtkhdf import VtkHdfSeries
 from upstroke.progress import progress
-from upstroke.protocol import schedule
+from upstroke.protocol import place_conductances, schedule
 from upstroke.record import Record
 from upstroke.result import Result
 from upstroke.setup import Setup, curves_of, lowest_methods, make_membranes, splitting_notes
@@ -49,8 +49,9 @@ def prepare(case: Case) -> Setup:
         state = State([(m.kernel, m.initial_at(mesh, nodes[k], f"membrane.{k}"), len(nodes[k]))
                        for k, m in enumerate(membranes)], backend, order)
         stimuli = schedule(case.stimulus, mesh, case.coupling.surface_to_volume, case.time.dt)   # what is done to it
+        conductances = place_conductances(case, mesh)
         stepper = Stepper(operator, state, case.time, case.solver, case.coupling.capacitance,
-                          stimuli.renumbered(state.rank), backend)
+                          stimuli.renumbered(state.rank), backend, conductances.renumbered(state.rank))
         clock("compile")
         check_watch(case.watch, mesh, state.names, case.time.dt)            # what we look at
     notes = (*mesh.notes, *(note for m in membranes for note in m.notes), *curve_notes,

@@ -40,6 +40,8 @@ KINDS: dict[str, Kind] = {
     "volume_current": Kind("a current per volume", "uA/cm^3", "50000 uA/cm^3", ("uA/cm^3", "uA/mm^3", "A/m^3")),
     "resistivity": Kind("a resistivity", "kohm*cm", "150 ohm*cm", ("ohm*cm", "kohm*cm", "ohm*m")),
     "current": Kind("a current", "uA", "0.5 nA", ("pA", "nA", "uA", "mA")),
+    "conductance": Kind("a conductance", "mS", "1 nS", ("pS", "nS", "uS", "mS")),
+    "resistance": Kind("a resistance", "kohm", "10 Mohm", ("ohm", "kohm", "Mohm", "Gohm")),
     "temperature": Kind("a temperature", "degC", "37 degC", ("kelvin", "degC")),
     "concentration": Kind("a concentration", "mM", "5.4 mM", ("nM", "uM", "mM", "M", "mmol/L")),
     "frequency": Kind("a frequency", "1/ms", "2 Hz", ("Hz", "kHz", "1/s", "1/ms")),

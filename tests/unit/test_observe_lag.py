@@ -9,7 +9,7 @@ from upstroke.case.schema import Activation, CableMesh, Probes, Snapshots, Watch
 from upstroke.codegen import Kernel
 from upstroke.errors import BackendError
 from upstroke.mesh import build_mesh
-from upstroke.observe import open_watchers
+from upstroke.observe import lines, open_watchers
 from upstroke.observe import probes as module
 from upstroke.observe.activation import ActivationWatcher
 from upstroke.step.state import State
@@ -127,7 +127,7 @@ def test_all_samples_and_frames_arrive(watched, monkeypatch, late, every):
 
 def test_few_samples_are_not_fetched_one_by_one(watched, monkeypatch):
     """But once a quarter of the ring is full; the count of beats every ``lag`` steps."""
-    monkeypatch.setattr(module, "FLUSH_EVERY", 1e9)
+    monkeypatch.setattr(lines, "FLUSH_EVERY", 1e9)
     device = Device(0)
     watchers = watched(device, ramp, steps=2000)[0]
     for watcher, fetches in ((watchers.others[0], 1000 // (module.RING // 4)), (watchers.activation, 1000 // LAG)):
@@ -140,7 +140,7 @@ def test_few_samples_are_not_fetched_one_by_one(watched, monkeypatch):
 
 def test_samples_are_fetched_when_half_a_second_has_gone(watched, monkeypatch):
     now = [0.0]
-    monkeypatch.setattr(module.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(lines.time, "monotonic", lambda: now[0])
     device = Device(2)
     watchers, state, _, path = watched(device, ramp)
     device.run(watchers, state, ramp, 1, 20)

@@ -214,7 +214,7 @@ def test_probes_csv_on_a_full_disk(cable, state, backend):
 
 def test_a_disk_that_takes_a_part_of_the_lines_gets_the_rest(cable, tmp_path, state, backend):
     watcher = ProbeWatcher(probes({"P": (0.0,)}), cable, state, backend, 1, 0.1, tmp_path / "p.csv")
-    plain = watcher._file
+    plain = watcher._out._file
 
     class Slow:
         closed = False
@@ -228,7 +228,7 @@ def test_a_disk_that_takes_a_part_of_the_lines_gets_the_rest(cable, tmp_path, st
         def __exit__(self, *error):
             plain.close()
 
-    watcher._file = Slow()
+    watcher._out._file = Slow()
     walk(backend, state, [watcher], 2, 0.1, lambda n: n)
     watcher.close()
     assert (tmp_path / "p.csv").read_text() == "time_ms,P.V\n0,0\n0.1,1\n0.2,2\n"
@@ -242,9 +242,9 @@ from upstroke.backend.cpu import CpuBackend
 from upstroke.case.schema import CableMesh, Probes
 from upstroke.codegen import Kernel
 from upstroke.mesh import build_mesh
-from upstroke.observe import probes
+from upstroke.observe import lines, probes
 from upstroke.step.state import State
-probes.FLUSH_EVERY = 0.01
+lines.FLUSH_EVERY = 0.01
 mesh, backend = build_mesh(CableMesh(length=1.0, dx=0.1)), CpuBackend(threads=1)
 state = State([(Kernel("", "c", "fp64", "", (), (), (), ()), {{}}, 11)], backend)
 w = probes.ProbeWatcher(Probes(points={{"P": (0.0,)}}, every=0.1), mesh, state, backend, 1, 0.1,

@@ -36,10 +36,13 @@ STRUCTS = [
     ("upstroke.backend", "kernels.cu", "loop_clock", "upstroke.backend.cuda:CLOCK"),
     ("upstroke.observe", "activation.c", "activation_args", "upstroke.observe.activation:_Args"),
     ("upstroke.observe", "probes.c", "probe_args", "upstroke.observe.probes:_Args"),
+    ("upstroke.observe", "spikes.c", "spike_args", "upstroke.observe.spikes:_Args"),
+    ("upstroke.step", "conductances.c", "conductance_args", "upstroke.step.conductances:ConductanceArgs"),
 ]
 RENAMED = {"runtime.c": {"t": "team"}}
 NEEDED = {"up_couplings": ("rows",), "diffusion": ("rows",),
-          "upstroke_follow_args": ("upstroke_args",), "voltage_args": ("tree_pack",)}     # what stands in them
+          "upstroke_follow_args": ("upstroke_args",), "voltage_args": ("tree_pack",),
+          "conductance_args": ("synapse_kind",)}     # what stands in them
 
 
 def declaration(text: str, name: str) -> str:

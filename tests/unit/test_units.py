@@ -80,7 +80,7 @@ EXAMPLE = '  -> for example "0.02 ms"'
     ("5 bananas", f'unknown unit "bananas" in "5 bananas", expected a time\n{EXAMPLE}'),
     ("5 mm", f'"5 mm" is a length, not a time\n{EXAMPLE}'),
     ("5 ms ms", f'"5 ms ms" is not a time\n{EXAMPLE}'),
-    ("5 mS", f'"5 mS" is not a time\n{EXAMPLE}'),
+    ("5 mS", f'"5 mS" is a conductance, not a time\n{EXAMPLE}'),
 ])
 def test_wrong_quantity(given: object, message: str) -> None:
     with pytest.raises(UnitError) as caught:

@@ -113,8 +113,8 @@ def _sections(table: type, path: tuple[str, ...], told: set[type]) -> Iterator[s
     """A section for a table, then one for each table below it that has not been told."""
     told.add(table)
     heading = f"`{_header(path)}`" if path else "Top of the file"
-    if "kind" in keys(table):
-        heading += f' with `kind = "{get_args(hints(table)["kind"])[0]}"`'
+    if "kind" in keys(table) and len(kinds := get_args(hints(table)["kind"])) == 1:
+        heading += f' with `kind = "{kinds[0]}"`'
     yield f"## {heading}\n\n{(table.__doc__ or '').strip().replace('``', '`')}\n"
     yield "| key | accepts | default | meaning | example |\n|---|---|---|---|---|"
     for name, field in keys(table).items():

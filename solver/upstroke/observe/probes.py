@@ -7,11 +7,9 @@ uA/cm^2, states in their model's units.
 
 from __future__ import annotations
 
-import csv
 import ctypes
-import io
-import time
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
@@ -21,13 +19,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from upstroke.backend import Fetch, Stage
-from upstroke.case.schema import Probes, Site
-from upstroke.errors import CaseError, OutputError
+from upstroke.case.schema import Probes, Site, Spikes
+from upstroke.errors import CaseError
 from upstroke.mesh.check import longest_edges
 from upstroke.mesh.locate import containing_cells, nearest_nodes
 from upstroke.mesh.mesh import Mesh
+from upstroke.observe.lines import LineFile
 
-FLUSH_EVERY = 0.5   # seconds of wall time
 RING = 1024         # samples that a device keeps until they are fetched
 
 
@@ -61,9 +59,8 @@ class _Args(ctypes.Structure):
 class ProbeWatcher:
     """Appends a line to ``probes.csv`` every so many steps.
 
-    Samples are taken where the state lies, into a ring of rows that is fetched now and then. Lines are handed to the
-    system whole and at least every half second, so a killed run leaves complete lines. A value is nan where the
-    membrane of one of the probe's nodes lacks the variable.
+    Samples are taken where the state lies, into a ring of rows that is fetched now and then, at least every half
+    second. A value is nan where the membrane of one of the probe's nodes lacks the variable.
 
     Parameters
     ----------
@@ -80,22 +77,16 @@ class ProbeWatcher:
                  path: Path) -> None:
         self.probes = place_probes(section, mesh)
         self.notes = tuple(note for note in (far_note(probe, mesh) for probe in self.probes) if note)
-        self._backend, self._every, self._dt, self._path = backend, every, dt, path
-        terms = [_terms(probe, state.pieces(name), state.rank) for probe in self.probes for name in section.variables]
+        self._backend, self._every, self._dt = backend, every, dt
+        terms = [terms_of(probe, state.pieces(name), state.rank) for probe in self.probes for name in section.variables]
         self._missing = np.array([not value for value in terms])
         self._asked: tuple[int, Fetch] | None = None
         self._written, self._seen = 0, 0        # samples; sample j is that after step j every
         self.stage = self._compile(terms)
-        try:
-            self._file = open(path, "wb", buffering=0)   # noqa: SIM115 (open as long as the run)
-        except OSError as e:
-            raise OutputError(str(path), f"cannot be written: {e.strerror}", "give another --out") from e
-        self._lines: list[str] = []
-        self._flushed = time.monotonic()
-        self._lines.append(csv_line(["time_ms", *(f"{p.name}.{v}" for p in self.probes for v in section.variables)]))
+        self._out = LineFile(path, ["time_ms", *(f"{p.name}.{v}" for p in self.probes for v in section.variables)])
         start = [sum(w * float(backend.to_host(array[k:k + 1])[0]) for array, k, w in value) for value in terms]
         self._add(0, np.array(start))
-        self._flush()
+        self._out.flush()
 
     def _compile(self, terms: list[list[tuple[Any, int, float]]]) -> Stage:
         """The kernel that takes a sample. ``terms`` of each value: arrays, places in them, weights."""
@@ -117,15 +108,11 @@ class ProbeWatcher:
     def see(self, n: int, t: float) -> None:
         self._seen = n // self._every
         waiting = self._seen - self._written
-        if self._asked is None and waiting and (not self._backend.lag or waiting >= RING // 4 or self._due()):
+        if self._asked is None and waiting and (not self._backend.lag or waiting >= RING // 4 or self._out.due):
             self._ask()
         if self._asked is not None and (waiting >= RING or self._asked[1].ready()):      # the ring has come round
             self._collect()
-        if self._lines and self._due():
-            self._flush()
-
-    def _due(self) -> bool:
-        return time.monotonic() - self._flushed > FLUSH_EVERY
+        self._out.flush_if_due()
 
     def _ask(self) -> None:
         self._asked = self._seen, self._backend.fetch({"ring": self._ring})
@@ -141,31 +128,20 @@ class ProbeWatcher:
 
     def _add(self, j: int, values: NDArray[np.float64]) -> None:
         values = np.where(self._missing, np.nan, values)
-        self._lines.append(csv_line([f"{j * self._every * self._dt:.12g}", *(f"{x:.12g}" for x in values)]))
+        self._out.add([f"{j * self._every * self._dt:.12g}", *(f"{x:.12g}" for x in values)])
         self._written = j
 
-    def _flush(self) -> None:
-        rest = memoryview("".join(self._lines).encode())
-        self._lines.clear()
-        try:
-            while rest:       # a disk that becomes full takes a part
-                rest = rest[self._file.write(rest):]
-        except OSError as e:
-            raise OutputError(str(self._path), f"cannot be written: {e.strerror}", "free some space") from e
-        self._flushed = time.monotonic()
-
     def close(self) -> None:
-        if self._file.closed:
+        if self._out.closed:
             return
-        with self._file:
+        with closing(self._out):
             self._collect()
             if self._seen > self._written:
                 self._ask()
                 self._collect()
-            self._flush()
 
 
-def _terms(probe: Probe, pieces: Sequence[tuple[int, int, Any]], rank: NDArray[np.int64]) \
+def terms_of(probe: Probe, pieces: Sequence[tuple[int, int, Any]], rank: NDArray[np.int64]) \
         -> list[tuple[Any, int, float]]:
     """(array, place in it, weight) of a variable at a probe; none where one of its nodes lacks the variable."""
     terms = []
@@ -178,14 +154,7 @@ def _terms(probe: Probe, pieces: Sequence[tuple[int, int, Any]], rank: NDArray[n
     return terms
 
 
-def csv_line(cells: Sequence[str]) -> str:
-    """One line of CSV, with quotes where a probe's name needs them."""
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerow(cells)
-    return text.getvalue()
-
-
-def place_probes(section: Probes, mesh: Mesh) -> tuple[Probe, ...]:
+def place_probes(section: Probes | Spikes, mesh: Mesh) -> tuple[Probe, ...]:
     """The nearest node of every point, or the weights of its cell's nodes where ``interpolate`` is set.
 
     Coordinates that a point leaves out are zero. At a site of a neuron it is the compartment there, or an end of the
@@ -195,20 +164,23 @@ def place_probes(section: Probes, mesh: Mesh) -> tuple[Probe, ...]:
     ------
     CaseError for a point with more than three coordinates; MeshError for one to interpolate that lies outside the mesh
     """
-    sites = {name: _at_site(name, site, mesh) for name, site in section.points.items() if isinstance(site, Site)}
+    table = "watch.probes.points" if isinstance(section, Probes) else "watch.spikes.points"
+    sites = {name: _at_site(name, site, mesh, f"{table}.{name}") for name, site in section.points.items()
+             if isinstance(site, Site)}
     points = {name: point for name, point in section.points.items() if not isinstance(point, Site)}
-    placed = {probe.name: probe for probe in _at_points(points, section.interpolate, mesh)} if points else {}
+    placed = {probe.name: probe for probe in
+              _at_points(points, isinstance(section, Probes) and section.interpolate, mesh, table)} if points else {}
     return tuple((sites | placed)[name] for name in section.points)
 
 
-def _at_site(name: str, site: Site, mesh: Mesh) -> Probe:
+def _at_site(name: str, site: Site, mesh: Mesh, where: str) -> Probe:
     assert mesh.tree is not None          # the case was checked
-    found = mesh.tree.section_named(site.section, f"watch.probes.points.{name}.section")
+    found = mesh.tree.section_named(site.section, f"{where}.section")
     return Probe(name, *mesh.tree.around(found.node_at(site.x)), 0.0)
 
 
-def _at_points(points: Mapping[str, Sequence[float]], interpolate: bool, mesh: Mesh) -> tuple[Probe, ...]:
-    where = [f"watch.probes.points.{name}" for name in points]
+def _at_points(points: Mapping[str, Sequence[float]], interpolate: bool, mesh: Mesh, table: str) -> tuple[Probe, ...]:
+    where = [f"{table}.{name}" for name in points]
     places = np.array([_three(w, point) for w, point in zip(where, points.values(), strict=True)])
     if interpolate:
         cells, weights = containing_cells(mesh, places, where)

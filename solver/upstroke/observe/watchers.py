@@ -17,6 +17,7 @@ from upstroke.mesh.mesh import Mesh
 from upstroke.observe.activation import ActivationWatcher
 from upstroke.observe.probes import Probe, ProbeWatcher, place_probes
 from upstroke.observe.snapshots import SnapshotWatcher, part_of
+from upstroke.observe.spikes import SpikeWatcher
 
 
 class Watcher(Protocol):
@@ -48,6 +49,7 @@ class Watchers:
     others: tuple[Watcher, ...] = ()
     probes: tuple[Probe, ...] = ()     # where the case reads variables
     notes: tuple[str, ...] = ()        # what the user should know
+    spikes: SpikeWatcher | None = None
 
     def __iter__(self) -> Iterator[Watcher]:
         return iter((self.activation, *self.others))
@@ -71,7 +73,7 @@ def open_watchers(section: Watch, mesh: Mesh, state: Any, backend: Any, dt: floa
     ---------
     state : ``V``, ``names``, ``pieces``, ``arrange``, ``order`` and ``rank`` of ``step.State``
     dt, steps : time step in ms, number of steps of the whole run
-    directory : the run directory; ``probes.csv`` and ``vm.vtkhdf`` go there
+    directory : the run directory; ``probes.csv``, ``spikes.csv`` and ``vm.vtkhdf`` go there
     series : opens a time series, given its path, mesh, variables and number of frames
 
     Raises
@@ -89,12 +91,17 @@ def open_watchers(section: Watch, mesh: Mesh, state: Any, backend: Any, dt: floa
         stages.append(probes.stage)
         places, notes = probes.probes, probes.notes
         others.append(probes)
+    spikes = None
+    if section.spikes is not None:
+        spikes = SpikeWatcher(section.spikes, mesh, state, backend, dt, directory / "spikes.csv")
+        stages.append(spikes.stage)
+        others.append(spikes)
     if section.snapshots is not None:
         every = whole_steps("watch.snapshots.every", section.snapshots.every, dt)
         others.append(SnapshotWatcher(section.snapshots, mesh, state, backend, every, steps, directory / "vm.vtkhdf",
                                       series))
     activation = ActivationWatcher(section.activation, state, backend, dt)
-    return Watchers(activation, (activation.stage, *stages), tuple(others), places, notes)
+    return Watchers(activation, (activation.stage, *stages), tuple(others), places, notes, spikes)
 
 
 def check_watch(section: Watch, mesh: Mesh, names: Iterable[str], dt: float) -> None:
@@ -114,6 +121,8 @@ def check_watch(section: Watch, mesh: Mesh, names: Iterable[str], dt: float) -> 
         check_variables("watch.probes.variables", section.probes.variables, names)
         whole_steps("watch.probes.every", section.probes.every, dt)
         place_probes(section.probes, mesh)
+    if section.spikes is not None:
+        place_probes(section.spikes, mesh)
     if section.snapshots is not None:
         check_variables("watch.snapshots.variables", section.snapshots.variables, names)
         whole_steps("watch.snapshots.every", section.snapshots.every, dt)

@@ -15,7 +15,8 @@ from upstroke.output.fields import MM_PER_CM
 
 
 def summarise(mesh: Mesh, activation: ActivationMap, probes: Sequence[Probe] = (),
-              solver: Mapping[str, Any] | None = None, notes: Iterable[str] = ()) -> dict[str, Any]:
+              solver: Mapping[str, Any] | None = None, notes: Iterable[str] = (),
+              spikes: Mapping[str, int] | None = None) -> dict[str, Any]:
     """The summary as a dict for `files.write_json`.
 
     Arguments
@@ -23,6 +24,7 @@ def summarise(mesh: Mesh, activation: ActivationMap, probes: Sequence[Probe] = (
     probes : their first-beat activation is listed by name, interpolated with the probe's weights
     solver : what the solver says of itself (iterations and the like), taken as it is
     notes : what the user should know
+    spikes : how many at each place where they are watched
     """
     first = activation.activation[0] if activation.beats else np.full(mesh.n_points, np.nan)
     reached = np.isfinite(first)
@@ -37,6 +39,7 @@ def summarise(mesh: Mesh, activation: ActivationMap, probes: Sequence[Probe] = (
         "v_range_mV": [activation.v_min, activation.v_max],
         "threshold_mV": activation.threshold,
         "probe_activation_ms": {p.name: p.read(first) for p in probes},
+        "spikes": dict(spikes or {}),
         "solver": dict(solver or {}),
         "notes": [*notes, *activation.notes()],
     }

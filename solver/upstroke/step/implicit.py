@@ -3,6 +3,7 @@
     (m (1 + theta dt g / C_m) + theta dt K) delta = -dt K V - dt m (I - Istim) / C_m,   V += delta,   g = dI/dV,
 
 then every state by its own method, and I and g anew. Nothing but V and the states is split, and gates take exact steps.
+Synapses and electrodes add to I and g before V is solved for.
 """
 
 from __future__ import annotations
@@ -11,13 +12,15 @@ from upstroke.backend import Backend, Stage
 from upstroke.backend.tree import is_forest
 from upstroke.case.schema import TimeTable
 from upstroke.errors import CaseError
+from upstroke.protocol import Conductances
 from upstroke.space.operator import Operator
+from upstroke.step.conductances import conductance_stages
 from upstroke.step.splitting import Splitting
 from upstroke.step.state import State
 
 
 def implicit_stages(splitting: Splitting, operator: Operator, state: State, time: TimeTable, C_m: float,
-                    backend: Backend) -> tuple[list[Stage], dict[str, list[Stage]]]:
+                    conductances: Conductances, backend: Backend) -> tuple[list[Stage], dict[str, list[Stage]]]:
     """What is done once before the first step, and the stages "voltage" and "states".
 
     Raises
@@ -34,7 +37,9 @@ def implicit_stages(splitting: Splitting, operator: Operator, state: State, time
                            for source, arrays, slope in groups]
     voltage = backend.voltage(operator.stiffness, operator.lumped_mass, state.V, state.Iion, state.Istim, G, C_m, dt,
                               splitting.theta)
-    return start, {"voltage": [voltage], "states": states}
+    conduct = conductance_stages(conductances, state, G, operator.lumped_mass, C_m, dt, splitting.theta,
+                                 round(time.end / dt), backend)
+    return start, {"voltage": [*conduct, voltage], "states": states}
 
 
 def check_operator(operator: Operator, splitting: str) -> None:

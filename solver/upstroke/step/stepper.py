@@ -8,7 +8,7 @@ from upstroke.backend import NOT_CONVERGED, Backend, Clock, Loop, Stage
 from upstroke.case.schema import Solver, TimeTable
 from upstroke.errors import DivergenceError
 from upstroke.ionic.methods import METHODS
-from upstroke.protocol import Stimuli
+from upstroke.protocol import Conductances, Stimuli
 from upstroke.space.operator import Operator
 from upstroke.step.diffusion import make_diffusion, require_stable
 from upstroke.step.implicit import implicit_stages
@@ -54,8 +54,8 @@ class Stepper:
     """
 
     def __init__(self, operator: Operator, state: State, time: TimeTable, solver: Solver, C_m: float, stimuli: Stimuli,
-                 backend: Backend) -> None:
-        self.state, self.stimuli = state, stimuli
+                 backend: Backend, conductances: Conductances = Conductances()) -> None:   # noqa: B008 (frozen)
+        self.state, self.stimuli, self.conductances = state, stimuli, conductances
         self.n_steps = round(time.end / time.dt)
         self.clock, self.seconds = Clock(), dict[str, float]()
         self._time, self._backend = time, backend
@@ -65,7 +65,8 @@ class Stepper:
         splitting = SPLITTINGS[time.splitting].stages
         made: dict[tuple[str, float], list[Stage]] = {}
         if SPLITTINGS[time.splitting].implicit:
-            self._start, stages = implicit_stages(SPLITTINGS[time.splitting], operator, state, time, C_m, backend)
+            self._start, stages = implicit_stages(SPLITTINGS[time.splitting], operator, state, time, C_m, conductances,
+                                                  backend)
             made = {(what, part): stages[what] for what, part in splitting}
         for what, part in splitting:
             if (what, part) not in made:          # what a step takes twice is one stage, which knows its turns
@@ -89,7 +90,7 @@ class Stepper:
                                                              if name in kernel.states)}
         low = [name for name, method in methods.items()
                if name not in exact and method in METHODS and METHODS[method].order < wanted]
-        notes = self.stimuli.notes(self._time.end)
+        notes = self.stimuli.notes(self._time.end) + self.conductances.notes()
         if low:
             names = ", ".join(low[:4]) + (" and more" if len(low) > 4 else "")
             notes.append(f"splitting {splitting!r} is of order {wanted}, but the run is of order 1: {names} "

@@ -1,0 +1,130 @@
+"""What opens conductances at places of a neuron: synapses and voltage clamps, as a case has them, on a mesh."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from upstroke.case.schema import KINETICS, Case, Synapse
+from upstroke.errors import CaseError
+from upstroke.mesh.locate import cells_of_regions
+from upstroke.mesh.mesh import Mesh
+from upstroke.protocol.events import Times, trains
+from upstroke.protocol.train import Train
+
+
+@dataclass(frozen=True)
+class Kinetics:
+    """g(t) after an event at 0 of weight 1, B of V, and the reversal potential: i = g B(V) (V - reversal).
+
+    g = (exp(-t / tau_decay) - exp(-t / tau_rise)) / p, with p its peak; exp(-t / tau_decay) where there is no rise.
+    B = 1 / (1 + magnesium / 3.57 exp(-0.062 V)) (Jahr and Stevens 1990, doi 10.1523/JNEUROSCI.10-09-03178.1990).
+    """
+
+    tau_rise: float | None      # ms
+    tau_decay: float            # ms
+    reversal: float             # mV
+    magnesium: float = 0.0      # mM
+
+    @property
+    def scale(self) -> float:
+        """1 / p: what an event of weight 1 adds to both exponentials."""
+        if self.tau_rise is None:
+            return 1.0
+        ratio = self.tau_rise / self.tau_decay          # p = (1 - ratio) ratio^(ratio / (1 - ratio))
+        return 1.0 / ((1.0 - ratio) * ratio ** (ratio / (1.0 - ratio)))
+
+
+@dataclass(frozen=True, eq=False)
+class Synapses:
+    """The synapses of a table: the node of each, the times (ms) when its spikes arrive; weight in mS."""
+
+    name: str
+    kinetics: Kinetics
+    weight: float
+    nodes: NDArray[np.int64]
+    arrivals: list[Times]
+
+
+@dataclass(frozen=True, eq=False)
+class Clamp:
+    """An electrode at a node: conductance in mS, and for each level (mV) when it is held."""
+
+    node: int
+    conductance: float
+    levels: tuple[float, ...]
+    held: tuple[Train, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Conductances:
+    """All that opens conductances in a run."""
+
+    synapses: tuple[Synapses, ...] = ()
+    clamps: tuple[Clamp, ...] = ()
+
+    def renumbered(self, rank: NDArray[np.int64]) -> Conductances:
+        """The same at nodes in another numbering; ``rank`` (n,) is the new number of each node."""
+        return Conductances(tuple(replace(s, nodes=rank[s.nodes]) for s in self.synapses),
+                            tuple(replace(c, node=int(rank[c.node])) for c in self.clamps))
+
+    def notes(self) -> list[str]:
+        """What the user should know of synapses that nothing reaches."""
+        return [f"synapse {s.name!r}: no spike arrives during the run" for s in self.synapses
+                if not any(map(len, s.arrivals))]
+
+
+def place_conductances(case: Case, mesh: Mesh) -> Conductances:
+    """The synapses and voltage clamps of a case on its mesh.
+
+    Raises
+    ------
+    CaseError, MeshError for places that the cell lacks, and for files of events that cannot be read
+    """
+    synapses = tuple(_synapses(table, k, mesh, case.time.end) for k, table in enumerate(case.synapse))
+    clamps = []
+    for k, table in enumerate(case.voltage_clamp):
+        assert mesh.tree is not None                        # the case was checked
+        node = mesh.tree.section_named(table.site.section, f"voltage_clamp.{k}.site.section").compartment_at(
+            table.site.x)
+        starts = table.start + np.concatenate([[0.0], np.cumsum(table.durations)[:-1]])
+        held = tuple(Train("", np.array([node]), 1.0, float(start), duration, math.inf, 1)
+                     for start, duration in zip(starts, table.durations, strict=True))
+        clamps.append(Clamp(node, 1.0 / table.series_resistance, table.levels, held))
+    return Conductances(synapses, tuple(clamps))
+
+
+def _synapses(table: Synapse, k: int, mesh: Mesh, end: float) -> Synapses:
+    where = f"synapse.{k}" + (f" ({table.name})" if table.name else "")
+    rise, decay, reversal = KINETICS[table.kind]
+    magnesium = 0.0
+    if table.kind == "nmda":
+        magnesium = 1.0 if table.magnesium is None else table.magnesium
+    decay = table.tau_decay or decay
+    assert decay is not None                                # the case was checked
+    kinetics = Kinetics(table.tau_rise or rise, decay, reversal if table.reversal is None else table.reversal,
+                        magnesium)
+    leave = trains(table.events, table.count, end, k + 1, f"{where}.events")
+    arrive = [times[: np.searchsorted(times, end)] for times in (times + table.delay for times in leave)]
+    return Synapses(table.name or f"synapse {k + 1}", kinetics, table.weight, _nodes(table, k + 1, mesh, where), arrive)
+
+
+def _nodes(table: Synapse, number: int, mesh: Mesh, where: str) -> NDArray[np.int64]:
+    """The compartment of each synapse; in a region drawn in proportion to their areas."""
+    tree = mesh.tree
+    assert tree is not None                                 # the case was checked
+    if table.site is not None:
+        node = tree.section_named(table.site.section, f"{where}.site.section").compartment_at(table.site.x)
+        return np.full(table.count, node)
+    assert table.region is not None
+    there = mesh.cells[cells_of_regions(mesh, [table.region], f"{where}.region"), 1]
+    area = tree.area[there]
+    if not (area > 0.0).any():
+        raise CaseError(f"{where}.region", f"region {table.region!r} has no membrane", "name another region")
+    seed = np.array([number if table.seed is None else table.seed, 0], np.uint64)
+    u = np.random.Generator(np.random.Philox(key=seed)).random(table.count)
+    along = np.cumsum(area)
+    return there[np.searchsorted(along, u * along[-1], side="right")].astype(np.int64)

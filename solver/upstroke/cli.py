@@ -150,6 +150,15 @@ def _export(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _reduce(arguments: argparse.Namespace) -> int:
+    from upstroke.reduce import load_cell, reduce_cell
+
+    made = reduce_cell(load_cell(arguments.case, arguments.set), arguments.output, count=arguments.sites,
+                       at=arguments.at, method=arguments.method)
+    print(made.report, "", *made.files, sep="\n")
+    return 0
+
+
 def _tune_waves(arguments: argparse.Namespace) -> int:
     from upstroke.waves.report import time_of, tune, values_of
 
@@ -254,6 +263,24 @@ def _parser() -> argparse.ArgumentParser:
     verb.add_argument("--output", "-o", metavar="FILE", type=Path, required=True, help="the file to write")
     add_model(verb)
     verb.set_defaults(verb=_export)
+
+    verb = verbs.add_parser("reduce", help="simplify a neuron to a few compartments",
+                            description="Write a case with a neuron of a few compartments in place of a passive one, "
+                                        "and a report that sets both side by side: input resistance, time constant, "
+                                        "transfer up to 200 Hz, step responses, speed. Active channels are not fitted "
+                                        "yet: cells that have them are refused.")
+    verb.add_argument("case", metavar="CASE", nargs="+", type=Path,
+                      help="a case whose mesh is a neuron, or a morphology (.swc) with --set for what it lacks")
+    verb.add_argument("--output", "-o", metavar="FILE", type=Path, required=True,
+                      help="the case to write; the report's .txt, .csv and .png lie beside it")
+    verb.add_argument("--sites", metavar="N", type=int,
+                      help="places to keep, chosen where the reduced cell would err most; the soma is one")
+    verb.add_argument("--at", metavar="PLACES", default="", help='places to keep: "dend[3](0.5), apic[2](1)"')
+    verb.add_argument("--method", choices=("impedance", "cylinders"), default="impedance",
+                      help="impedance: a compartment at each place, by least squares (default); cylinders: one for "
+                           "each tree on the soma")
+    verb.add_argument("--set", metavar="KEY=VALUE", action="append", default=[], help="change a key of the case")
+    verb.set_defaults(verb=_reduce)
 
     verb = verbs.add_parser("tune-waves", help="measure what the calibrated diffusion operator needs of a model",
                             description="Measure by plane waves how strongly a model's fronts need the diffusion "

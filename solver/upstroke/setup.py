@@ -60,7 +60,7 @@ class Membrane:
         """
         if not self.kernel.nodal:
             return self.initial
-        values = {name: _at_nodes(mesh, data, nodes, f"{where}.nodal.{name}")
+        values = {name: values_at(mesh, data, nodes, f"{where}.nodal.{name}")
                   for name, data in self.table.nodal.items()}
         parts = [_start(self.model, self.given, {name: v[k:k + AT_ONCE] for name, v in values.items()})
                  for k in range(0, len(nodes), AT_ONCE)]
@@ -85,11 +85,12 @@ def _defaults(model: Model, names: Iterable[str]) -> dict[str, float]:
     return {name: known.get(name, 0.0) for name in names}
 
 
-def _at_nodes(mesh: Mesh, name: str, nodes: NDArray[np.int64], where: str) -> NDArray[np.float64]:
+def values_at(mesh: Mesh, name: str, nodes: NDArray[np.int64], where: str) -> NDArray[np.float64]:
+    """The mesh's point data of a name at some nodes; a MeshError at ``where`` if there are none."""
     if name not in mesh.point_data:
         raise MeshError(where, f"the mesh has no point data {name!r}", did_you_mean(name, mesh.point_data)
-                        if mesh.point_data else "only mesh files have point data, one number per node; elsewhere give "
-                        "regions a membrane of their own")
+                        if mesh.point_data else "mesh files have point data, one number per node, and sections of a "
+                        "neuron values; elsewhere give regions a membrane of their own")
     values = mesh.point_data[name][nodes]
     if (bad := ~np.isfinite(values)).any():
         raise MeshError(where, f"the point data {name!r} have no value at {bad.sum():,} of the {len(nodes):,} nodes of "

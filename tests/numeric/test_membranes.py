@@ -220,8 +220,8 @@ def test_mistakes_in_nodal_parameters(tmp_path, slabs):
         "case: membrane.0.nodal.tau_in: the mesh has no point data 'tua'\n  -> did you mean 'tau'?")
     assert message({"mesh": {"kind": "cable", "length": "1 mm", "dx": "0.1 mm"}},
                    membrane=model | {"nodal": {"tau_in": "tau"}}) == (
-        "case: membrane.0.nodal.tau_in: the mesh has no point data 'tau'\n  -> only mesh files have point data, one "
-        "number per node; elsewhere give regions a membrane of their own")
+        "case: membrane.0.nodal.tau_in: the mesh has no point data 'tau'\n  -> mesh files have point data, one "
+        "number per node, and sections of a neuron values; elsewhere give regions a membrane of their own")
     broken = np.flatnonzero(meshio.read(mesh["mesh"]["file"]).points[:, 0] <= 3.0)
     assert message(mesh, membrane=model | {"nodal": {"tau_in": "tau"}}) == (
         f"case: membrane.0.nodal.tau_in: the point data 'tau' have no value at {len(broken)} of the 325 nodes of this "

@@ -25,7 +25,8 @@ MAY_IMPORT = {
     "run": {"case", "mesh", "space", "ionic", "codegen", "backend", "protocol", "step", "observe", "output", "progress",
             "setup", "record", "result"},
     "check": {"case", "mesh", "space", "codegen", "ionic", "step", "observe", "run", "setup"},
-    "cli": {"case", "run", "check", "ionic", "codegen", "output", "emit", "exchange", "waves", "bench"},
+    "cli": {"case", "run", "check", "ionic", "codegen", "output", "emit", "exchange", "waves", "bench", "reduce"},
+    "reduce": {"case", "mesh", "space", "ionic", "setup", "run", "output"},
     "exchange": {"ionic"},
     "bench": {"ionic", "codegen", "backend", "step", "output", "progress"},
     "emit": {"ionic", "codegen", "backend", "step"},
@@ -33,8 +34,8 @@ MAY_IMPORT = {
     "__main__": {"cli"}, "__init__": {"case", "ionic", "result", "run"},
 }
 HEAVY = {"pyvista": ("output/render.py", "result.py"), "vtk": ("output/render.py",),
-         "matplotlib": ("output/render.py", "bench/plot.py"), "mpi4py": (), "cupy": ("backend/cuda.py",),
-         "morphio": ("mesh/traced.py",), "myokit": ("exchange/source.py",),
+         "matplotlib": ("output/render.py", "bench/plot.py", "reduce/report.py"), "mpi4py": (),
+         "cupy": ("backend/cuda.py",), "morphio": ("mesh/traced.py",), "myokit": ("exchange/source.py",),
          "cupyx": ("backend/cuda.py",)}     # and the files that may import it
 
 

@@ -218,6 +218,8 @@ class Section:
         "constants", None, example="0.8", must="> 0")
     direction: Direction | None = key("where it points, for pictures; default: as its parent, the first along x", None,
                                       example="[0, 1, 0]")
+    values: dict[str, float] = key("numbers that its nodes carry by name, for `membrane.nodal`", factory=dict,
+                                   example="{ Rm = 20 }")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -303,7 +305,8 @@ class Membrane:
         "states and parameters are called PLUGIN.name in the other keys", (),
         example='{ IKATP_Ferrero = { ATP_i = 4 } }')
     nodal: dict[str, str] = key(
-        "parameters that differ from node to node: the mesh file's point data with their values, in the model's unit",
+        "parameters that differ from node to node: the mesh file's point data with their values, or `values` of a "
+        "neuron's sections, in the model's unit",
         factory=dict, example='{ Gks = "gks" }')
     initial: dict[str, float] | Path = key(
         "initial values by state name (V in mV), or a file that holds all: of `upstroke bench`, or openCARP's .sv",

@@ -65,8 +65,11 @@ def build_mesh(section: CableMesh | SheetMesh | SlabMesh | GridMesh | FileMesh |
             from upstroke.mesh.compartments import divide
             from upstroke.mesh.labels import with_regions
             from upstroke.mesh.morphology import read_morphology
-            from upstroke.mesh.sections import built_sections
+            from upstroke.mesh.sections import built_sections, with_values
             assert cable is not None                                   # the case was checked
-            sections = (read_morphology(section.file, section.soma) if isinstance(section, MorphologyMesh) else
-                        built_sections(section.section))
-            return with_regions(divide(sections, section.compartments, cable), section.regions)
+            if isinstance(section, MorphologyMesh):
+                mesh = divide(read_morphology(section.file, section.soma), section.compartments, cable)
+            else:
+                mesh = divide(built_sections(section.section), section.compartments, cable)
+                mesh = with_values(mesh, section.section)
+            return with_regions(mesh, section.regions)

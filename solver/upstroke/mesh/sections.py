@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 from upstroke.case.schema import Section as Table
 from upstroke.errors import CaseError, did_you_mean
 from upstroke.mesh.compartments import Section
+from upstroke.mesh.mesh import Mesh
 
 SPREAD = math.pi / 3        # between the outermost branches where a trunk ends; 0.7 of it one level on, for pictures
 
@@ -38,6 +40,15 @@ def built_sections(tables: Sequence[Table]) -> list[Section]:
             raise CaseError(f"{where}.name", f"there is a section {min(taken)!r} already", "give it another name")
         sections += new
     return sections
+
+
+def with_values(mesh: Mesh, tables: Sequence[Table]) -> Mesh:
+    """The mesh with the numbers that the tables give their sections, as point data; nan where a table has none."""
+    assert mesh.tree is not None
+    built = [table for table in tables for _ in range(sum(table.branches ** level for level in range(table.levels)))]
+    names = dict.fromkeys(name for table in tables for name in table.values)
+    data = {name: np.array([table.values.get(name, math.nan) for table in built])[mesh.tree.section] for name in names}
+    return replace(mesh, point_data=mesh.point_data | data)
 
 
 def _tree(table: Table, parent: int, above: Sequence[Section]) -> Iterator[Section]:

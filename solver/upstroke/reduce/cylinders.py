@@ -1,0 +1,103 @@
+"""Each tree that hangs on the soma as one cylinder.
+
+After O. Amsalem, G. Eyal, N. Rogozinski, M. Gevaert, P. Kumbhar, F. Schuermann, I. Segev (2020), An efficient
+analytical reduction of detailed nonlinear neuron models, Nat. Commun. 11:288, doi 10.1038/s41467-019-13932-6, at 0 Hz.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+from upstroke.errors import MeshError
+from upstroke.reduce.passive import Floats, Passive
+
+
+@dataclass(frozen=True, eq=False)
+class Cylinder:
+    """A cylinder with the input impedance of a tree, and its transfer impedance from the farthest tip.
+
+    Attributes
+    ----------
+    section : the number of the section whose tree it replaces
+    length, diameter : cm
+    leak, reversal : mS/cm^2, mV, of the tree's first compartment
+    uniform : whether the whole tree has them
+    nodes : (k,) of the tree
+    x : (k,) where on the cylinder each belongs, by its transfer impedance to the start
+    """
+
+    section: int
+    length: float
+    diameter: float
+    leak: float
+    reversal: float
+    uniform: bool
+    nodes: NDArray[np.int64]
+    x: Floats
+
+
+def stems(passive: Passive) -> list[int]:
+    """The sections that hang on the soma; of a cell that starts without a soma, the first."""
+    sections = passive.tree.sections
+    if sections[0].type != "soma":
+        return [0]
+    return [k for k, s in enumerate(sections) if s.type != "soma" and sections[s.parent].type == "soma"]
+
+
+def cylinder(passive: Passive, stem: int, Ra: float, C_m: float) -> Cylinder:
+    """The cylinder of a stem's tree, cut off from the soma.
+
+        Z_in = Z_inf coth(L),  Z_in / cosh(L) = Z_L,  Z_inf = 2 / pi sqrt(Rm Ra) d^(-3/2),  lambda = sqrt(Rm d / 4 Ra)
+
+    with Z_L the least transfer impedance between the tree's start and its places: L = arcosh(Z_in / Z_L), then d,
+    and the length lambda L. A place with the transfer impedance Z_x belongs where Z_L cosh(L - X) = Z_x. (The paper's
+    equations, at 0 Hz.) Rm, Ra and C_m are those of the stem.
+
+    Parameters
+    ----------
+    stem : number of the section that the tree starts with
+    Ra, C_m : kOhm cm, uF/cm^2
+
+    Raises
+    ------
+    MeshError for a tree with a single place, or one whose attenuation is too small for numbers
+    """
+    tree = passive.tree
+    section = tree.sections[stem]
+    below = np.zeros(len(tree.parent), bool)
+    below[section.first:section.end + 1] = True
+    for node in range(section.end + 1, len(below)):                # parents come before their children
+        below[node] |= tree.parent[node] >= 0 and below[tree.parent[node]]
+    nodes = np.flatnonzero(below)
+    Z = _from_start(passive, section.start, nodes)
+    ratio = Z[0] / Z[1:].min()
+    if not ratio > 1.0:
+        raise MeshError("--method", f"the tree of {section.name} does not attenuate at all, and has no cylinder",
+                        "take --method impedance")
+    L, middle = math.acosh(ratio), section.first
+    g = float(passive.leak[middle] / tree.area[middle])
+    alive = nodes[tree.area[nodes] > 0.0]
+    same = np.allclose(passive.leak[alive] / tree.area[alive], g) and np.ptp(passive.reversal[alive]) < 1e-9
+    d = (2.0 / math.pi * math.sqrt(Ra / g) / (Z[0] * math.tanh(L))) ** (2.0 / 3.0)
+    X = L - np.arccosh(np.clip(Z[1:] / Z[1:].min(), 1.0, None))
+    return Cylinder(stem, L * math.sqrt(d / (4.0 * Ra * g)), d, g, float(passive.reversal[middle]), bool(same),
+                    nodes, np.clip(X / L, 0.0, 1.0))
+
+
+def _from_start(passive: Passive, start: int, nodes: NDArray[np.int64]) -> Floats:
+    """(k + 1,) kOhm at 0 Hz: V at the start of a tree, and at its nodes, for a current into the start."""
+    place = np.full(len(passive.leak), -1)
+    place[nodes] = np.arange(1, len(nodes) + 1)
+    children = nodes[passive.tree.parent[nodes] == start]
+    rows = np.append(start, nodes)
+    coupling = sparse.lil_array(passive.coupling[rows][:, rows])
+    coupling[0, 0] = -sum(coupling[0, place[child]] for child in children)      # nothing but this tree hangs there
+    empty = np.zeros(len(rows))
+    alone = replace(passive, coupling=coupling.tocsr(), leak=np.append(0.0, passive.leak[nodes]), capacitance=empty,
+                    reversal=empty)
+    return alone.impedance([0], [0.0])[0, :, 0].real

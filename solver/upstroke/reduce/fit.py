@@ -1,0 +1,97 @@
+"""A few compartments with the impedances of a whole cell, by linear least squares.
+
+After W. Wybo, J. Jordan, B. Ellenberger, U. Marti Mengual, T. Nevian, W. Senn (2021), Data-driven reduction of
+dendritic morphologies with preserved dendro-somatic responses, eLife 10:e60936, doi 10.7554/eLife.60936.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.optimize import lsq_linear
+
+from upstroke.reduce.passive import Complex, Floats
+
+HZ = 1e-3                                                                   # 1/ms
+FREQUENCIES = tuple(HZ * f for f in (0, 5, 10, 20, 35, 50, 75, 100, 140, 200))
+STEADY = 10.0           # weight of 0 Hz beside any other frequency: steady transfer comes first
+ROUNDS = 4              # of the fit; the second already changes little
+LEAST = 1e-6            # of a conductance or capacitance, as a part of all: what is zero could not be built
+
+
+@dataclass(frozen=True, eq=False)
+class Reduced:
+    """C dV/dt = -leak V - sum of the currents to neighbours: compartments in a tree.
+
+    Attributes
+    ----------
+    parent : (n,) -1 at the first
+    leak, capacitance : (n,) mS, uF
+    coupling : (n,) mS, to the parent; 0 at the first
+    """
+
+    parent: tuple[int, ...]
+    leak: Floats
+    coupling: Floats
+    capacitance: Floats
+
+    @property
+    def stiffness(self) -> Floats:
+        """(n, n) mS, K: (K V)_i is the axial current that leaves i."""
+        K = np.zeros((len(self.parent), len(self.parent)))
+        for i, j in _edges(self.parent):
+            K[i, i] += self.coupling[i]
+            K[j, j] += self.coupling[i]
+            K[i, j] = K[j, i] = -self.coupling[i]
+        return K
+
+    def impedance(self, frequencies: Sequence[float]) -> Complex:
+        """(f, n, n) kOhm, Z(w) = (g + K + i w C)^-1; frequencies in 1/ms."""
+        static = self.stiffness + np.diag(self.leak)
+        return np.array([np.linalg.inv(static + np.diag(2j * math.pi * f * self.capacitance)) for f in frequencies])
+
+
+def fit(Z: Complex, parent: Sequence[int], frequencies: Sequence[float] = FREQUENCIES) -> Reduced:
+    """The conductances and capacitances whose impedances come nearest to Z.
+
+    Y = g + K + i w C of the reduced cell is linear in what is sought, and Y Z = 1 where it is exact. With Z_r = Y^-1 of
+    the round before (Z at first) the sum of |Z_r (Y Z - 1)|^2 / Z(0)^2 over all pairs and frequencies is that of
+    |Z - Z_r|^2 / Z(0)^2, errors as parts of the steady transfer, and is least by linear least squares with
+    bounds: no conductance is negative. Errors at 0 Hz count ten times.
+
+    Parameters
+    ----------
+    Z : (f, n, n) kOhm, of the whole cell between its sites, the first frequency 0
+    parent : (n,) which site each couples to, -1 for the first
+    """
+    n, edges = len(parent), _edges(parent)
+    omega, left = 2.0 * math.pi * np.asarray(frequencies), Z
+    weight = np.where(omega == 0.0, STEADY, 1.0)[:, None, None] / np.abs(Z[0])
+    for _ in range(ROUNDS):
+        columns = [left[:, :, i, None] * Z[:, i, None, :] for i in range(n)]
+        columns += [(left[:, :, i] - left[:, :, j])[:, :, None] * (Z[:, i] - Z[:, j])[:, None, :] for i, j in edges]
+        columns += [1j * omega[:, None, None] * column for column in columns[:n]]
+        matrix = np.array([(column * weight).ravel() for column in columns]).T
+        values = _solve(np.vstack([matrix.real, matrix.imag]),
+                        np.concatenate([(part * weight).ravel() for part in (left.real, left.imag)]), n)
+        coupling = np.zeros(n)
+        coupling[[i for i, _ in edges]] = values[n:-n]
+        found = Reduced(tuple(parent), values[:n], coupling, values[-n:])
+        left = found.impedance(frequencies)
+    return found
+
+
+def _solve(matrix: Floats, target: Floats, n: int) -> Floats:
+    """Least squares with columns of norm 1, all values positive; none of a kind (leak, coupling, C) quite zero."""
+    scale = np.linalg.norm(matrix, axis=0)
+    values = np.asarray(lsq_linear(matrix / scale, target, (0.0, np.inf), method="bvls").x) / scale
+    for kind in (slice(0, n), slice(n, -n), slice(-n, None)):
+        values[kind] = np.maximum(values[kind], LEAST * values[kind].sum())
+    return values
+
+
+def _edges(parent: Sequence[int]) -> list[tuple[int, int]]:
+    return [(i, j) for i, j in enumerate(parent) if j >= 0]

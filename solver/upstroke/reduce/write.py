@@ -1,0 +1,115 @@
+"""Reduced cells as cases, which the main job runs like any other."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from upstroke.case import Case
+from upstroke.case.resolved import free_tables
+from upstroke.case.schema import Cable, Probes, Site, Stimulus
+from upstroke.case.toml import write_document
+from upstroke.case.words import plain
+from upstroke.mesh.tree import SectionInfo, Tree
+from upstroke.reduce.cylinders import Cylinder
+from upstroke.reduce.fit import Reduced
+from upstroke.reduce.passive import Floats, Passive
+from upstroke.units import format_quantity
+
+Place = dict[str, Any]                    # of the reduced cell: {"section": ..., "x": ...}
+MEMBRANE = [{"model": "Passive", "nodal": {"Rm": "Rm", "V_rest": "V_rest"}}]
+PARTS = ("soma", "axon", "basal", "apical")
+
+
+def compartment_tables(reduced: Reduced, names: Sequence[str], types: Sequence[str], reversal: Floats,
+                       cable: Cable) -> dict[str, Any]:
+    """Mesh and membrane of a fitted cell: a cylinder for each compartment, which starts in the middle of its parent.
+
+    With one compartment to a cylinder, whose half joins the middles, and area A = C / C_m, resistance R = 1 / g_ij:
+
+        pi d L = A,  Ra (L / 2) / (pi d^2 / 4) = R:   d^3 = 2 Ra A / (pi^2 R),  L = A / (pi d)
+
+    The first, which hangs on nothing, is as long as it is wide. Leaks are Rm = A / g.
+    """
+    sections = []
+    for k, (name, parent) in enumerate(zip(names, reduced.parent, strict=True)):
+        area = float(reduced.capacitance[k]) / cable.capacitance
+        d = math.sqrt(area / math.pi)
+        table: dict[str, Any] = {"name": name, "type": types[k] if types[k] in PARTS else "basal"}
+        if parent >= 0:
+            d = (2.0 * cable.axial_resistivity * area * float(reduced.coupling[k]) / math.pi ** 2) ** (1.0 / 3.0)
+            table |= {"parent": names[parent], "parent_x": 0.5}
+        sections.append(table | {"length": _length(area / (math.pi * d)), "diameter": _length(d),
+                                 "values": {"Rm": area / float(reduced.leak[k]), "V_rest": float(reversal[k])}})
+    return {"mesh": {"kind": "sections", "compartments": {"number": 1}, "section": sections}, "membrane": MEMBRANE}
+
+
+def cylinder_tables(passive: Passive, cylinders: Sequence[Cylinder]) -> dict[str, Any]:
+    """Mesh and membrane of a soma with cylinders; the soma's sections are cylinders of their length and area."""
+    tree = passive.tree
+    kept = [s for s in tree.sections if s.type == "soma"] if tree.sections[0].type == "soma" else []
+    sections = [_section(s, tree, s.length, s.area / (math.pi * s.length), tree.area[s.first] / passive.leak[s.first],
+                         passive.reversal[s.first]) for s in kept]
+    sections += [_section(tree.sections[c.section], tree, c.length, c.diameter, 1.0 / c.leak, c.reversal)
+                 for c in cylinders]
+    return {"mesh": {"kind": "sections", "section": sections}, "membrane": MEMBRANE}
+
+
+def _section(s: SectionInfo, tree: Tree, length: float, diameter: float, Rm: float, E: float) -> dict[str, Any]:
+    table: dict[str, Any] = {"name": s.name, "type": s.type if s.type in PARTS else "basal"}
+    if s.parent >= 0:
+        table |= {"parent": tree.sections[s.parent].name, "parent_x": s.parent_x}
+    return table | {"length": _length(length), "diameter": _length(diameter),
+                    "values": {"Rm": float(Rm), "V_rest": float(E)}}
+
+
+def _length(cm: float) -> str:
+    return format_quantity(cm, "length")
+
+
+def case_tables(case: Case, cell: Mapping[str, Any], places: Mapping[int, Place], tree: Tree,
+                title: str) -> tuple[dict[str, Any], list[str]]:
+    """A whole case: the reduced cell, the full one's [cable], [time], [solver] and [backend], current clamps and
+    probes; and notes on what could not be taken over.
+
+    Parameters
+    ----------
+    places : where on the reduced cell the nodes of the full one are
+    """
+    notes, stimuli = [], []
+    for k, s in enumerate(case.stimulus):
+        node = node_of(s.site, tree) if s.site is not None else -1
+        if node not in places:
+            notes.append(f"the stimulus {s.name or f'stimulus {k + 1}'!r} is left out: only those at a site that the "
+                         "reduced cell has are taken over")
+            continue
+        current = s.total_current if s.total_current is not None else (s.current or 0.0) * float(tree.area[node])
+        table = {key: value for key, value in plain(s, Stimulus).items() if key not in ("site", "current")}
+        stimuli.append(table | {"site": places[node], "total_current": format_quantity(current, "current")})
+    probes = case.watch.probes
+    points: dict[str, Place] = {}
+    for name, point in (probes.points if probes is not None else {}).items():
+        node = tree.section_named(point.section, "").node_at(point.x) if isinstance(point, Site) else -1
+        if node in places:
+            points[name] = places[node]
+        else:
+            notes.append(f"the probe {name!r} is left out: only those at a site that the reduced cell has are taken "
+                         "over")
+    tables = {"title": title, "mesh": cell["mesh"], "cable": plain(case.cable, Cable), "membrane": cell["membrane"],
+              **{key: plain(getattr(case, key), type(getattr(case, key))) for key in ("time", "solver", "backend")}}
+    if stimuli:
+        tables["stimulus"] = stimuli
+    if probes is not None and points:
+        tables["watch"] = {"probes": plain(probes, Probes) | {"points": points}}
+    return tables, notes
+
+
+def node_of(site: Site, tree: Tree) -> int:
+    """The compartment that a stimulus at a site goes to."""
+    return tree.section_named(site.section, "").compartment_at(site.x)
+
+
+def text_of(tables: Mapping[str, Any], head: Sequence[str]) -> str:
+    """The case file."""
+    return "".join(f"# {line}\n" for line in head) + write_document(tables, inline=free_tables(Case)).lstrip("\n")

@@ -55,16 +55,48 @@ def test_cylinders_keep_the_transfer_to_the_soma(tmp_path):
     upstroke.run(tmp_path / "r.toml", tmp_path / "run")
 
 
+def test_rallpack_2_becomes_a_cylinder(tmp_path):
+    """1023 branches; twigs lie at the end of 16 x 320 um. A current into the trunk cannot tell the two apart."""
+    case = {"mesh": {"kind": "sections", "compartments": {"number": 1}, "section": {
+                "name": "branch", "length": "32 um", "diameter": "16 um", "levels": 10}},
+            "cable": {"axial_resistivity": "1 ohm*m"}, "membrane": {"model": "Passive", "parameters": {"Rm": 40}},
+            "time": {"end": "250 ms", "dt": "0.05 ms", "splitting": "staggered"}}
+    made = reduce_cell(load_case(case), tmp_path / "r.toml", method="cylinders",
+                       at="branch[1022](0.5), branch[511](1)")
+    section, = load_case(tmp_path / "r.toml").mesh.section
+    assert section.length == pytest.approx(320e-4, rel=2e-5) and section.diameter == pytest.approx(16e-4, rel=2e-5)
+    for row in csv.DictReader((tmp_path / "r.csv").open()):
+        if row["current_at"] == "branch[0](0.5)":
+            assert float(row["reduced_MOhm"]) == pytest.approx(float(row["full_MOhm"]), rel=5e-3), row
+    assert "1023 compartments -> 1, a cylinder for each tree" in made.report
+
+
 def test_what_cannot_go_along_is_told(tmp_path):
     made = reduce_cell(load_case(CASE, overrides=[PROBES]), tmp_path / "r.toml", at="apic[8](0.9), apic[9](0.9)")
     assert "note: the ways to the places part at apic[7](1): the fit is closer with compartments there" in made.report
     box = 'stimulus=[{name="all", box={min=["-1 m"], max=["1 m"]}, current="1 uA/cm^2", duration="1 ms"}]'
     probes = PROBES.replace('soma={section="soma[0]"}', 'soma={section="dend[1]"}, at=["0 mm"]')
-    made = reduce_cell(load_case(CASE, overrides=[box, probes]), tmp_path / "r.toml", at="apic[8](0.9)")
-    for what in ("stimulus 'all'", "probe 'soma'", "probe 'at'"):
+    synapse = 'synapse=[{kind="ampa", region="apical", weight="1 nS", events={times=["5 ms"]}}]'
+    made = reduce_cell(load_case(CASE, overrides=[box, probes, synapse]), tmp_path / "r.toml", at="apic[8](0.9)")
+    for what in ("stimulus 'all'", "synapse 'synapse 1'", "probe 'soma'", "probe 'at'"):
         assert (f"note: the {what} is left out: only those at a site that the reduced cell has are taken over"
                 in made.report)
     assert "stimulus" not in (tmp_path / "r.toml").read_text()
+
+
+def test_inputs_at_sites_go_along(tmp_path):
+    """A synapse and a current per area; the soma follows within 1 % of its peak."""
+    synapse = ('synapse=[{kind="exp2syn", site={section="apic[8]", x=0.9}, weight="2 nS", tau_rise="0.5 ms", '
+               'tau_decay="5 ms", events={times=["5 ms", "15 ms"]}}]')
+    current = ('stimulus=[{site={section="apic[3]", x=0.5}, current="20 uA/cm^2", start="30 ms", duration="5 ms"}]')
+    case = load_case(CASE, overrides=[PROBES, synapse, current])
+    made = reduce_cell(case, tmp_path / "r.toml", count=8)
+    assert made.report.count("note:") == 1
+    full, small = (upstroke.run(source, tmp_path / name).probes()["soma.V"]
+                   for source, name in ((case, "full"), (tmp_path / "r.toml", "small")))
+    change = full - full[0]
+    assert change[200] > 5.0 and change[350] > change[300] + 1.0
+    assert np.abs(small - full).max() < 0.01 * change.max()
 
 
 def test_the_verb(tmp_path, capsys):

@@ -14,6 +14,7 @@ from typing import Any
 from upstroke.case import Case, load_case
 from upstroke.case.schema import Site
 from upstroke.errors import OptionError, OutputError
+from upstroke.mesh.morphology import SUFFIXES
 from upstroke.mesh.tree import Tree
 from upstroke.output.files import whole_file
 from upstroke.reduce.passive import Passive, passive_of
@@ -36,7 +37,7 @@ def load_cell(sources: Sequence[Path], overrides: Sequence[str]) -> Case:
     ------
     OptionError for a morphology that lacks them; else as `load_case`
     """
-    if len(sources) != 1 or sources[0].suffix.lower() != ".swc":
+    if len(sources) != 1 or sources[0].suffix.lower() not in SUFFIXES:
         return load_case(*sources, overrides=overrides)
     for key, value in (("cable.axial_resistivity", '"100 ohm*cm"'), ("membrane.parameters.Rm", "20")):
         if not any(text.partition("=")[0].strip() == key for text in overrides):
@@ -97,13 +98,13 @@ def reduce_cell(case: Case, file: Path, *, count: int | None = None, at: str = "
 def _places(case: Case, passive: Passive, count: int | None, at: str) -> tuple[list[int], list[str]]:
     """The nodes to keep, ascending, and notes."""
     from upstroke.reduce.sites import choose, name_of, parse_sites, soma_of, with_forks
-    from upstroke.reduce.write import node_of
+    from upstroke.reduce.write import INPUTS, node_of
 
     tree = passive.tree
     if at:
         given = parse_sites(at, tree)
     else:
-        given = [node_of(s.site, tree) for s in case.stimulus if s.site is not None]
+        given = [node_of(s.site, tree) for kind in INPUTS for s in getattr(case, kind) if s.site is not None]
         probes = case.watch.probes.points.values() if case.watch.probes is not None else ()
         given += [tree.section_named(p.section, "").node_at(p.x) for p in probes if isinstance(p, Site)]
     nodes = choose(passive, count, given) if count is not None else sorted({soma_of(tree), *given})

@@ -24,6 +24,7 @@ SPAN = 5.0              # time constants that a step lasts
 SETTLE = 8.0            # time constants before it, where rest is not the same everywhere
 REPEATS = 5             # of each, in turn, for the speed
 TIMED = 4000            # steps of a repeat
+NOTHING: dict[str, Any] = {"synapse": (), "voltage_clamp": ()}      # else that drives a cell
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,7 +108,7 @@ def _step(pair: tuple[Cell, Cell], at: int, current: float) -> tuple[int, Floats
         stimulus = Stimulus(site=cell.sites[at], total_current=current, start=wait * dt, duration=last * dt)
         points: dict[str, Any] = {f"p{k}": site for k, site in enumerate(cell.sites)}
         membranes = tuple(replace(table, initial={}) for table in cell.case.membrane)
-        case = replace(cell.case, membrane=membranes, stimulus=(stimulus,), output=Output(picture=False),
+        case = replace(cell.case, membrane=membranes, stimulus=(stimulus,), **NOTHING, output=Output(picture=False),
                        watch=Watch(activation=Activation(), probes=Probes(points=points, every=dt)),
                        time=replace(cell.case.time, end=(wait + last) * dt))
         with TemporaryDirectory() as folder:
@@ -120,7 +121,7 @@ def _step(pair: tuple[Cell, Cell], at: int, current: float) -> tuple[int, Floats
 def _seconds(full: Case, reduced: Case) -> tuple[float, float]:
     """Wall seconds of a time step of each on one thread, medians of repeats in turn; only the steps are timed."""
     taken: tuple[list[float], list[float]] = ([], [])
-    cases = [replace(case, watch=Watch(), backend=replace(case.backend, threads=1),
+    cases = [replace(case, watch=Watch(), **NOTHING, backend=replace(case.backend, threads=1),
                      time=replace(case.time, end=TIMED * case.time.dt)) for case in (full, reduced)]
     for _ in range(REPEATS):
         for case, seconds in zip(cases, taken, strict=True):

@@ -17,6 +17,9 @@ from upstroke.errors import MeshError
 from upstroke.reduce.passive import Floats, Passive
 
 
+FLAT = 1e-9             # attenuation that is lost in rounding
+
+
 @dataclass(frozen=True, eq=False)
 class Cylinder:
     """A cylinder with the input impedance of a tree, and its transfer impedance from the farthest tip.
@@ -76,8 +79,8 @@ def cylinder(passive: Passive, stem: int, Ra: float, C_m: float) -> Cylinder:
     nodes = np.flatnonzero(below)
     Z = _from_start(passive, section.start, nodes)
     ratio = Z[0] / Z[1:].min()
-    if not ratio > 1.0:
-        raise MeshError("--method", f"the tree of {section.name} does not attenuate at all, and has no cylinder",
+    if not ratio > 1.0 + FLAT:
+        raise MeshError("--method", f"{section.name} and what hangs on it do not attenuate, and make no cylinder",
                         "take --method impedance")
     L, middle = math.acosh(ratio), section.first
     g = float(passive.leak[middle] / tree.area[middle])

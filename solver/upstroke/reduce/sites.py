@@ -40,7 +40,7 @@ def parse_sites(text: str, tree: Tree) -> list[int]:
 def name_of(tree: Tree, node: int) -> str:
     """A node as text, "dend[3](0.5)"."""
     section = tree.sections[tree.section[node]]
-    return f"{section.name}({tree.x[node]:.3g})"
+    return f"{section.name}({tree.x[node]:.4g})"
 
 
 def ancestors(tree: Tree, node: int) -> list[int]:

@@ -19,6 +19,7 @@ from upstroke.units import format_quantity
 
 Place = dict[str, Any]                    # of the reduced cell: {"section": ..., "x": ...}
 MEMBRANE = [{"model": "Passive", "nodal": {"Rm": "Rm", "V_rest": "V_rest"}}]
+INPUTS = ("stimulus", "synapse", "voltage_clamp")
 PARTS = ("soma", "axon", "basal", "apical")
 
 
@@ -70,23 +71,28 @@ def _length(cm: float) -> str:
 
 def case_tables(case: Case, cell: Mapping[str, Any], places: Mapping[int, Place], tree: Tree,
                 title: str) -> tuple[dict[str, Any], list[str]]:
-    """A whole case: the reduced cell, the full one's [cable], [time], [solver] and [backend], current clamps and
-    probes; and notes on what could not be taken over.
+    """A whole case: the reduced cell, the full one's [cable], [time], [solver] and [backend], inputs and probes at
+    sites; and notes on what could not be taken over.
 
     Parameters
     ----------
     places : where on the reduced cell the nodes of the full one are
     """
-    notes, stimuli = [], []
-    for k, s in enumerate(case.stimulus):
-        node = node_of(s.site, tree) if s.site is not None else -1
-        if node not in places:
-            notes.append(f"the stimulus {s.name or f'stimulus {k + 1}'!r} is left out: only those at a site that the "
-                         "reduced cell has are taken over")
-            continue
-        current = s.total_current if s.total_current is not None else (s.current or 0.0) * float(tree.area[node])
-        table = {key: value for key, value in plain(s, Stimulus).items() if key not in ("site", "current")}
-        stimuli.append(table | {"site": places[node], "total_current": format_quantity(current, "current")})
+    notes: list[str] = []
+    inputs: dict[str, list[dict[str, Any]]] = {}
+    for kind in INPUTS:
+        for k, s in enumerate(getattr(case, kind)):
+            node = node_of(s.site, tree) if s.site is not None else -1
+            if node not in places:
+                notes.append(f"the {kind.replace('_', ' ')} {s.name or f'{kind} {k + 1}'!r} is left out: only those at "
+                             "a site that the reduced cell has are taken over")
+                continue
+            table = plain(s, type(s)) | {"site": places[node]}
+            if isinstance(s, Stimulus) and s.total_current is None:     # per area of a compartment that is no more
+                total = (s.current or 0.0) * float(tree.area[node])
+                table = {key: value for key, value in table.items() if key != "current"}
+                table["total_current"] = format_quantity(total, "current")
+            inputs.setdefault(kind, []).append(table)
     probes = case.watch.probes
     points: dict[str, Place] = {}
     for name, point in (probes.points if probes is not None else {}).items():
@@ -98,15 +104,14 @@ def case_tables(case: Case, cell: Mapping[str, Any], places: Mapping[int, Place]
                          "over")
     tables = {"title": title, "mesh": cell["mesh"], "cable": plain(case.cable, Cable), "membrane": cell["membrane"],
               **{key: plain(getattr(case, key), type(getattr(case, key))) for key in ("time", "solver", "backend")}}
-    if stimuli:
-        tables["stimulus"] = stimuli
+    tables |= inputs
     if probes is not None and points:
         tables["watch"] = {"probes": plain(probes, Probes) | {"points": points}}
     return tables, notes
 
 
 def node_of(site: Site, tree: Tree) -> int:
-    """The compartment that a stimulus at a site goes to."""
+    """The compartment that an input at a site goes to."""
     return tree.section_named(site.section, "").compartment_at(site.x)
 
 

@@ -162,7 +162,8 @@ def test_a_step_that_breaks_leaves_no_trace(open_cuda, no_fusing, tmp_path, brea
     assert found[0].v_max < 1e4
 
 
-@pytest.mark.parametrize("file, real", [("activation.c", "double"), ("activation.c", "float"), ("probes.c", "double")])
+@pytest.mark.parametrize("file, real", [("activation.c", "double"), ("activation.c", "float"), ("probes.c", "double"),
+                                        ("spikes.c", "double"), ("spikes.c", "float")])
 def test_nvrtc_compiles_them_without_spills(file, real):
     clock = "typedef struct { long step; int halted; int status; } upstroke_clock;\n"
     text = f"{clock}#define REAL {real}\n" + resources.files("upstroke.observe").joinpath(file).read_text()

@@ -2,10 +2,12 @@
 
 import json
 from dataclasses import replace
+from importlib import resources
 from pathlib import Path
 
 import numpy as np
 import pytest
+from ptxas import report, spilled
 
 import upstroke
 from upstroke import load_case
@@ -141,6 +143,13 @@ def test_cuda_does_as_the_processor(emulated_cupy, splitting, precision, tmp_pat
                  for device in ("cpu", "cuda"))
     assert np.abs(cpu - cuda).max() < (1e-9 if precision == "fp64" else 1e-3)
     assert cpu[2].max() > -40 and cpu[1].max() > -25
+
+
+@pytest.mark.parametrize("real", ["double", "float"])
+def test_nvrtc_compiles_it_without_spills(real):
+    text = resources.files("upstroke.step").joinpath("conductances.c").read_text()
+    clock = "typedef struct { long step; int halted; int status; } upstroke_clock;\n"
+    assert spilled(report(f"{clock}#define REAL {real}\n{text}")) == 0
 
 
 @pytest.mark.parametrize("device", ["cpu", "cuda"])

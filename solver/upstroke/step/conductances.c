@@ -31,6 +31,8 @@ typedef struct {
     double t, step_dt;                  /* ms, the start of the step (C only), its length */
 } conductance_args;
 
+#define VANISHED 1e-60                  /* mS; numbers that decay for ever become slow */
+
 #ifdef __CUDACC__
 #define INLINE static __device__ __forceinline__
 #else
@@ -47,8 +49,8 @@ INLINE void conduct(const conductance_args *a, long i, long now)
         const synapse_kind *s = a->kinds + a->kind[j];
         double rise = a->state[2 * j], decay = a->state[2 * j + 1];
         double g = decay * s->mean_decay - rise * s->mean_rise;
-        rise *= s->keep_rise;
-        decay *= s->keep_decay;
+        rise = rise > VANISHED ? rise * s->keep_rise : 0;
+        decay = decay > VANISHED ? decay * s->keep_decay : 0;
         int e = a->next[j];
         for (; e < a->end[j] && a->step[e] <= now; e++) {
             const double left_rise = exp(-a->left[e] * s->per_rise), left_decay = exp(-a->left[e] * s->per_decay);
@@ -61,7 +63,8 @@ INLINE void conduct(const conductance_args *a, long i, long now)
         a->state[2 * j] = rise;
         a->state[2 * j + 1] = decay;
         /* B = 1 / (1 + block exp(-0.062 V)), and the slope of B (V - reversal) */
-        const double blocked = s->block * exp(-0.062 * V), B = 1 / (1 + blocked), drive = V - s->reversal;
+        const double blocked = s->block > 0 ? s->block * exp(-0.062 * V) : 0, B = 1 / (1 + blocked);
+        const double drive = V - s->reversal;
         current += g * B * drive;
         slope += g * B * (1 + 0.062 * blocked * B * drive);
     }

@@ -47,7 +47,8 @@ def _sizes(setup: Setup) -> list[str]:
     return [f"mesh: {mesh.n_points:,} nodes, {mesh.n_cells:,} {mesh.cell_name}, "
             + " x ".join(f"{x:g}" for x in high - low) + " mm",
             *(_sections(mesh.tree) if mesh.tree is not None else []), *_membranes(setup),
-            f"steps: {stepper.n_steps:,} of {setup.case.time.dt:g} ms", *trains]
+            f"steps: {stepper.n_steps:,} of {setup.case.time.dt:g} ms", *trains,
+            *(s.describe() for s in stepper.conductances.synapses)]
 
 
 def _sections(tree: Tree) -> list[str]:

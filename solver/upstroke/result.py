@@ -49,6 +49,17 @@ class Result:
             columns = np.loadtxt(file, delimiter=",", ndmin=2).T
         return dict(zip(names, columns, strict=True))
 
+    def spikes(self) -> dict[str, NDArray[np.float64]]:
+        """The times (ms) of spikes.csv by the names of its points; empty where the case watches none."""
+        path = self.directory / "spikes.csv"
+        if not path.exists():
+            return {}
+        times: dict[str, list[float]] = {name: [] for name in self.summary["spikes"]}
+        with path.open(newline="") as file:
+            for row in csv.DictReader(file):
+                times[row["name"]].append(float(row["time_ms"]))
+        return {name: np.array(values) for name, values in times.items()}
+
     def grid(self) -> Any:
         """The mesh with its activation maps, as a ``pyvista.UnstructuredGrid``; needs the extra ``view``."""
         import pyvista

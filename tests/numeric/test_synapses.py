@@ -12,6 +12,7 @@ from ptxas import report, spilled
 import upstroke
 from upstroke import load_case
 from upstroke.case.schema import Site, Spikes
+from upstroke.check import check
 
 NEURON = json.loads((Path(__file__).parents[1] / "data" / "neuron" / "synapses9.json").read_text())
 BALL, STICK = {"section": "soma", "x": 0.25}, {"section": "dend", "x": 0.4875}
@@ -127,6 +128,18 @@ def test_the_charge_of_a_weak_synapse_is_exact(splitting, arrival, tmp_path):
         assert np.sum(a + 65) == pytest.approx(np.sum(b + 65), rel=1e-4)
 
 
+def test_check_tells_of_synapses():
+    three = synapse("exp2syn", count=3) | {"name": "three"}
+    case = ball_and_stick(20, synapse=[three, synapse("gaba", weight="0.25 nS")])
+    assert [line for line in check(case).splitlines() if "synapses" in line] == [
+        "# synapses 'three': 3 in 1 compartments, 9 spikes, 2 nS each",
+        "# synapses 'synapse 2': 1 in 1 compartments, 2 spikes, 0.25 nS each"]
+
+
+def test_a_run_that_watches_no_spikes_has_none(tmp_path):
+    assert upstroke.run(ball_and_stick(1), tmp_path / "r").spikes() == {}
+
+
 # ------------------------------------------------------------------------------------------------ devices
 @pytest.mark.parametrize("precision", ["fp64", "fp32"])
 @pytest.mark.parametrize("splitting", ["staggered", "implicit"])
@@ -165,4 +178,5 @@ def test_spikes_are_told(emulated_cupy, device, tmp_path):
     assert (np.diff(spikes["time"]) >= 0).all()
     for name, V in (("soma", soma), ("dend", dend)):
         assert spikes["time"][spikes["name"] == name] == pytest.approx(crossings(t, V + 20), abs=1e-8)
+        assert result.spikes()[name] == pytest.approx(crossings(t, V + 20), abs=1e-8)
     assert (spikes["name"] == "end").sum() == 1 and result.summary["spikes"] == {"soma": 1, "dend": 1, "end": 1}

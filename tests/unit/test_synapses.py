@@ -85,6 +85,13 @@ def test_a_train_depends_on_its_key_alone():
     assert not np.array_equal(train, poisson(0.005, 0.0, 1000.0, 1, 4))
 
 
+def test_a_slip_of_a_unit_does_not_fill_the_memory():
+    with pytest.raises(UpstrokeError) as caught:
+        trains(Events(rate=5e6), 10, 1000.0, 1, "synapse.0.events")
+    assert str(caught.value) == ("synapse.0.events.rate: makes about 5e+10 spikes in this run\n"
+                                 "  -> check its unit, and count")
+
+
 def test_tables_with_one_seed_share_their_trains():
     process = {"rate": 0.1, "start": 10.0, "end": 60.0}
     one, two = (trains(Events(**process, seed=5), 3, 100.0, table, "") for table in (1, 2))

@@ -419,7 +419,7 @@ class Events:
     start: Time = key("when the process begins", 0.0, example='"0 ms"', must=">= 0")
     end: Time | None = key("when it ends; default: with the run", None, example='"500 ms"', must="> 0")
     seed: int | None = key("of the process: tables with the same seed receive the same trains, synapse by synapse; "
-                           "default: the number of the table, from 1", None, example="1", must=">= 0")
+                           "default: the number of the table, from 1", None, example="1", must=">= 0 and <= 4294967295")
     file: Path | None = key("text, a spike a line: its time in ms, which all synapses of the table receive, or the "
                             "number of a synapse, from 0, and its time", None, example='"spikes.txt"')
 
@@ -442,9 +442,9 @@ class Synapse:
     site: Site | None = key("where: the compartment that holds this place", None)
     region: int | str | None = key("where: anywhere on a region, by chance, as likely as there is membrane", None,
                                    example='"apical"')
-    count: int = key("how many synapses", 1, must=">= 1")
+    count: int = key("how many synapses", 1, must=">= 1 and <= 10000000")
     seed: int | None = key("of the chance by which places in a region are drawn; default: the number of the table, "
-                           "from 1", None, example="1", must=">= 0")
+                           "from 1", None, example="1", must=">= 0 and <= 4294967295")
     tau_rise: Time | None = key("time constant of the rise", None, example='"0.5 ms"', must="> 0")
     tau_decay: Time | None = key("time constant of the decay, longer than that of the rise", None, example='"5 ms"',
                                  must="> 0")

@@ -21,6 +21,7 @@ UNITS = {
     "activation.vtu": "points in mm; times in ms",
     "vm.vtkhdf": "points in mm; time in ms; V in mV; Iion in uA/cm^2; states in their model's units",
     "probes.csv": "time in ms; V in mV; Iion in uA/cm^2; states in their model's units",
+    "spikes.csv": "time in ms",
     "summary.json": "as the names say",
 }
 

@@ -48,6 +48,11 @@ class Synapses:
     nodes: NDArray[np.int64]
     arrivals: list[Times]
 
+    def describe(self) -> str:
+        """A line for reports."""
+        return (f"synapses {self.name!r}: {len(self.nodes):,} in {len(np.unique(self.nodes)):,} compartments, "
+                f"{sum(map(len, self.arrivals)):,} spikes, {1e6 * self.weight:g} nS each")
+
 
 @dataclass(frozen=True, eq=False)
 class Clamp:

@@ -12,6 +12,7 @@ from upstroke.case.schema import Events
 from upstroke.errors import CaseError
 
 Times = NDArray[np.float64]
+MOST = 1e8          # spikes of a table: more is a slip of a unit
 
 
 def trains(events: Events, count: int, end: float, table: int, where: str) -> list[Times]:
@@ -21,7 +22,7 @@ def trains(events: Events, count: int, end: float, table: int, where: str) -> li
 
     Raises
     ------
-    CaseError for a file that cannot be read
+    CaseError for a file that cannot be read, and for more than `MOST` spikes
     """
     if events.times is not None:
         return [_within(np.array(events.times), end)] * count
@@ -30,6 +31,9 @@ def trains(events: Events, count: int, end: float, table: int, where: str) -> li
     assert events.rate is not None                          # the case was checked
     seed = table if events.seed is None else events.seed
     until = end if events.end is None else min(events.end, end)
+    expected = events.rate * max(until - events.start, 0.0) * count
+    if expected > MOST:
+        raise CaseError(f"{where}.rate", f"makes about {expected:.2g} spikes in this run", "check its unit, and count")
     return [poisson(events.rate, events.start, until, seed, k) for k in range(count)]
 
 

@@ -68,7 +68,7 @@ def test_rallpack_2_becomes_a_cylinder(tmp_path):
     for row in csv.DictReader((tmp_path / "r.csv").open()):
         if row["current_at"] == "branch[0](0.5)":
             assert float(row["reduced_MOhm"]) == pytest.approx(float(row["full_MOhm"]), rel=5e-3), row
-    assert "1023 compartments -> 1, a cylinder for each tree" in made.report
+    assert "1023 compartments -> 3, a cylinder for each tree" in made.report
 
 
 def test_what_cannot_go_along_is_told(tmp_path):

@@ -16,7 +16,6 @@ from scipy import sparse
 from upstroke.errors import MeshError
 from upstroke.reduce.passive import Floats, Passive
 
-
 FLAT = 1e-9             # attenuation that is lost in rounding
 
 

@@ -304,7 +304,7 @@ def test_users_mistakes_exit_with_two_and_no_traceback(case_file):
 
 
 def test_too_little_memory_is_no_traceback(case_file, monkeypatch, capsys):
-    def build(section):
+    def build(*sections):
         raise MemoryError("Unable to allocate 475. MiB for an array")
 
     monkeypatch.setattr(importlib.import_module("upstroke.run"), "build_mesh", build)

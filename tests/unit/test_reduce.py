@@ -208,6 +208,16 @@ def test_mistakes(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("current", ["1e-3*(V+70)*(V+70)*(V+70)", "(V+70)/20; when (V > -50) { V = -70; }",
+                                     "-(V+70)/20"])
+def test_what_bends_resets_or_drives_is_not_passive(tmp_path, current):
+    file = tmp_path / "my.model"
+    file.write_text(f"V; .external(Vm); .nodal(); Iion; .external(); .nodal(); V_init = -70; Iion = {current};")
+    with pytest.raises(UpstrokeError) as error:
+        passive_of(cell(*TWO, membrane={"model": str(file)}))
+    assert "my is not passive, and only passive cells are reduced so far" in str(error.value)
+
+
 def test_a_morphology_needs_what_it_does_not_tell():
     swc, rest = DATA / "pyramidal.swc", ["membrane.parameters.Rm=15"]
     with pytest.raises(UpstrokeError) as error:

@@ -26,7 +26,7 @@ from upstroke.space import assemble_tree
 Floats = NDArray[np.float64]
 Complex = NDArray[np.complex128]
 
-TRIED = (-100.0, -70.0, -40.0)       # mV, where a membrane's current is looked at
+TRIED = (-100.0, -80.0, -50.0, 10.0)         # mV, where a membrane's current is looked at, unevenly
 SMALL = 200                          # nodes for which a dense matrix is as good
 LINEAR = 1e-9                        # relative: a current that bends by less is a straight line
 
@@ -104,12 +104,14 @@ def _leak(case: Case, k: int, mesh: Mesh, nodes: NDArray[np.int64]) -> tuple[Any
     where = "membrane" if len(case.membrane) == 1 else f"membrane.{k}"
     with located(case, where):
         model = load_model(table.model, table.flags, table.parameters, table.method, table.plugins)
-        if not model.states:
+        if not model.states and not model.events:
             nodal = {name: values_at(mesh, data, nodes, f"{where}.nodal.{name}")
                      for name, data in parameters_of(model, table.nodal).items()}
-            low, middle, high = (rates(model, V, {"V": V}, parameters=nodal)[0] for V in TRIED)
-            g = (high - low) / (TRIED[2] - TRIED[0])
-            if np.all(np.abs(high - 2.0 * middle + low) <= LINEAR * np.abs(high - low)) and np.all(g > 0.0):
-                return g, TRIED[1] - middle / g
+            currents = [rates(model, V, {"V": V}, parameters=nodal)[0] for V in TRIED]
+            span = currents[-1] - currents[0]
+            g = span / (TRIED[-1] - TRIED[0])
+            bent = [np.abs(i - currents[0] - g * (V - TRIED[0])) for V, i in zip(TRIED, currents, strict=True)]
+            if np.all(np.max(bent, axis=0) <= LINEAR * np.abs(span)) and np.all(g > 0.0):
+                return g, TRIED[1] - currents[1] / g
         raise CaseError(where, f"{model.name} is not passive, and only passive cells are reduced so far",
                         'take model = "Passive" with Rm and V_rest; channels are not fitted')

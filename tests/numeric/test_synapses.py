@@ -13,6 +13,7 @@ import upstroke
 from upstroke import load_case
 from upstroke.case.schema import Site, Spikes
 from upstroke.check import check
+from upstroke.errors import UpstrokeError
 
 NEURON = json.loads((Path(__file__).parents[1] / "data" / "neuron" / "synapses9.json").read_text())
 BALL, STICK = {"section": "soma", "x": 0.25}, {"section": "dend", "x": 0.4875}
@@ -94,6 +95,11 @@ def test_a_clamp_is_that_of_neuron(tmp_path):
     errors = {dt: error(known, *trace(ball_and_stick(16, dt, active=True, voltage_clamp=[CLAMP]), tmp_path / f"{dt}"))
               for dt in (0.0125, 0.00625)}
     assert errors[0.00625] < 0.06 and errors[0.0125] / errors[0.00625] > 3.0
+    watch = {"probes": {"points": {"soma": BALL}, "every": "0.005 ms", "variables": ["Iclamp"]}}
+    t, density = trace(ball_and_stick(16, 0.005, active=True, voltage_clamp=[CLAMP], watch=watch), tmp_path / "current")
+    current = 1e3 * density * np.pi * 20e-4 * 10e-4                     # nA, into half a ball
+    then = np.interp(known["times_ms"], t - 0.005, current)             # as Iion, that of the start of the step
+    assert np.abs(then - known["current_nA"]).max() < 0.03 < 5 < current.max()
 
 
 @pytest.mark.parametrize("splitting", ["staggered", "implicit"])
@@ -126,6 +132,20 @@ def test_the_charge_of_a_weak_synapse_is_exact(splitting, arrival, tmp_path):
                   for name, source in (("synapse", weak), ("stimulus", electrode)))
     for a, b in zip(one[1:], other[1:], strict=True):
         assert np.sum(a + 65) == pytest.approx(np.sum(b + 65), rel=1e-4)
+
+
+def test_the_current_of_a_synapse_is_its_conductance_times_the_drive(tmp_path):
+    """Weak, so that V stays; there is no variable of a clamp where there is none."""
+    watch = {"probes": {"points": {"dend": STICK}, "every": "1 ms", "variables": ["Isyn"]}}
+    weak = synapse("exp2syn", weight="1e-6 nS", events={"times": ["5 ms"]})
+    t, Isyn = trace(ball_and_stick(20, 0.005, synapse=[weak], watch=watch), tmp_path / "r")
+    later = np.maximum(t - 5.0, 0.0)
+    g = 1e-12 * (np.exp(-later / 5) - np.exp(-later / 0.5)) / (0.9 * 0.1 ** (1 / 9))
+    assert np.abs(Isyn - g * -65 / (np.pi * 2e-4 * 10e-4)).max() < 1e-3 * np.abs(Isyn).max()
+    watch["probes"]["variables"] = ["Iclamp"]
+    with pytest.raises(UpstrokeError) as caught:
+        upstroke.run(ball_and_stick(20, synapse=[weak], watch=watch), tmp_path / "none")
+    assert "the model has no variable 'Iclamp'" in str(caught.value)
 
 
 def test_check_tells_of_synapses():

@@ -16,6 +16,7 @@ typedef struct {
 typedef struct {
     const REAL *V;                      /* mV, by nodes; the next two likewise, uA/cm^2 and mS/cm^2 */
     REAL *Iion, *G;
+    REAL *Isyn, *Iclamp;                /* out, uA/cm^2: outward through synapses, inward from electrodes */
     const int *node;                    /* (places) */
     const double *density;              /* (places) 1/cm^2: one over the area */
     const int *first;                   /* (places + 1) the first synapse of each */
@@ -68,7 +69,10 @@ INLINE void conduct(const conductance_args *a, long i, long now)
         current += g * B * drive;
         slope += g * B * (1 + 0.062 * blocked * B * drive);
     }
-    a->Iion[k] += (REAL)(current * a->density[i] + ((double)a->held[i] * V - (double)a->drive[i]));
+    const double Isyn = current * a->density[i], Iclamp = (double)a->drive[i] - (double)a->held[i] * V;
+    a->Isyn[k] = (REAL)Isyn;
+    a->Iclamp[k] = (REAL)Iclamp;
+    a->Iion[k] += (REAL)(Isyn - Iclamp);
     a->G[k] += (REAL)(slope * a->density[i] + (double)a->slope[i]);
 }
 

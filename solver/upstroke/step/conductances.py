@@ -34,13 +34,16 @@ class ConductanceArgs(ctypes.Structure):
     """``conductance_args`` of conductances.c."""
 
     _fields_ = [*((name, ctypes.c_void_p) for name in (
-        "V", "Iion", "G", "node", "density", "first", "kinds", "kind", "state", "next", "end", "step", "left", "weight",
-        "held", "drive", "slope")), *((name, ctypes.c_double) for name in ("t", "step_dt"))]
+        "V", "Iion", "G", "Isyn", "Iclamp", "node", "density", "first", "kinds", "kind", "state", "next", "end", "step",
+        "left", "weight", "held", "drive", "slope")), *((name, ctypes.c_double) for name in ("t", "step_dt"))]
 
 
 def conductance_stages(conductances: Conductances, state: State, G: Any, area: NDArray[np.float64], C_m: float,
                        dt: float, theta: float, n_steps: int, backend: Backend) -> list[Stage]:
     """What adds to ``state.Iion`` and to its slope ``G`` (mS/cm^2) before V is solved for; none where nothing conducts.
+
+    The state gets the variables Isyn and Iclamp: what flows out through synapses, and in from electrodes, at the start
+    of the last step, uA/cm^2.
 
     Parameters
     ----------
@@ -54,12 +57,16 @@ def conductance_stages(conductances: Conductances, state: State, G: Any, area: N
               (synapse_arrays(conductances, nodes, dt) | {"node": nodes.astype(np.int32), "density": 1.0 / area[nodes]}
                ).items()}
     electrodes = {name: backend.zeros(len(nodes)) for name in ("held", "drive", "slope")}
+    currents = {"Isyn": backend.zeros(state.n), "Iclamp": backend.zeros(state.n)}
+    for name, there in (("Isyn", conductances.synapses), ("Iclamp", conductances.clamps)):
+        if there:
+            state.add(name, currents[name])
     args = ConductanceArgs(**{name: backend.pointer(array) for name, array in (
-        arrays | electrodes | {"V": state.V, "Iion": state.Iion, "G": G}).items()}, step_dt=dt)
+        arrays | electrodes | currents | {"V": state.V, "Iion": state.Iion, "G": G}).items()}, step_dt=dt)
     text = resources.files(__package__).joinpath("conductances.c").read_text()
     stage = backend.kernel(f"#define REAL {REAL[np.dtype(backend.dtype)]}\n{text}", "upstroke_conduct", args,
                            len(nodes), dt=dt, label="synapses")
-    stage.keep = arrays, electrodes, G
+    stage.keep = arrays, electrodes, currents, G
     return [*_clamp_stages(conductances, nodes, area, C_m, dt, theta, n_steps, electrodes, backend), stage]
 
 

@@ -91,9 +91,13 @@ class State:
             value = self._backend.array(padded, row.dtype)
         row[:] = value
 
+    def add(self, name: str, values: Any) -> None:
+        """One more variable: an array (n,) of the device in solve order; a state of that name keeps it."""
+        self._pieces.setdefault(name, [(0, self.n, values)])
+
     @property
     def names(self) -> tuple[str, ...]:
-        """V, Iion and the states of all membranes."""
+        """V, Iion, the states of all membranes, and what was added."""
         return tuple(self._pieces)
 
     def pieces(self, name: str) -> list[Piece]:

@@ -26,12 +26,12 @@ def ball_and_stick(active):
     return soma, dend
 
 
-def run(soma, dend, end, times):
-    """t and V all along, of ball and stick; then their V at some times, by CVODE's polynomials."""
+def run(soma, dend, end, times, *more):
+    """t and V all along, of ball and stick; then their V and what else at some times, by CVODE's polynomials."""
     places = (soma(0.25)._ref_v, dend(0.4875)._ref_v)
     points = h.Vector(times)
     along = [h.Vector().record(x) for x in (h._ref_t, *places)]
-    there = [h.Vector().record(x, points) for x in places]
+    there = [h.Vector().record(x, points) for x in (*places, *more)]
     h.finitialize(-65)
     h.continuerun(end)
     return [list(v) for v in (*along, *there)]
@@ -64,8 +64,8 @@ def clamp():
     se = h.SEClamp(soma(0.25))
     se.rs, se.dur1, se.amp1, se.dur2, se.amp2, se.dur3, se.amp3 = 1.0, 2, -65, 6, -20, 4, -80
     times = [1.0, 2.5, 3, 4, 6, 7.9, 8.5, 10, 11.9, 12.5, 14, 15.9]
-    _, _, _, near, far = run(soma, dend, 16, times)
-    return {"rs_MOhm": 1.0, "times_ms": times, "soma_mV": near, "dend_mV": far}
+    _, _, _, near, far, current = run(soma, dend, 16, times, se._ref_i)
+    return {"rs_MOhm": 1.0, "times_ms": times, "soma_mV": near, "dend_mV": far, "current_nA": current}
 
 
 def main():

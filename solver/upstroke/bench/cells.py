@@ -146,7 +146,7 @@ class Cells:
         self._uniform = self._array([own[name] for name in one], self._backend.dtype)
         start = initial_state(model, states_of(model, initial or {}), own)
         start["Iion"] = rates(model, start["V"], start, parameters=own)[0]
-        lanes = VECTOR // self._backend.dtype.itemsize
+        lanes = 1 if n == 1 else VECTOR // self._backend.dtype.itemsize
         padded = -(-n // lanes) * lanes
         self._state = State([(self._kernel, {name: _filled(value, padded) for name, value in (nodal | start).items()},
                               padded)], self._backend)
@@ -228,7 +228,8 @@ class Cells:
 
     @cached_property
     def _source(self) -> str:
-        return self._kernel.source + resources.files(__package__).joinpath("cells.h").read_text()
+        alone = "#define UP_LANES 1L\n" if self._state.n == 1 else ""       # scalar code is the quickest for one cell
+        return alone + self._kernel.source + resources.files(__package__).joinpath("cells.h").read_text()
 
     # --------------------------------------------------------------------------------------------------- running
     @property

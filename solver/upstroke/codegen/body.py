@@ -79,14 +79,15 @@ class Body:
         self._layout = layout
         self._sorted = (*model.definitions, *self._derivatives(model))
         self._definitions = {d.name: d for d in self._sorted}
+        self._used = {d.name: free_names(d.expr) for d in self._sorted}
         self._states = {s.name: s for s in model.states}
         self._constant = {p.name for p in model.parameters} | {"dt"} | self.GIVEN
         for definition in self._sorted:        # sorted: a definition of constants alone is one itself
-            if free_names(definition.expr) <= self._constant:
+            if self._used[definition.name] <= self._constant:
                 self._constant.add(definition.name)
         literals = {p.name for p in model.parameters} - {*layout.uniform, *layout.nodal}
         for definition in self._sorted:
-            if free_names(definition.expr) <= literals:
+            if self._used[definition.name] <= literals:
                 literals.add(definition.name)
         self._printer = Printer(layout.single, literals)
         if model.iion is None:
@@ -345,12 +346,12 @@ class Body:
             name = pending.pop()
             if name in self._definitions and name not in needed:
                 needed.add(name)
-                pending += free_names(self._definitions[name].expr)
+                pending += self._used[name]
         return tuple(d for d in self._sorted if d.name in needed)
 
     def _names(self, roots: Iterable[Expr]) -> set[str]:
         roots = list(roots)
-        return {n for e in (*roots, *(d.expr for d in self._closure(roots))) for n in free_names(e)}
+        return {n for e in roots for n in free_names(e)}.union(*(self._used[d.name] for d in self._closure(roots)))
 
     def _value(self, expr: Expr, stage: int) -> str:
         def name(id: str) -> str:

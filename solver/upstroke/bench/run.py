@@ -38,7 +38,7 @@ def bench(options: Options) -> None:
                 folder.file(name).write_text(text, encoding="utf-8")
         report = MODES.get(options.mode, experiment)(options, subject, folder)
     if options.mode in MODES:
-        print(report)                       # the result itself
+        print(report, flush=True)           # the result itself
     elif report:
         _say(report)
     _say(*(f"note: {note}" for note in folder.notes))

@@ -38,7 +38,7 @@ KINDS: dict[str, Kind] = {
     "capacitance": Kind("a capacitance per area", "uF/cm^2", "1 uF/cm^2", ("uF/cm^2", "uF/mm^2", "F/m^2")),
     "current_density": Kind("a current per area", "uA/cm^2", "35.7 uA/cm^2", ("uA/cm^2", "uA/mm^2", "A/m^2")),
     "volume_current": Kind("a current per volume", "uA/cm^3", "50000 uA/cm^3", ("uA/cm^3", "uA/mm^3", "A/m^3")),
-    "resistivity": Kind("a resistivity", "kohm*cm", "150 ohm*cm", ("ohm*cm", "kohm*cm", "ohm*m")),
+    "resistivity": Kind("a resistivity", "kohm*cm", "150 ohm*cm", ("kohm*cm", "ohm*cm", "ohm*m")),
     "current": Kind("a current", "uA", "0.5 nA", ("pA", "nA", "uA", "mA")),
     "conductance": Kind("a conductance", "mS", "1 nS", ("pS", "nS", "uS", "mS")),
     "resistance": Kind("a resistance", "kohm", "10 Mohm", ("ohm", "kohm", "Mohm", "Gohm")),

@@ -137,6 +137,9 @@ BROKEN = {
         16, "g is no state, so an event cannot change it", "write g_init = ...; in place of g = ...;"),
     "when (V > 0) { g = 2; } g = 2*V; x = g;": (
         16, "g is no state, so an event cannot change it", "write g_init = ...; in place of g = ...;"),
+    "when (V > 0) { Iion = 2; }": (
+        16, "Iion follows from V and the states, so an event cannot change it",
+        "change V or a state that Iion depends on"),
     "when (V > 0) { kind = 2; } kind; .flag(A, B);": (
         16, "kind is no state, so an event cannot change it", "write kind_init = ...; in place of kind = ...;"),
     "when (V > 0) { t = 0; }": (

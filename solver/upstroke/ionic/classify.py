@@ -213,6 +213,9 @@ def _find_changed(roles: Roles, mistakes: Mistakes) -> None:
                 mistakes.fail(place, f"{name} is given by the simulator, a model never assigns it", "use another name")
             elif name in ("V", *roles.rates, *roles.gates, *roles.stored):
                 continue
+            elif name == "Iion":
+                mistakes.fail(place, "Iion follows from V and the states, so an event cannot change it",
+                              "change V or a state that Iion depends on")
             elif name in roles.exprs or roles.marks[name].options:
                 mistakes.fail(place, f"{name} is no state, so an event cannot change it",
                               f"write {name}_init = ...; in place of {name} = ...;")

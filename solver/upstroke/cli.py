@@ -59,7 +59,8 @@ def _check(arguments: argparse.Namespace) -> int:
 
 
 def _overrides(arguments: argparse.Namespace) -> list[str]:
-    short = {"backend.device": arguments.backend, "membrane.method": arguments.method}
+    short = {"backend.device": arguments.backend, "membrane.model": arguments.model,
+             "membrane.method": arguments.method}
     return arguments.set + [f'{key}="{word}"' for key, word in short.items() if word]
 
 
@@ -186,6 +187,8 @@ def _parser() -> argparse.ArgumentParser:
                           help='change a key of the case, for example --set time.dt="0.01 ms"')
         verb.add_argument("--backend", choices=("auto", "cpu", "cuda"),
                           help="the device, short for --set backend.device=...")
+        verb.add_argument("--model", metavar="MODEL",
+                          help="an ionic model by name, or a .model file, short for --set membrane.model=...")
         verb.add_argument("--method", metavar="METHOD",
                           help="integration method of V and all states, short for --set membrane.method=...")
 

@@ -195,3 +195,18 @@ def test_the_command_line_chooses_a_method(verb, tmp_path, capsys):
     assert main([verb, str(case), "--method", "rosenbrock", *out]) == 0
     text = (tmp_path / "out" / "manifest.json").read_text() if verb == "run" else capsys.readouterr().out
     assert re.search(r'"?method"?( =|:) "rosenbrock"', text)
+
+
+@pytest.mark.parametrize("verb", ["run", "check"])
+def test_the_command_line_chooses_a_model(verb, tmp_path, capsys, monkeypatch):
+    """--model is short for --set membrane.model=...; a file needs no installing, and is looked for from here."""
+    case = Path(__file__).parents[2] / "cases" / "sheet"
+    monkeypatch.chdir(tmp_path)
+    Path("Mine.model").write_text("V_init = -80; g = 0.1; .param(); Iion = g*(V + 80);")
+    out = ["--out", "out", "--quiet", "--set", 'time.end="0.1 ms"'] if verb == "run" else []
+    assert main([verb, str(case), "--model", "Mime.model", *out]) == 2
+    assert capsys.readouterr().err == ('--set membrane.model="Mime.model": membrane.model: there is no file '
+                                       '"Mime.model"\n  -> did you mean \'Mine.model\'?\n')
+    assert main([verb, str(case), "--model", "Mine.model", *out]) == 0
+    text = Path("out", "manifest.json").read_text() if verb == "run" else capsys.readouterr().out
+    assert re.search(r'"?model"?( =|:) ".*Mine.model"', text)

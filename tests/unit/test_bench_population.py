@@ -129,7 +129,7 @@ def test_errors_of_vary(model, text, what, remedy):
 def test_a_file_of_cells(model, tmp_path):
     path = tmp_path/"cells.csv"
     path.write_text("G_Kr, V\n0.1,-80\n\n0.2,-81.5\n")
-    cells = read_population(path, model, 2)
+    cells = read_population(path, model)
     assert cells.n == 2 and list(cells.parameters["GKr"]) == [0.1, 0.2] and list(cells.initial["V"]) == [-80, -81.5]
 
 
@@ -149,10 +149,3 @@ def test_errors_of_a_file(model, tmp_path, text, where, what, remedy):
     if text is not None:
         path.write_bytes(text if isinstance(text, bytes) else text.encode())
     assert error(read_population, path, model) == f"{path}{where}: {what}\n  -> {remedy}"
-
-
-def test_a_file_has_the_number_of_cells_that_is_asked_for(model, tmp_path):
-    path = tmp_path/"cells.csv"
-    path.write_text("GKr\n1\n")
-    assert error(read_population, path, model, 5) == (
-        f"--num and --csv: 5 cells are asked for, and {path} has 1\n  -> leave out --num")

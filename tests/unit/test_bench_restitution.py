@@ -1,5 +1,7 @@
 """Restitution protocols, their files, and what is found of a curve, on cells that are formulas."""
 
+from dataclasses import fields
+
 import numpy as np
 import pytest
 
@@ -8,16 +10,13 @@ from upstroke.bench.restitution import Curve, Protocol, early_beats, find_curve,
 from upstroke.bench.search import boundary
 from upstroke.errors import OptionError
 
-NAMES = ("number", "onset", "V_rest", "V_max", "V_min", "dVdt_max", "t_act", "t30", "t50", "t90", "eads", "Ca_rest",
-         "Ca_max", "t_Ca_max", "t_Ca50", "t_Ca63", "t_Ca90")
-
 
 def beats(rows):
     """Beats of cells from (t_act, APD90) pairs; APD <= 0: a response that is none."""
     rows = np.array(rows, float)                    # (beats, cells, 2)
     t, APD = rows[..., 0], rows[..., 1]
     real = APD > 0
-    table = {name: np.zeros_like(t) for name in NAMES}
+    table = {field.name: np.zeros_like(t) for field in fields(Beats)}
     table |= {"t_act": t, "onset": t, "V_rest": np.full_like(t, -85.0), "V_max": np.where(real, 40.0, -70.0),
               "t90": np.where(np.isfinite(APD), t + APD, np.nan), "t50": t + np.where(real, 0.8 * APD, 2.0),
               "t30": t + np.where(real, 0.5 * APD, 1.0)}
@@ -58,12 +57,12 @@ def test_files_of_both_kinds(tmp_path):
 @pytest.mark.parametrize(("text", "kind", "message"), [
     ("1\n20\n600\n", "S1S2", "{file}: 3 numbers, where S1S2 wants 7\n  -> write, one a line: 1, beats before, "
      "cycle length, first interval, last interval, beats before each S2, decrement"),
-    ("1\n20\n600\n600\nshort\n5\n25\n", "S1S2", "{file}:5: 'short' is no number\n    short\n  -> write one "
-     "number a line"),
-    ("1\n20\n-600\n600\n50\n5\n25\n", "S1S2f", "{file}:3: -600 is no time or count\n    -600\n  -> write a number from "
-     "0 on"),
-    ("0\n20\n600\n600\n50\n5\n25\n", "S1S2", "{file}:1: the first number of S1S2 is 1, and it is 0 here\n    0\n  -> "
-     "take --restitute dyn, or correct it"),
+    ("1\n20\n600\n600\nshort\n5\n25\n", "S1S2", "{file}:5: 'short' is no number\n  -> write one number a line"),
+    ("1\n20\n-600\n600\n50\n5\n25\n", "S1S2f", "{file}:3: -600 is no time\n  -> write a number from 0 on"),
+    ("1\n2.5\n600\n600\n50\n5\n25\n", "S1S2", "{file}:2: 2.5 is no count\n  -> write a whole number from 0 on"),
+    ("0\n2\n600\n50\n-1\n25\n", "dyn", "{file}:5: -1 is no count\n  -> write a whole number from 0 on"),
+    ("0\n20\n600\n600\n50\n5\n25\n", "S1S2", "{file}:1: the first number of S1S2 is 1, and it is 0 here\n"
+     "  -> take --restitute dyn, or correct it"),
     ("1\n20\n600\n50\n600\n5\n25\n", "S1S2", "{file}: no way leads from 50 ms down to 600 ms in steps of 25 ms with 5 "
      "beats at a cycle length of 600 ms\n  -> let the intervals fall, and every number but the first two be above 0"),
 ])
@@ -72,9 +71,7 @@ def test_wrong_files(tmp_path, text, kind, message):
     path.write_text(text)
     with pytest.raises(OptionError) as e:
         read_protocol(path, kind)
-    found = str(e.value).split("\n")
-    wanted = message.format(file=path).split("\n")
-    assert (found[0], found[-1]) == (wanted[0], wanted[-1])
+    assert str(e.value) == message.format(file=path)
 
 
 def test_a_file_that_is_not_there(tmp_path):

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from upstroke.bench.reading import finite
 
 
 @dataclass(frozen=True)
@@ -76,8 +77,8 @@ class Section:
 
 # ------------------------------------------------------------------------------------------------------ kinds of values
 def _number(text: str) -> float:
-    value = float(text)
-    if not math.isfinite(value):
+    value = finite(text)
+    if value is None:
         raise ValueError(text)
     return value
 

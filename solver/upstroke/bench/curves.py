@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from upstroke.bench.currents import current_named, definitions_of, terms
 from upstroke.bench.features import text_table, write_table
-from upstroke.bench.population import Floats, number_of
+from upstroke.bench.population import Floats
+from upstroke.bench.reading import number_of
 from upstroke.errors import ModelError, OptionError, did_you_mean
 from upstroke.ionic.evaluate import initial_state, quantities, value_of
 from upstroke.ionic.model import Model

@@ -17,7 +17,8 @@ import numpy as np
 
 from upstroke.bench.binding import bind, concentration_of
 from upstroke.bench.currents import conductance
-from upstroke.bench.population import Floats, Population, number_of
+from upstroke.bench.population import Floats, Population
+from upstroke.bench.reading import number_of
 from upstroke.errors import OptionError, did_you_mean
 from upstroke.ionic.model import Model
 

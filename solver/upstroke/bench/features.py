@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from upstroke.bench.population import Floats, Population, number_of
+from upstroke.bench.population import Floats, Population
+from upstroke.bench.reading import number_of
 from upstroke.errors import OptionError, OutputError
 from upstroke.ionic.spelling import respelled
 

@@ -8,7 +8,6 @@
 from __future__ import annotations
 
 import csv
-import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from upstroke.bench.reading import finite, number_of
 from upstroke.errors import OptionError, Place, did_you_mean
 from upstroke.ionic.spelling import respelled
 
@@ -106,17 +106,6 @@ def parse_vary(text: str) -> tuple[Variation, ...]:
     return tuple(found)
 
 
-def number_of(where: str, word: str, entry: str) -> float:
-    """A finite number in an entry of an option."""
-    try:
-        number = float(word)
-    except ValueError:
-        number = math.nan
-    if not math.isfinite(number):
-        raise OptionError(where, f"'{entry}': '{word.strip()}' is no number", "give finite numbers")
-    return number
-
-
 # ------------------------------------------------------------------------------------------------ cells
 @dataclass(frozen=True, eq=False)
 class Population:
@@ -145,7 +134,6 @@ def draw(text: str, model: Model, n: int, sampling: str = "random", rseed: int =
     from upstroke.ionic.evaluate import initial_state
 
     variations = parse_vary(text)
-
     own = _names(model, {v.name: v for v in variations}, "--vary")
     if len(own) < len(variations):
         names = [v.name for v in variations]
@@ -208,16 +196,14 @@ def _population(model: Model, n: int, columns: Mapping[str, Floats]) -> Populati
 
 
 # ------------------------------------------------------------------------------------------------ files
-def read_population(path: Path, model: Model, n: int | None = None) -> Population:
+def read_population(path: Path, model: Model) -> Population:
     """Cells from a CSV file: names of parameters and states on top, then one row of values a cell.
 
     Raises
     ------
-    OptionError : the file cannot be read, does not fit the model, or has not ``n`` cells
+    OptionError : the file cannot be read, or does not fit the model
     """
     names, rows = _read_csv(path)
-    if n is not None and n != len(rows):
-        raise OptionError("--num and --csv", f"{n} cells are asked for, and {path} has {len(rows)}", "leave out --num")
     places = {name: k for k, name in enumerate(names)}
     for name in names:
         _names(model, {name: None}, Place(str(path), 1, places[name] + 1))
@@ -228,13 +214,11 @@ def read_population(path: Path, model: Model, n: int | None = None) -> Populatio
             raise OptionError(Place(str(path), line), f"{len(row)} values in a row, and {len(names)} names on top",
                               "give every cell one value of each name")
         for column, word in enumerate(row):
-            try:
-                table[k, column] = float(word)
-            except ValueError:
-                table[k, column] = math.nan
-            if not math.isfinite(table[k, column]):
+            number = finite(word)
+            if number is None:
                 raise OptionError(Place(str(path), line, column + 1),
                                   f"'{word.strip()}' in column {names[column]} is no number", "give finite numbers")
+            table[k, column] = number
     return _population(model, len(rows), {name: table[:, column] for name, column in own.items()})
 
 

@@ -23,8 +23,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from upstroke.bench.beats import Beats
+from upstroke.bench.reading import lines_of
 from upstroke.bench.search import boundary
-from upstroke.errors import OptionError, Place
+from upstroke.errors import OptionError
 
 Floats = NDArray[np.float64]
 Kind = Literal["S1S2", "dyn", "S1S2f"]
@@ -85,25 +86,22 @@ def read_protocol(path: Path, kind: Kind) -> Protocol:
     ------
     OptionError : the file cannot be read, or its numbers make no experiment
     """
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is no text file in UTF-8"
-        raise OptionError("--res-file", f"cannot read {path}: {reason}", "give a file with one number a line") from None
-    lines = [(Place(str(path), n, 0, line), line.split("#")[0].split()) for n, line in enumerate(text.splitlines(), 1)]
-    lines = [(place, words) for place, words in lines if words]
+    lines = lines_of(path, "--res-file", "give a file with one number a line")
     names = _LINES["dyn" if kind == "dyn" else "S1S2"]
     if len(lines) != len(names):
         raise OptionError(str(path), f"{len(lines)} numbers, where {kind} wants {len(names)}",
                           f"write, one a line: {', '.join(names)}")
     numbers = []
-    for place, words in lines:
+    for (place, line), name in zip(lines, names, strict=True):
+        word = line.split()[0]
         try:
-            value = float(words[0])
+            value = float(word)
         except ValueError:
-            raise OptionError(place, f"'{words[0]}' is no number", "write one number a line") from None
-        if not (np.isfinite(value) and value >= 0):
-            raise OptionError(place, f"{words[0]} is no time or count", "write a number from 0 on")
+            raise OptionError(place, f"'{word}' is no number", "write one number a line") from None
+        whole = name.startswith("beats")
+        if not (np.isfinite(value) and value >= 0) or (whole and value % 1):
+            raise OptionError(place, f"{word} is no {'count' if whole else 'time'}",
+                              f"write a {'whole ' * whole}number from 0 on")
         numbers.append(value)
     if numbers[0] != float(names[0]):
         other = "S1S2" if numbers[0] == 1 else "dyn"

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from upstroke.bench.reading import finite, lines_of
 from upstroke.errors import OptionError, Place
 
 MOST = 2**53             # steps, up to which every whole number is a float
@@ -56,15 +57,8 @@ def read_signal(path: Path, option: str) -> Signal:
     ------
     OptionError : the file cannot be read, or a line of it is wrong
     """
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is no text file in UTF-8"
-        raise OptionError(option, f"cannot read {path}: {reason}",
-                          "give a file with lines of time and value") from None
-    rows = [(Place(str(path), n, 0, line), line.split("#")[0].replace(",", " ").split())
-            for n, line in enumerate(text.splitlines(), 1)]
-    rows = [(place, words) for place, words in rows if words]
+    lines = lines_of(path, option, "give a file with lines of time and value")
+    rows = [(place, line.replace(",", " ").split()) for place, line in lines]
     count = rows.pop(0) if rows and len(rows[0][1]) == 1 else None
     time, value = list[float](), list[float]()
     for place, words in rows:
@@ -86,10 +80,7 @@ def read_signal(path: Path, option: str) -> Signal:
 
 
 def _number(word: str, place: Place) -> float:
-    try:
-        value = float(word)
-    except ValueError:
-        value = np.nan
-    if not np.isfinite(value):
+    value = finite(word)
+    if value is None:
         raise OptionError(place, f"'{word}' is no number", "write lines of time and value")
     return value

@@ -24,6 +24,7 @@ from typing import Any
 import numpy as np
 
 from upstroke.bench.parts import GLOBAL, NAMES, Part, nearest, parts, scale, shared
+from upstroke.bench.reading import finite
 from upstroke.errors import ModelError, Place
 from upstroke.ionic.library import find_model, find_plugin
 from upstroke.ionic.model import Model
@@ -170,10 +171,7 @@ def _parsed(path: Path, text: str) -> tuple[list[_Line], list[tuple[str, list[_L
 
 
 def _is_value(word: str) -> bool:
-    try:
-        return word == "-" or bool(np.isfinite(float(word)))
-    except ValueError:
-        return False
+    return word == "-" or finite(word) is not None
 
 
 def _shared_name(name: str) -> str | None:

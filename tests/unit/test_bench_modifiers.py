@@ -173,7 +173,7 @@ def test_methods_that_cannot_be_read(text, what):
 
 def test_plugins_that_cannot_be():
     assert message(OptionError, chosen, parse(["-P", "IFun", "--plug-par", "G=1:G=2"])) == (
-        "--plug-par: there are 2 lists of parameters for 1 plug-ins\n"
+        "--plug-par: there are 2 lists of parameters for 1 plug-in\n"
         "  -> put a : between plug-ins, a comma between parameters")
     assert message(OptionError, chosen, parse(["-P", "IFun:IFun"])) == (
         "--plug-in: IFun is named twice\n  -> name each once")

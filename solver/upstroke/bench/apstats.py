@@ -36,8 +36,8 @@ COLUMNS = {
 ALIKE = 1e-4
 
 
-def alike(beats: Beats, tolerance: float = ALIKE) -> NDArray[np.bool_]:
-    """(beats, cells) whether a beat was like the one before: all that is measured of it to within ``tolerance``.
+def alike(beats: Beats) -> NDArray[np.bool_]:
+    """(beats, cells) whether a beat was like the one before: all that is measured of it to within ``ALIKE``.
 
     Durations are compared as shares of APD90, voltages as shares of the amplitude, calcium as shares of its top. A
     stand-in for the distance between all states, for runs that do not look at it (``--until-steady`` does).
@@ -45,7 +45,7 @@ def alike(beats: Beats, tolerance: float = ALIKE) -> NDArray[np.bool_]:
     close = np.ones(beats.number.shape, bool)
     for values, size in ((beats.APD30, beats.APD90), (beats.APD90, beats.APD90), (beats.V_rest, beats.amplitude),
                          (beats.V_max, beats.amplitude), (beats.Ca_rest, beats.Ca_max), (beats.Ca_max, beats.Ca_max)):
-        close &= np.abs(np.diff(values, axis=0, prepend=np.nan)) <= tolerance * np.abs(size)    # False for NaN
+        close &= np.abs(np.diff(values, axis=0, prepend=np.nan)) <= ALIKE * np.abs(size)    # False for NaN
     return close
 
 
@@ -68,22 +68,21 @@ class ApStatistics:
         self._premature = premature
         self._written, self._rest = 0, np.nan
 
-    def see(self, beats: Beats, closed: Sequence[bool] | None = None) -> None:
+    def see(self, beats: Beats) -> None:
         """Write the beats of the first cell that are over and were not written.
 
-        ``closed`` says of each row of ``beats`` whether it closed a limit cycle; by default, whether it was ``alike``.
         A beat counts as over when two more have begun: then the upstroke after it is known.
         """
-        self._write(beats, closed, newest=float(np.nanmax(beats.number[:, 0], initial=0.0)) - 2)
+        self._write(beats, newest=float(np.nanmax(beats.number[:, 0], initial=0.0)) - 2)
 
-    def close(self, beats: Beats, closed: Sequence[bool] | None = None) -> None:
+    def close(self, beats: Beats) -> None:
         """Write the rest and end."""
-        self._write(beats, closed, newest=np.inf)
+        self._write(beats, newest=np.inf)
         self.__exit__(None, None, None)
 
-    def _write(self, beats: Beats, closed: Sequence[bool] | None, newest: float) -> None:
+    def _write(self, beats: Beats, newest: float) -> None:
         one = beats.of(0)
-        cycle = alike(one)[:, 0] if closed is None else closed
+        cycle = alike(one)[:, 0]
         columns = {name: getattr(one, name)[:, 0] for name in (
             "t_act", "APD30", "APD50", "APD90", "DI", "triangulation", "V_rest", "V_max", "V_min", "dVdt_max")}
         for k, number in enumerate(one.number[:, 0]):

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from upstroke.bench.options import Options
+from upstroke.bench.parts import plugins_said
 from upstroke.errors import OptionError
 from upstroke.ionic import find_plugin, load_model
 from upstroke.ionic.model import Model
@@ -63,7 +64,7 @@ def chosen(options: Options) -> Choice:
     imp, word = _imp(options, loaded)
     parts = options["plug-par"].split(":") if options.given("plug-par") else []
     if len(parts) > len(names):
-        raise OptionError("--plug-par", f"there are {len(parts)} lists of parameters for {len(names)} plug-ins",
+        raise OptionError("--plug-par", f"there are {len(parts)} lists of parameters for {plugins_said(len(names))}",
                           "put a : between plug-ins, a comma between parameters")
     changes = [modifiers(part, "--plug-par") for part in parts]
     plugins: dict[str, Mapping[str, float | str]] = {}

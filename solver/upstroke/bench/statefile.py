@@ -104,7 +104,7 @@ def read_state(path: Path, model: Model) -> Saved:
     notes = _fits(path, found, model)
     state = found.get("state", {})
     _same_names(path, model, state)
-    return Saved(_finite(path, {name: state[name] for name in _names(model)}), found["time_ms"], {}, notes)
+    return Saved(_finite(path, {name: state[name] for name in _names(model)}), notes=notes)
 
 
 def read_cells(path: Path, model: Model, n: int) -> Saved:
@@ -132,7 +132,7 @@ def read_cells(path: Path, model: Model, n: int) -> Saved:
         raise ModelError(str(path), f"it holds {there} cells, the run has {n}", f"give --num {there}")
     values = {name: np.broadcast_to(value, n).copy() for name, value in arrays.items()}
     parameters = {name: np.broadcast_to(value, n).copy() for name, value in own.items()}
-    return Saved(_finite(path, values), about["time_ms"], parameters, notes)
+    return Saved(_finite(path, values), parameters, notes)
 
 
 def _fits(path: Path, about: Any, model: Model) -> tuple[str, ...]:

@@ -83,8 +83,6 @@ def prepare(options: Options) -> Subject:
     OptionError, ModelError for names and files that do not fit; BackendError where the device cannot be had
     """
     choice = chosen(options)
-    if options.given("ext-vm-update"):
-        choice = replace(choice, methods={"V": "fe"})
     model = choice.load()
     text = echo(choice, model)
     drugs = [parse_block(block) for block in options["block"]]
@@ -112,10 +110,10 @@ def _start(options: Options, model: Model, n: int) -> tuple[dict[str, Any], dict
     notes: tuple[str, ...] = ()
     if options.given("restore"):
         saved = read_cells(options["restore"], model, n)
-        values, parameters, notes = dict(saved.values), dict(saved.parameters or {}), saved.notes
+        values, parameters, notes = saved.values, saved.parameters, saved.notes
     elif options.given("read-ini-file"):
         saved = read_state(options["read-ini-file"], model)
-        values, notes = dict(saved.values), saved.notes
+        values, notes = saved.values, saved.notes
     return values | sv_init(options["SV-init"], model), parameters, notes
 
 

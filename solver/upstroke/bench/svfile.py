@@ -17,7 +17,7 @@ read by their names.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -59,14 +59,13 @@ ALIASES: dict[str, dict[str, str]] = {
 
 @dataclass(frozen=True)
 class Saved:
-    """What a state file holds: V and states by the model's names, numbers or (n,); ``time`` in ms where it is known.
+    """What a state file holds: V and states by the model's names, numbers or (n,).
 
     ``parameters`` are those that differ between the cells of the file, ``notes`` what the user should know.
     """
 
     values: dict[str, Any]
-    time: float | None = None
-    parameters: dict[str, Any] | None = None
+    parameters: dict[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
 

@@ -1,0 +1,115 @@
+"""Rules of neurons: their mesh, synapses and clamps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from upstroke.case.rules.implicit import IMPLICIT
+from upstroke.case.rules.rule import Mistake, rule
+from upstroke.case.schema import (
+    KINETICS,
+    Case,
+    Compartments,
+    Events,
+    MorphologyMesh,
+    SectionsMesh,
+    Site,
+    Stimulus,
+    Synapse,
+    TimeTable,
+    VoltageClamp,
+    Watch,
+)
+
+NEURONS = (MorphologyMesh, SectionsMesh)
+
+
+@rule(Compartments, "d_lambda", "max_length", "number")
+def one_way_to_divide(*ways: Any) -> Iterator[Mistake]:
+    given = [name for name, way in zip(("d_lambda", "max_length", "number"), ways, strict=True) if way is not None]
+    if len(given) > 1:
+        yield Mistake((given[1],), f"given together with {given[0]}", "keep one of the two")
+
+
+@rule(Case, "mesh", "stimulus", "watch")
+def sites_are_on_neurons(mesh: Any, stimuli: Sequence[Stimulus], watch: Watch) -> Iterator[Mistake]:
+    neuron = isinstance(mesh, NEURONS)
+    for k, stimulus in enumerate(stimuli):
+        if stimulus.site is not None and not neuron:
+            yield Mistake(("stimulus", k, "site"), "the mesh is no neuron and has no sections",
+                          "give a box or a sphere")
+        if stimulus.volume_current is not None and neuron:
+            yield Mistake(("stimulus", k, "volume_current"), "a neuron fills no volume",
+                          'give current = "35.7 uA/cm^2", or total_current = "0.1 nA" at a site')
+    for table, points in (("probes", watch.probes.points if watch.probes is not None else {}),
+                          ("spikes", watch.spikes.points if watch.spikes is not None else {})):
+        for name, point in points.items():
+            if isinstance(point, Site) and not neuron:
+                yield Mistake(("watch", table, "points", name), "the mesh is no neuron and has no sections",
+                              'give coordinates, for example ["1 mm", "2 mm"]')
+
+
+@rule(Case, "mesh", "time", "synapse", "voltage_clamp")
+def conductances_are_on_neurons(mesh: Any, time: TimeTable, synapses: Sequence[Synapse],
+                                clamps: Sequence[VoltageClamp]) -> Iterator[Mistake]:
+    for name, tables in (("synapse", synapses), ("voltage_clamp", clamps)):
+        for k in range(len(tables)):
+            if not isinstance(mesh, NEURONS):
+                yield Mistake((name, k), f'the mesh is no neuron but of kind "{mesh.kind}"',
+                              f'remove [[{name}]], or take mesh.kind = "morphology" or "sections"')
+            elif time.splitting not in IMPLICIT:
+                yield Mistake((name, k), f'its conductance belongs into the matrix of V, which splitting = '
+                              f'"{time.splitting}" has not', 'set time.splitting = "staggered" or "implicit"')
+
+
+@rule(Synapse, "site", "region", "seed")
+def synapses_have_one_place(site: Any, region: Any, seed: int | None) -> Iterator[Mistake]:
+    if site is None and region is None:
+        yield Mistake((), "says not where", 'add site = { section = "soma", x = 0.5 }, or region = "apical"')
+    elif site is not None and region is not None:
+        yield Mistake(("region",), "given together with site", "keep one; use one [[synapse]] for each place")
+    elif seed is not None and region is None:
+        yield Mistake(("seed",), "nothing is drawn at a site", "remove it; events.seed is that of the trains")
+
+
+@rule(Synapse, "kind", "tau_rise", "tau_decay", "magnesium")
+def synapses_have_their_time_constants(kind: str, rise: float | None, decay: float | None,
+                                       magnesium: float | None) -> Iterator[Mistake]:
+    if kind in ("expsyn", "exp2syn") and decay is None:
+        yield Mistake(("tau_decay",), f'"{kind}" needs it', 'add tau_decay = "5 ms"')
+    if kind == "exp2syn" and rise is None:
+        yield Mistake(("tau_rise",), '"exp2syn" needs it', 'add tau_rise = "0.5 ms", or take kind = "expsyn"')
+    if kind == "expsyn" and rise is not None:
+        yield Mistake(("tau_rise",), '"expsyn" rises at once', 'remove it, or take kind = "exp2syn"')
+    if kind != "nmda" and magnesium is not None:
+        yield Mistake(("magnesium",), f'does nothing to "{kind}"', 'remove it, or take kind = "nmda"')
+    if kind != "expsyn":
+        own_rise, own_decay, _ = KINETICS[kind]
+        rise, decay = rise or own_rise, decay or own_decay
+        if rise and decay and rise >= decay:
+            yield Mistake(("tau_rise",), f"{rise:.12g} ms is not shorter than the decay of {decay:.12g} ms",
+                          "make the rise shorter or the decay longer")
+
+
+@rule(Events, "times", "rate", "file", "start", "end", "seed")
+def one_kind_of_events(times: Any, rate: Any, file: Any, start: float, end: float | None,
+                       seed: int | None) -> Iterator[Mistake]:
+    given = [name for name, value in (("times", times), ("rate", rate), ("file", file)) if value is not None]
+    if not given:
+        yield Mistake((), "says not when", 'add one of times, rate, file, for example rate = "5 /s"')
+    elif len(given) > 1:
+        yield Mistake((given[1],), f"given together with {given[0]}", "keep one; use one [[synapse]] for each")
+    elif rate is None:
+        for name, value in (("start", start or None), ("end", end), ("seed", seed)):
+            if value is not None:
+                yield Mistake((name,), f"does nothing with {given[0]}", "remove it; it belongs to a Poisson process")
+    elif end is not None and end <= start:
+        yield Mistake(("end",), f"{end:.12g} ms is not after the start at {start:.12g} ms", "make the end later")
+
+
+@rule(VoltageClamp, "levels", "durations")
+def levels_have_durations(levels: Sequence[float], durations: Sequence[float]) -> Iterator[Mistake]:
+    if len(levels) != len(durations):
+        yield Mistake(("durations",), f"not as many ({len(durations)}) as levels ({len(levels)})",
+                      "give each level a duration")

@@ -1,0 +1,55 @@
+"""Rules of [[stimulus]]."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from upstroke.case.rules.rule import Mistake, rule
+from upstroke.case.schema import Box, Stimulus
+
+
+@rule(Box, "min", "max")
+def box_corners(low: Sequence[float], high: Sequence[float]) -> Iterator[Mistake]:
+    if len(low) != len(high):
+        yield Mistake(("max",), f"not as many coordinates ({len(high)}) as min ({len(low)})", "give both corners alike")
+        return
+    for axis, a, b in zip("xyz", low, high, strict=False):
+        if a > b:
+            yield Mistake(("max",), f"lies below min along {axis} ({b:.12g} cm < {a:.12g} cm)", "swap the two")
+
+
+@rule(Stimulus, "box", "sphere", "nodes", "region", "site")
+def one_place(*places: Any) -> Iterator[Mistake]:
+    names = ("box", "sphere", "nodes", "region", "site")
+    given = [name for name, place in zip(names, places, strict=True) if place is not None]
+    if not given:
+        yield Mistake((), "says not where", "add one of box, sphere, nodes, region, site")
+    elif len(given) > 1:
+        yield Mistake((given[1],), f"given together with {given[0]}", "keep one; use one [[stimulus]] for each place")
+
+
+@rule(Stimulus, "current", "volume_current", "total_current", "site")
+def one_strength(current: float | None, volume: float | None, total: float | None, site: Any) -> Iterator[Mistake]:
+    names = ("current", "volume_current", "total_current")
+    given = [name for name, value in zip(names, (current, volume, total), strict=True) if value is not None]
+    if not given:
+        yield Mistake((), "says not how strong", 'add current = "35.7 uA/cm^2", or volume_current')
+    elif len(given) > 1:
+        yield Mistake((given[1],), f"given together with {given[0]}", "keep one of the two")
+    elif total is not None and site is None:
+        yield Mistake(("total_current",), "is for one compartment of a neuron",
+                      'add site = { section = "soma", x = 0.5 }')
+
+
+@rule(Stimulus, "count", "period")
+def trains_need_a_period(count: int, period: float | None) -> Iterator[Mistake]:
+    if count > 1 and period is None:
+        yield Mistake(("count",), f"{count} pulses without a period", 'add period = "500 ms"')
+
+
+@rule(Stimulus, "duration", "period")
+def pulses_do_not_overlap(duration: float, period: float | None) -> Iterator[Mistake]:
+    if period is not None and period < duration:
+        yield Mistake(("period",), f"{period:.12g} ms is shorter than the pulse of {duration:.12g} ms",
+                      "make the period longer or the duration shorter")

@@ -1,0 +1,76 @@
+"""A whole case, with `[backend]` and `[output]`."""
+# ruff: noqa: RUF009   (key() makes a dataclass field: that is what defaults are for)
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Annotated, Literal
+
+from upstroke.case.schema.keys import Count, key
+from upstroke.case.schema.membrane import Membrane
+from upstroke.case.schema.mesh import CableMesh, FileMesh, GridMesh, SheetMesh, SlabMesh
+from upstroke.case.schema.neuron import Cable, MorphologyMesh, SectionsMesh
+from upstroke.case.schema.stimulus import Stimulus
+from upstroke.case.schema.synapse import Synapse, VoltageClamp
+from upstroke.case.schema.time import Solver, TimeTable
+from upstroke.case.schema.tissue import Tissue
+from upstroke.case.schema.watch import Watch
+from upstroke.errors import Place
+
+
+@dataclass(frozen=True, kw_only=True)
+class Backend:
+    """Who computes, and with which numbers."""
+
+    device: Literal["auto", "cpu", "cuda"] = key(
+        "the device; 'auto' takes the best there is", "auto",
+        others={"gpu": "the GPU is 'cuda'", "cuda:": "take 'cuda', and choose one of several GPUs with the environment "
+                                                     "variable CUDA_VISIBLE_DEVICES"})
+    precision: Literal["fp64", "fp32", "mixed"] = key(
+        "numbers of the membrane kernel; 'mixed': all in fp32 but the states that accumulate small changes", "fp64",
+        others={"double": "did you mean 'fp64'?", "float64": "did you mean 'fp64'?",
+                "single": "did you mean 'fp32'?", "float": "did you mean 'fp32'?"})
+    threads: int = key("CPU threads; 0 takes all cores this process may use", 0, must=">= 0")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Output:
+    """What is left behind."""
+
+    picture: bool = key("draw activation.png", True)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """A whole case file."""
+
+    mesh: CableMesh | SheetMesh | SlabMesh | GridMesh | FileMesh | MorphologyMesh | SectionsMesh = key("where")
+    tissue: Tissue | None = key("how neighbours couple; all meshes but neurons need it", None)
+    cable: Cable | None = key("how the compartments of a neuron couple; neurons need it", None)
+    membrane: Annotated[tuple[Membrane, ...], Count(1)] = key("what each point does, one table per group of regions")
+    time: TimeTable = key("how long")
+    stimulus: tuple[Stimulus, ...] = key("what is done to it", ())
+    synapse: tuple[Synapse, ...] = key("synapses on a neuron", ())
+    voltage_clamp: tuple[VoltageClamp, ...] = key("electrodes that hold V of a neuron", ())
+    solver: Solver = key("the linear solver", factory=Solver)
+    watch: Watch = key("what is looked at", factory=Watch)
+    backend: Backend = key("who computes", factory=Backend)
+    output: Output = key("what is left behind", factory=Output)
+    title: str = key("a line for pictures and reports", "", example='"Niederer slab, dx 0.5 mm"')
+    places: dict[str, Place] = field(default_factory=dict, compare=False, repr=False)   # no key: where each came from
+
+    @property
+    def coupling(self) -> Tissue | Cable:
+        """How neighbours couple."""
+        both = [table for table in (self.tissue, self.cable) if table is not None]
+        assert len(both) == 1                              # the case was checked
+        return both[0]
+
+    def where(self, path: str) -> Place:
+        """Where ``path`` ("stimulus.0.box") was written, for messages; for a default, where its table was."""
+        while path:
+            for spelling in (path, path.replace(".0", "")):        # a lone table may stand for an array of one
+                if spelling in self.places:
+                    return self.places[spelling]
+            path = path.rpartition(".")[0]
+        return self.places.get("", Place("case"))

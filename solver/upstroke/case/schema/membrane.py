@@ -1,0 +1,43 @@
+"""`[[membrane]]`: what each point does."""
+# ruff: noqa: RUF009   (key() makes a dataclass field: that is what defaults are for)
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+from upstroke.case.schema.keys import FileIfSuffix, Regions, key
+
+
+@dataclass(frozen=True, kw_only=True)
+class Membrane:
+    """What each node does: an ionic model, its parameters and its initial state.
+
+    With several tables, a node has the membrane that owns most of the volume of the cells around it; a tie goes to the
+    earlier table.
+    """
+
+    model: Annotated[str, FileIfSuffix(".model")] = key(
+        "a shipped model's name, or the path of a .model file", example='"tenTusscherPanfilov"')
+    flags: tuple[str, ...] = key("variants of the model", (), example='["EPI"]')
+    parameters: dict[str, float | str] = key(
+        "parameters by name: a value in the model's unit, or a change of its default: '-62%', '*0.38', '+0.1'",
+        factory=dict, example='{ GNa = "-62%", GK1 = 1.081 }')
+    plugins: tuple[Annotated[str, FileIfSuffix(".model")], ...] | dict[str, dict[str, float | str]] = key(
+        "what is added to the model: plug-ins by name or path; or by name with values of their parameters. A plug-in's "
+        "states and parameters are called PLUGIN.name in the other keys", (),
+        example='{ IKATP_Ferrero = { ATP_i = 4 } }')
+    nodal: dict[str, str] = key(
+        "parameters that differ from node to node: the mesh file's point data with their values, or `values` of a "
+        "neuron's sections, in the model's unit",
+        factory=dict, example='{ Gks = "gks" }')
+    initial: dict[str, float] | Path = key(
+        "initial values by state name (V in mV), or a file that holds all: of `upstroke bench`, or openCARP's .sv",
+        factory=dict, example="{ V = -85.23, m = 0.00172 }")
+    method: str | dict[str, str] = key(
+        "integration method: one for V and all states, or by name; 'auto', as the default, is what the model's file "
+        "says, else 'rush_larsen' where a rate is linear in its state, else 'fe'", factory=dict,
+        example='{ V = "rk2" }')
+    regions: Regions | None = key("tags or names of the regions meant; default: all that no other table names", None,
+                                  example='["endo"]')

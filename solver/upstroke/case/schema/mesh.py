@@ -1,0 +1,97 @@
+"""`[mesh]` of tissue: where it happens."""
+# ruff: noqa: RUF009   (key() makes a dataclass field: that is what defaults are for)
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+from upstroke.case.schema.keys import Count, Direction, Length, key
+
+
+@dataclass(frozen=True, kw_only=True)
+class CableMesh:
+    """A straight cable of segments along x, from ``origin``."""
+
+    length: Length = key("length of the cable", example='"20 mm"', must="> 0")
+    dx: Length = key("length of a segment; adjusted down so that segments fill the cable",
+                     example='"0.1 mm"', must="> 0")
+    kind: Literal["cable"] = key("a cable", "cable")
+    origin: tuple[Length, Length, Length] = key("position of the first node", (0.0, 0.0, 0.0),
+                                                   example='["0 mm", "0 mm", "0 mm"]')
+
+
+@dataclass(frozen=True, kw_only=True)
+class SheetMesh:
+    """A rectangle of triangles in the x-y plane, from ``origin``."""
+
+    size: tuple[Length, Length] = key("extent along x and y", example='["20 mm", "7 mm"]', must="> 0")
+    dx: Length | tuple[Length, Length] = key(
+        "resolution, one for both axes or one per axis", example='"0.2 mm"', must="> 0")
+    kind: Literal["sheet"] = key("a rectangle", "sheet")
+    origin: tuple[Length, Length, Length] = key(
+        "position of the corner nearest to minus infinity", (0.0, 0.0, 0.0), example='["0 mm", "0 mm", "0 mm"]')
+    fibre: Direction | None = key("fibre direction, normalised", None, example="[1, 0, 0]")
+    sheet: Direction | None = key("sheet direction, normalised, made orthogonal to the fibre", None,
+                                    example="[0, 1, 0]")
+
+
+@dataclass(frozen=True, kw_only=True)
+class SlabMesh:
+    """A box of tetrahedra (six per cube, all cubes alike), from ``origin``."""
+
+    size: tuple[Length, Length, Length] = key(
+        "extent along x, y and z", example='["20 mm", "7 mm", "3 mm"]', must="> 0")
+    dx: Length | tuple[Length, Length, Length] = key(
+        "resolution, one for all axes or one per axis", example='"0.2 mm"', must="> 0")
+    kind: Literal["slab"] = key("a box", "slab")
+    origin: tuple[Length, Length, Length] = key(
+        "position of the corner nearest to minus infinity", (0.0, 0.0, 0.0), example='["0 mm", "0 mm", "0 mm"]')
+    fibre: Direction | None = key("fibre direction, normalised", None, example="[1, 0, 0]")
+    sheet: Direction | None = key("sheet direction, normalised, made orthogonal to the fibre", None,
+                                    example="[0, 1, 0]")
+
+
+@dataclass(frozen=True, kw_only=True)
+class GridMesh:
+    """A grid of equal squares or cubes, whole or cut out by a mask, from ``origin``.
+
+    Arrays in files (.npy, or .npz) are indexed [x, y] or [x, y, z], with one entry per cell.
+    """
+
+    dx: Length | Annotated[tuple[Length, ...], Count(2, 3)] = key(
+        "edge of a cell, one for all axes or one per axis", example='"0.2 mm"', must="> 0")
+    kind: Literal["grid"] = key("a grid", "grid")
+    size: Annotated[tuple[Length, ...], Count(2, 3)] | None = key(
+        "extent along x and y, or x, y and z; follows from the mask where there is one", None,
+        example='["20 mm", "7 mm"]', must="> 0")
+    mask: Path | None = key("file with a whole number per cell: 0 where there is no tissue, elsewhere the region's tag",
+                            None, example='"mask.npy"')
+    stencil: Literal["compact", "full"] = key(
+        "neighbours of a node: 'compact' 5 or 9 in the plane, 7 to 19 in space; 'full' 9, 27", "compact")
+    origin: tuple[Length, Length, Length] = key(
+        "position of the corner nearest to minus infinity", (0.0, 0.0, 0.0), example='["0 mm", "0 mm", "0 mm"]')
+    fibre: Direction | Path | None = key("fibre direction: one vector, or a file with three numbers per cell "
+                                         "(shape of the grid, and 3)", None, example="[1, 0, 0]")
+    sheet: Direction | Path | None = key("sheet direction, likewise; made orthogonal to the fibre", None,
+                                         example="[0, 1, 0]")
+
+
+@dataclass(frozen=True, kw_only=True)
+class FileMesh:
+    """A mesh from a file: every format that meshio reads, and the carp trio (name the ``.pts`` or ``.bpts``)."""
+
+    file: Path = key("the mesh file", example='"heart.vtu"')
+    unit: Literal["m", "cm", "mm", "um"] = key("unit of the coordinates, which mesh files do not carry",
+                                               example='"um"')
+    kind: Literal["file"] = key("a file", "file")
+    region: str | None = key("cell data that holds the region tags; default: the format's own "
+                             "(gmsh:physical, medit:ref, region, ...)", None, example='"elem_tag"')
+    fibre: Direction | str | None = key("fibre direction: one vector, or the name of the cell data that holds it; "
+                                        "default: cell data named 'fibre' where the file has it", None,
+                                          example='"fibres"')
+    sheet: Direction | str | None = key("sheet direction, likewise; default: cell data named 'sheet'", None,
+                                          example="[0, 1, 0]")
+    node_sets: dict[str, Path] = key("named node sets from .vtx files", factory=dict,
+                                     example='{ apex = "apex.vtx" }')

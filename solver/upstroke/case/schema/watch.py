@@ -1,0 +1,60 @@
+"""`[watch]`: what the run looks at."""
+# ruff: noqa: RUF009   (key() makes a dataclass field: that is what defaults are for)
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from upstroke.case.schema.keys import Names, Point, Regions, Time, Voltage, key
+from upstroke.case.schema.stimulus import Site
+
+
+@dataclass(frozen=True, kw_only=True)
+class Activation:
+    """Activation and repolarisation times and APD of every beat at every node."""
+
+    threshold: Voltage = key("activation: upward crossing of this voltage, interpolated", -40.0,
+                             example='"0 mV"')
+    repolarisation: float = key("repolarisation: return by this fraction of the beat's own amplitude "
+                                "(0.9 gives APD90)", 0.9, must="> 0 and < 1")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Probes:
+    """Variables at points, sampled into ``probes.csv``."""
+
+    points: dict[str, Point | Site] = key(
+        "positions by name; on a neuron also sites", example='{ P1 = ["0 mm", "0 mm", "0 mm"] }')
+    every: Time = key("sampling interval; a whole number of steps", example='"0.1 ms"', must="> 0")
+    variables: Names = key("V, Iion, states of the model, or on a neuron Isyn and Iclamp", ("V",),
+                           example='["V", "Iion"]')
+    interpolate: bool = key("interpolate within the cell instead of taking the nearest node", False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spikes:
+    """Upward crossings of a threshold at points, interpolated, into ``spikes.csv``."""
+
+    points: dict[str, Point | Site] = key(
+        "positions by name; on a neuron also sites", example='{ tip = ["0 mm", "0 mm", "0 mm"] }')
+    threshold: Voltage = key("what V crosses", 0.0, example='"-20 mV"')
+
+
+@dataclass(frozen=True, kw_only=True)
+class Snapshots:
+    """Fields over time, into ``vm.vtkhdf``."""
+
+    every: Time = key("interval; a whole number of steps", example='"1 ms"', must="> 0")
+    variables: Names = key("V, Iion, states of the model, or on a neuron Isyn and Iclamp", ("V",),
+                           example='["V", "Iion"]')
+    regions: Regions | None = key("only the cells of these regions; default: all", None, example='[1, "septum"]')
+
+
+@dataclass(frozen=True, kw_only=True)
+class Watch:
+    """What the run looks at while it steps."""
+
+    activation: Activation = key("activation, repolarisation and APD maps", factory=Activation)
+    probes: Probes | None = key("point probes", None)
+    spikes: Spikes | None = key("times of spikes", None)
+    snapshots: Snapshots | None = key("snapshots of fields", None)

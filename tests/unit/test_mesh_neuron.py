@@ -62,7 +62,7 @@ def test_sections_are_those_of_neuron(name):
 @pytest.mark.parametrize("name", sorted(NEURON))
 def test_input_resistance_and_transfer_are_those_of_neuron(name):
     tree, expected = morphology(name).tree, NEURON[name]
-    soma, far = (tree.section_named(s, "").node_at(0.5) for s in (expected["root"], expected["far"]))
+    soma, far = (tree.populations[0].section_named(s, "").node_at(0.5) for s in (expected["root"], expected["far"]))
     assert resistance(tree, soma)[soma] == pytest.approx(expected["soma_input"], rel=1e-6)
     assert resistance(tree, soma)[far] == pytest.approx(expected["soma_to_far"], rel=1e-6)
     assert resistance(tree, far)[far] == pytest.approx(expected["far_input"], rel=1e-6)
@@ -98,11 +98,11 @@ def test_ball_and_stick_has_the_input_resistance_of_theory():
     g, Ra, d = 0.05, CABLE.axial_resistivity, 2 * UM
     length_constant = math.sqrt(d / (4 * Ra * g))
     stick_conductance = math.pi * d ** 1.5 / 2 * math.sqrt(g / Ra) * math.tanh(500 * UM / length_constant)
-    soma = tree.section_named("soma", "").node_at(0.5)
+    soma = tree.populations[0].section_named("soma", "").node_at(0.5)
     # the ball is 20 compartments of next to no resistance
     expected = 1e-3 / (g * math.pi * (20 * UM) ** 2 + stick_conductance)
     assert resistance(tree, soma)[soma] == pytest.approx(expected, rel=3e-4)
-    far = resistance(tree, soma)[tree.section_named("dend", "").node_at(1.0)]
+    far = resistance(tree, soma)[tree.populations[0].section_named("dend", "").node_at(1.0)]
     assert far / expected == pytest.approx(1 / math.cosh(500 * UM / length_constant), rel=3e-4)
 
 
@@ -131,7 +131,7 @@ def test_three_rules_for_a_soma_of_three_points():
 def test_arbor_draws_cones_from_the_soma_to_branches():
     arbor, neuron = (morphology("three_points", rule).tree for rule in ("arbor", "neuron"))
     first = {s.name: s for s in arbor.sections}["dend[0]"]
-    assert arbor.diameter[first.first] > 2 * neuron.diameter[neuron.section_named("dend[0]", "").first]
+    assert arbor.diameter[first.first] > 2 * neuron.diameter[neuron.populations[0].section_named("dend[0]", "").first]
     assert arbor.sections[first.parent].type == "soma" and first.parent_x in (0.0, 1.0)
 
 
@@ -342,7 +342,7 @@ def test_the_operator_conserves_charge_and_has_no_mass_where_branches_meet():
 def test_v_where_branches_meet_is_the_weighted_mean_around():
     tree = sections(Section(name="a", **D), Section(name="b", parent="a", length=1e-2, diameter=2e-4),
                     Section(name="c", parent="a", **D), number=1).tree
-    nodes, weights = tree.around(tree.section_named("a", "").end)
+    nodes, weights = tree.around(tree.populations[0].section_named("a", "").end)
     assert sorted(nodes.tolist()) == [1, 3, 5]
     assert dict(zip(nodes.tolist(), weights.tolist(), strict=True)) == pytest.approx({1: 1 / 6, 3: 4 / 6, 5: 1 / 6})
     assert tree.around(1)[0].tolist() == [1]

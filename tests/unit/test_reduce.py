@@ -46,7 +46,7 @@ def test_ball_and_stick_has_the_impedance_of_its_closed_form():
     """Y = A (g + i w C) + (pi/2) d^1.5 / sqrt(Ra Rm) q tanh(q L / lambda), q = sqrt(1 + i w Rm C_m)."""
     passive = passive_of(cell(*TWO, max_length="1 um"))
     f = np.array([0.0, 0.02, 0.2])
-    Z = passive.impedance([passive.tree.section_named("soma", "").node_at(0.5)], f)[:, :, 0]
+    Z = passive.impedance([passive.tree.populations[0].section_named("soma", "").node_at(0.5)], f)[:, :, 0]
     soma, tip = parse_sites("soma(0.5), dend(1)", passive.tree)
     d, L, area = 2 * UM, 400 * UM, math.pi * (20 * UM) ** 2
     for k, w in enumerate(2.0 * math.pi * f):
@@ -164,7 +164,7 @@ def test_values_of_sections_are_nodal():
                                                  section("t", 10, 1, parent="a", levels=2, values={"Rm": 7})]},
         "cable": {"axial_resistivity": "1 ohm*m"}, "membrane": {"model": "Passive"},
         "time": {"end": "1 ms", "dt": "1 ms"}}).mesh, load_case(cell_tables).cable)
-    first = [mesh.tree.section_named(name, "").node_at(0.5) for name in ("a", "t[0]", "t[2]")]
+    first = [mesh.tree.populations[0].section_named(name, "").node_at(0.5) for name in ("a", "t[0]", "t[2]")]
     assert mesh.point_data["Rm"][first].tolist() == [5, 7, 7]
     assert mesh.point_data["E"][first[0]] == 1 and np.isnan(mesh.point_data["E"][first[1:]]).all()
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from upstroke.case.schema import Cable, Compartments
 from upstroke.errors import MeshError
 from upstroke.mesh.mesh import Mesh
-from upstroke.mesh.tree import SectionInfo, Tree
+from upstroke.mesh.tree import Population, SectionInfo, Tree
 
 D_LAMBDA = 0.1                                                # where a case does not say how to divide
 TAGS = {"undefined": 0, "soma": 1, "axon": 2, "basal": 3, "apical": 4}       # as SWC numbers the types
@@ -154,7 +154,7 @@ def divide(sections: Sequence[Section], rule: Compartments, cable: Cable) -> Mes
         infos.append(SectionInfo(section.name, section.type, section.parent, section.parent_x, length,
                                  float(halves.area.sum()), m, start, first))
         first += m + 1
-    tree = Tree(parent, area, axial, owner, x, distance, diameter, tuple(infos))
+    tree = Tree(parent, area, axial, owner, x, distance, diameter, (Population("", 1, 0, n, tuple(infos)),))
     cells = np.column_stack([parent[1:], np.arange(1, n)]).astype(np.int32)
     types = np.array([_tag(section.type) for section in sections], np.int32)
     names = {section.type: _tag(section.type) for section in sections}

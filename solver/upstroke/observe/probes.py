@@ -168,15 +168,17 @@ def place_probes(section: Probes | Spikes, mesh: Mesh) -> tuple[Probe, ...]:
     sites = {name: _at_site(name, site, mesh, f"{table}.{name}") for name, site in section.points.items()
              if isinstance(site, Site)}
     points = {name: point for name, point in section.points.items() if not isinstance(point, Site)}
-    placed = {probe.name: probe for probe in
+    placed = {probe.name: [probe] for probe in
               _at_points(points, isinstance(section, Probes) and section.interpolate, mesh, table)} if points else {}
-    return tuple((sites | placed)[name] for name in section.points)
+    return tuple(probe for name in section.points for probe in (sites | placed)[name])
 
 
-def _at_site(name: str, site: Site, mesh: Mesh, where: str) -> Probe:
-    assert mesh.tree is not None          # the case was checked
-    found = mesh.tree.section_named(site.section, f"{where}.section")
-    return Probe(name, *mesh.tree.around(found.node_at(site.x)), 0.0)
+def _at_site(name: str, site: Site, mesh: Mesh, where: str) -> list[Probe]:
+    """A probe of each cell that the site addresses: NAME[0], NAME[1], ... where these are all of a population."""
+    tree = mesh.tree
+    assert tree is not None               # the case was checked
+    nodes, several = tree.nodes_at(site, where), site.cell is None and tree.population_at(site, where).name
+    return [Probe(f"{name}[{k}]" if several else name, *tree.around(node), 0.0) for k, node in enumerate(nodes)]
 
 
 def _at_points(points: Mapping[str, Sequence[float]], interpolate: bool, mesh: Mesh, table: str) -> tuple[Probe, ...]:

@@ -93,12 +93,11 @@ def place_conductances(case: Case, mesh: Mesh) -> Conductances:
     clamps = []
     for k, table in enumerate(case.voltage_clamp):
         assert mesh.tree is not None                        # the case was checked
-        node = mesh.tree.section_named(table.site.section, f"voltage_clamp.{k}.site.section").compartment_at(
-            table.site.x)
         starts = table.start + np.concatenate([[0.0], np.cumsum(table.durations)[:-1]])
-        held = tuple(Train("", np.array([node]), 1.0, float(start), duration, math.inf, 1)
-                     for start, duration in zip(starts, table.durations, strict=True))
-        clamps.append(Clamp(node, 1.0 / table.series_resistance, table.levels, held))
+        for node in mesh.tree.compartments_at(table.site, f"voltage_clamp.{k}.site"):
+            held = tuple(Train("", np.array([node]), 1.0, float(start), duration, math.inf, 1)
+                         for start, duration in zip(starts, table.durations, strict=True))
+            clamps.append(Clamp(int(node), 1.0 / table.series_resistance, table.levels, held))
     return Conductances(synapses, tuple(clamps))
 
 
@@ -112,9 +111,10 @@ def _synapses(table: Synapse, k: int, mesh: Mesh, end: float) -> Synapses:
     assert decay is not None                                # the case was checked
     kinetics = Kinetics(table.tau_rise or rise, decay, reversal if table.reversal is None else table.reversal,
                         magnesium)
-    leave = trains(table.events, table.count, end, k + 1, f"{where}.events")
+    nodes = _nodes(table, k + 1, mesh, where)
+    leave = trains(table.events, len(nodes), end, k + 1, f"{where}.events")
     arrive = [times[: np.searchsorted(times, end)] for times in (times + table.delay for times in leave)]
-    return Synapses(table.name or f"synapse {k + 1}", kinetics, table.weight, _nodes(table, k + 1, mesh, where), arrive)
+    return Synapses(table.name or f"synapse {k + 1}", kinetics, table.weight, nodes, arrive)
 
 
 def _nodes(table: Synapse, number: int, mesh: Mesh, where: str) -> NDArray[np.int64]:
@@ -122,8 +122,7 @@ def _nodes(table: Synapse, number: int, mesh: Mesh, where: str) -> NDArray[np.in
     tree = mesh.tree
     assert tree is not None                                 # the case was checked
     if table.site is not None:
-        node = tree.section_named(table.site.section, f"{where}.site.section").compartment_at(table.site.x)
-        return np.full(table.count, node)
+        return np.repeat(tree.compartments_at(table.site, f"{where}.site"), table.count)
     assert table.region is not None
     there = mesh.cells[cells_of_regions(mesh, [table.region], f"{where}.region"), 1]
     area = tree.area[there]

@@ -66,7 +66,7 @@ def _density(s: Stimulus, mesh: Mesh, nodes: NDArray[np.int64], surface_to_volum
     """The current per membrane area, uA/cm^2."""
     if s.total_current is not None:
         assert mesh.tree is not None    # the case was checked
-        return s.total_current / float(mesh.tree.area[nodes].sum())
+        return s.total_current / float(mesh.tree.area[nodes[0]])      # cells are copies
     return s.current if s.current is not None else (s.volume_current or 0.0) / surface_to_volume
 
 
@@ -79,6 +79,6 @@ def _nodes(s: Stimulus, mesh: Mesh, where: str) -> NDArray[np.int64]:
         return nodes_of_region(mesh, s.region, f"{where}.region")
     if s.site is not None:
         assert mesh.tree is not None    # the case was checked
-        return np.array([mesh.tree.section_named(s.site.section, f"{where}.site.section").compartment_at(s.site.x)])
+        return mesh.tree.compartments_at(s.site, f"{where}.site")
     assert s.nodes is not None          # the case was checked
     return np.unique(nodes_of_set(mesh, s.nodes, f"{where}.nodes"))

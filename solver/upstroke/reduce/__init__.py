@@ -106,7 +106,7 @@ def _places(case: Case, passive: Passive, count: int | None, at: str) -> tuple[l
     else:
         given = [node_of(s.site, tree) for kind in INPUTS for s in getattr(case, kind) if s.site is not None]
         probes = case.watch.probes.points.values() if case.watch.probes is not None else ()
-        given += [tree.section_named(p.section, "").node_at(p.x) for p in probes if isinstance(p, Site)]
+        given += [int(tree.nodes_at(p, "watch.probes.points")[0]) for p in probes if isinstance(p, Site)]
     nodes = choose(passive, count, given) if count is not None else sorted({soma_of(tree), *given})
     forks = [name_of(tree, node) for node in with_forks(tree, nodes) if node not in nodes]
     return nodes, [f"the ways to the places part at {', '.join(forks)}: the fit is closer with compartments there"] \

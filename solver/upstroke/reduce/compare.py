@@ -37,7 +37,7 @@ class Cell:
 
     @property
     def nodes(self) -> list[int]:
-        return [self.passive.tree.section_named(s.section, "").node_at(s.x) for s in self.sites]
+        return [int(node) for s in self.sites for node in self.passive.tree.nodes_at(s, "")]
 
 
 @dataclass(frozen=True, eq=False)

@@ -33,7 +33,7 @@ def parse_sites(text: str, tree: Tree) -> list[int]:
         if match is None or float(match["x"]) > 1.0:
             raise OptionError("--at", f"{part.strip()!r} is no place on a cell",
                               'for example --at "soma[0](0.5), dend[3](1)", 0 the start of a section and 1 its end')
-        nodes.append(tree.section_named(match["section"], "--at").node_at(float(match["x"])))
+        nodes.append(tree.populations[0].section_named(match["section"], "--at").node_at(float(match["x"])))
     return list(dict.fromkeys(nodes))
 
 

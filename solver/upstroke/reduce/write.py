@@ -96,7 +96,7 @@ def case_tables(case: Case, cell: Mapping[str, Any], places: Mapping[int, Place]
     probes = case.watch.probes
     points: dict[str, Place] = {}
     for name, point in (probes.points if probes is not None else {}).items():
-        node = tree.section_named(point.section, "").node_at(point.x) if isinstance(point, Site) else -1
+        node = int(tree.nodes_at(point, f"watch.probes.points.{name}")[0]) if isinstance(point, Site) else -1
         if node in places:
             points[name] = places[node]
         else:
@@ -112,7 +112,7 @@ def case_tables(case: Case, cell: Mapping[str, Any], places: Mapping[int, Place]
 
 def node_of(site: Site, tree: Tree) -> int:
     """The compartment that an input at a site goes to."""
-    return tree.section_named(site.section, "").compartment_at(site.x)
+    return int(tree.compartments_at(site, "site")[0])
 
 
 def text_of(tables: Mapping[str, Any], head: Sequence[str]) -> str:

@@ -26,10 +26,13 @@ class Sphere:
 
 @dataclass(frozen=True, kw_only=True)
 class Site:
-    """A place on a neuron."""
+    """A place on a neuron, or on the cells of a population."""
 
     section: str = key("name of the section; `upstroke check` lists them", example='"dend[3]"')
     x: float = key("where on it: 0 its start, 1 its end", 0.5, must=">= 0 and <= 1")
+    population: str | None = key("of a network: the population; needed where there are several", None, example='"pyr"')
+    cell: int | None = key("number of the cell in its population, from 0; default: every cell of it", None,
+                           example="0", must=">= 0")
 
 
 @dataclass(frozen=True, kw_only=True)

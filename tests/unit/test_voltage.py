@@ -43,18 +43,18 @@ def inputs(n, seed=7):
     return rng.normal(-60, 20, n), rng.normal(0, 30, n), rng.uniform(0, 20, n), rng.uniform(0, 5, n)
 
 
-def dense(K, mass, theta, V, Iion, Istim, G):
+def dense(K, mass, theta, V, Iion, Istim, G, area=None):
     """The formula of voltage.py, with NumPy."""
-    K = K.toarray()
-    A = np.diag(mass * (1 + theta * DT * G / C_M)) + theta * DT * K
+    K, area = K.toarray(), mass if area is None else area
+    A = np.diag(mass + theta * DT * area * G / C_M) + theta * DT * K
     weight = np.where(mass > 0, 1.0, theta)
-    return V + np.linalg.solve(A, -weight * DT * (K @ V) - DT * mass * (Iion - Istim) / C_M)
+    return V + np.linalg.solve(A, -weight * DT * (K @ V) - DT * area * (Iion - Istim) / C_M)
 
 
-def step(K, mass, theta, V, Iion, Istim, G, threads=1, precision="fp64"):
+def step(K, mass, theta, V, Iion, Istim, G, threads=1, precision="fp64", area=None):
     backend = open_backend("cpu", threads=threads, precision=precision)
     V, Iion, Istim, G = (backend.array(x, backend.dtype) for x in (V, Iion, Istim, G))
-    stage = backend.voltage(K, mass, V, Iion, Istim, G, C_M, DT, theta)
+    stage = backend.voltage(K, mass, V, Iion, Istim, G, C_M, DT, theta, area)
     loop = backend.loop([stage])
     loop.run(0)
     assert stage.name == "voltage" and (loop.clock.solves == 1 or loop.clock.halted)
@@ -70,6 +70,17 @@ def test_a_step_solves_the_equation(sizes, twins, theta):
     found, _ = step(K, mass, theta, *values)
     assert np.abs(found - dense(K, mass, theta, *values)).max() < 1e-9
     assert np.abs(found - values[0]).max() > 0.1
+
+
+@pytest.mark.parametrize("theta", [0.5, 1.0])
+def test_currents_flow_through_the_area_and_charge_the_mass(theta):
+    """Nodes with capacitances of their own, in cells of one shape: those with others do not share coefficients."""
+    K, mass = forest((30,), twins=15)
+    values = inputs(len(mass))
+    area = mass / np.random.default_rng(2).uniform(0.5, 3.0, len(mass))
+    found, _ = step(K, mass, theta, *values, area=area)
+    assert np.abs(found - dense(K, mass, theta, *values, area=area)).max() < 1e-9
+    assert np.abs(found - dense(K, mass, theta, *values)).max() > 0.1
 
 
 def test_single_precision_keeps_the_solve_in_double():

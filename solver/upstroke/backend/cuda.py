@@ -237,9 +237,9 @@ class CudaBackend:
 
     # ----------------------------------------------------------------------------------- implicit steps of V
     def voltage(self, K: Any, lumped_mass: NDArray[np.float64], V: Any, Iion: Any, Istim: Any, G: Any, C_m: float,
-                dt: float, theta: float) -> Stage:
+                dt: float, theta: float, area: NDArray[np.float64] | None = None) -> Stage:
         """The stage "voltage" (voltage.py): V with the membrane's current and slope in the matrix, on forests."""
-        return VoltageStep(self, branches_of(K, lumped_mass, theta, dt, C_m), V, Iion, Istim, G)
+        return VoltageStep(self, branches_of(K, lumped_mass, theta, dt, C_m, area), V, Iion, Istim, G)
 
     def follow(self, source: str, arrays: Mapping[str, Any], G: Any, C_m: float, dt: float, *,
                steps: int, part: float = 1.0, lead: float = 0.0) -> NodeKernel:

@@ -17,7 +17,7 @@ typedef struct {
     const double *diagonal;           /* (lane by lane, as all below) m + theta dt sum k */
     const double *coupling;           /* theta dt k of the branch to the parent */
     const double *own, *other;        /* dt k, or theta dt k at an end without membrane: of the place, of its parent */
-    const double *slope, *current;    /* theta dt m / C_m, dt m / C_m */
+    const double *slope, *current;    /* theta dt a / C_m, dt a / C_m */
     const long *first_parent;         /* by packs: where `parent` of its shape begins */
     real *V;                          /* mV, by nodes; the rest likewise */
     const real *Iion, *Istim, *G;     /* uA/cm^2, mS/cm^2 */

@@ -1,9 +1,11 @@
 """An implicit step of V where couplings form a forest: the membrane's current and its slope are in the matrix.
 
-With m the (lumped) mass, k = -K_ij the couplings, I and g = dIion/dV of the membrane as it is,
+With m the (lumped) mass, a the area of the membrane, k = -K_ij the couplings, I and g = dIion/dV of the membrane as
+it is,
 
-    (m (1 + theta dt g / C_m) + theta dt K) delta = -dt K V - dt m (I - Istim) / C_m,    V += delta.
+    (m + theta dt a g / C_m + theta dt K) delta = -dt K V - dt a (I - Istim) / C_m,    V += delta.
 
+A node whose capacitance per area is C_i has m = a C_i / C_m; where all have C_m, m = a.
 theta = 1 is backward Euler, theta = 1/2 Crank-Nicolson, linearised about V. A node without membrane (m = 0: where
 branches meet) has no rate; its row is theta dt K (V + delta) = 0, so that it fits the new V of its neighbours at once,
 where a mean of old and new would let it swing.
@@ -54,6 +56,7 @@ class Branches:
     u, v : (edges,) the two nodes of each branch
     k : (edges,) cm^d, dt times the coupling
     mass : (n,) cm^d; 0 at nodes without membrane
+    area : (n,) cm^d, through which the membrane's current flows
     theta, dt, C_m : the scheme, ms, uF/cm^2
     """
 
@@ -61,6 +64,7 @@ class Branches:
     v: NDArray[np.int64]
     k: Numbers
     mass: Numbers
+    area: Numbers
     theta: float
     dt: float
     C_m: float
@@ -74,7 +78,7 @@ class Branches:
     @property
     def current(self) -> Numbers:
         """What -(Iion - Istim) is multiplied by."""
-        return self.dt * self.mass / self.C_m
+        return self.dt * self.area / self.C_m
 
     @property
     def weight(self) -> Numbers:
@@ -82,8 +86,8 @@ class Branches:
         return np.where(self.mass > 0.0, 1.0, self.theta)
 
 
-def branches_of(K: Any, mass: Numbers, theta: float, dt: float, C_m: float) -> Branches:
-    """The branches of a stiffness matrix in CSR form.
+def branches_of(K: Any, mass: Numbers, theta: float, dt: float, C_m: float, area: Numbers | None = None) -> Branches:
+    """The branches of a stiffness matrix in CSR form; ``area`` is the mass where it is not given.
 
     Raises
     ------
@@ -93,7 +97,7 @@ def branches_of(K: Any, mass: Numbers, theta: float, dt: float, C_m: float) -> B
     trees, _ = trees_of(len(mass), u, v)
     if len(u) + trees != len(mass):
         raise ValueError("the couplings of the matrix form a loop")
-    return Branches(u, v, -dt * k, mass, theta, dt, C_m)
+    return Branches(u, v, -dt * k, mass, mass if area is None else area, theta, dt, C_m)
 
 
 # ------------------------------------------------------------------------------------------- Hines, on a CPU

@@ -20,6 +20,8 @@ class Operator:
     stiffness : (n, n) CSR, cm^d/ms, symmetric, rows sum to zero
     lumped_mass : (n,) cm^d, row sums of M: the volume that belongs to each node
     is_lumped : M is diagonal
+    area : (n,) cm^d, of the membrane that currents flow through; None: the lumped mass. They differ where a node's
+        capacitance per area is not the one that K has been divided by
     eigenvalue_bound : 1/ms, what lambda_max of M_lumped^-1 K cannot exceed, where the discretisation knows
     """
 
@@ -28,6 +30,11 @@ class Operator:
     lumped_mass: NDArray[np.float64]
     is_lumped: bool
     eigenvalue_bound: float | None = None
+    area: NDArray[np.float64] | None = None
+
+    @property
+    def membrane_area(self) -> NDArray[np.float64]:
+        return self.lumped_mass if self.area is None else self.area
 
     @property
     def n(self) -> int:
@@ -50,7 +57,8 @@ class Operator:
         def permute(matrix: sparse.csr_array) -> sparse.csr_array:
             return sparse.csr_array((matrix.data[entry.data], entry.indices, entry.indptr), shape=K.shape)
 
-        return replace(self, mass=permute(self.mass), stiffness=permute(K), lumped_mass=self.lumped_mass[order])
+        return replace(self, mass=permute(self.mass), stiffness=permute(K), lumped_mass=self.lumped_mass[order],
+                       area=None if self.area is None else self.area[order])
 
     @cached_property
     def largest_eigenvalue(self) -> float:

@@ -6,7 +6,8 @@ conductances.c), which keeps the order of the splitting wherever in a step a spi
     I += g B(V) (V - E) / A,    dI/dV += g (B + B' (V - E)) / A
 
 A clamp is a conductance h to its level. With theta = 1/2 V would swing about it, so the slope is enlarged by
-(1 / (1 - exp(-z)) - 1 / z) / theta, z = dt h / (A C_m), which is 1 + O(dt) and lets V go there by an exponential.
+(1 / (1 - exp(-z)) - 1 / z) / theta, which is 1 + O(dt) and lets V go there by an exponential; z = dt h / (A C) with the
+node's own capacitance C.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from upstroke.protocol import Conductances
 from upstroke.protocol.conductances import Kinetics
 from upstroke.protocol.table import tabulate
 from upstroke.protocol.train import SNAP, Train
+from upstroke.space.operator import Operator
 from upstroke.step.state import State
 
 HALF_BLOCK = 3.57       # mM of Mg that block half at 0 mV (Jahr and Stevens 1990)
@@ -38,17 +40,14 @@ class ConductanceArgs(ctypes.Structure):
         "left", "weight", "held", "drive", "slope")), *((name, ctypes.c_double) for name in ("t", "step_dt"))]
 
 
-def conductance_stages(conductances: Conductances, state: State, G: Any, area: NDArray[np.float64], C_m: float,
-                       dt: float, theta: float, n_steps: int, backend: Backend) -> list[Stage]:
+def conductance_stages(conductances: Conductances, state: State, G: Any, operator: Operator, C_m: float, dt: float,
+                       theta: float, n_steps: int, backend: Backend) -> list[Stage]:
     """What adds to ``state.Iion`` and to its slope ``G`` (mS/cm^2) before V is solved for; none where nothing conducts.
 
     The state gets the variables Isyn and Iclamp: what flows out through synapses, and in from electrodes, at the start
-    of the last step, uA/cm^2.
-
-    Parameters
-    ----------
-    area : (n,) cm^2, of the membrane of every node, in solve order
+    of the last step, uA/cm^2. ``operator`` knows the area and the capacity of every node, in solve order.
     """
+    area = operator.membrane_area
     clamped = np.array([clamp.node for clamp in conductances.clamps], np.int64)
     nodes = np.unique(np.concatenate([clamped, *(s.nodes for s in conductances.synapses)]))
     if not len(nodes):
@@ -67,17 +66,17 @@ def conductance_stages(conductances: Conductances, state: State, G: Any, area: N
     stage = backend.kernel(f"#define REAL {REAL[np.dtype(backend.dtype)]}\n{text}", "upstroke_conduct", args,
                            len(nodes), dt=dt, label="synapses")
     stage.keep = arrays, electrodes, currents, G
-    return [*_clamp_stages(conductances, nodes, area, C_m, dt, theta, n_steps, electrodes, backend), stage]
+    return [*_clamp_stages(conductances, nodes, operator, C_m, dt, theta, n_steps, electrodes, backend), stage]
 
 
-def _clamp_stages(conductances: Conductances, nodes: NDArray[np.int64], area: NDArray[np.float64], C_m: float,
+def _clamp_stages(conductances: Conductances, nodes: NDArray[np.int64], operator: Operator, C_m: float,
                   dt: float, theta: float, n_steps: int, out: dict[str, Any], backend: Backend) -> list[Stage]:
     """Sets what electrodes do, where there are any; of a step that a level covers in part, that part counts."""
     trains: list[Train] = []
     values: list[tuple[float, float, float]] = []
     for clamp in conductances.clamps:
-        density = clamp.conductance / area[clamp.node]
-        z = dt * density / C_m
+        density = clamp.conductance / operator.membrane_area[clamp.node]
+        z = dt * clamp.conductance / (C_m * operator.lumped_mass[clamp.node])
         fitted = (1.0 / -math.expm1(-z) - 1.0 / z) / theta if theta < 1.0 and z > 1e-6 else 1.0
         trains += clamp.held
         values += [(density, density * level, density * fitted) for level in clamp.levels]

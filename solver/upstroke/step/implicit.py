@@ -1,6 +1,6 @@
 """Implicit splittings: V with the membrane's current in its matrix, then the other states with V given.
 
-    (m (1 + theta dt g / C_m) + theta dt K) delta = -dt K V - dt m (I - Istim) / C_m,   V += delta,   g = dI/dV,
+    (m + theta dt a g / C_m + theta dt K) delta = -dt K V - dt a (I - Istim) / C_m,   V += delta,   g = dI/dV,
 
 then every state by its own method, and I and g anew. Nothing but V and the states is split, and gates take exact steps.
 Synapses and electrodes add to I and g before V is solved for.
@@ -36,8 +36,8 @@ def implicit_stages(splitting: Splitting, operator: Operator, state: State, time
     states: list[Stage] = [backend.follow(source, arrays, slope, C_m, dt, steps=steps, lead=splitting.lead)
                            for source, arrays, slope in groups]
     voltage = backend.voltage(operator.stiffness, operator.lumped_mass, state.V, state.Iion, state.Istim, G, C_m, dt,
-                              splitting.theta)
-    conduct = conductance_stages(conductances, state, G, operator.lumped_mass, C_m, dt, splitting.theta,
+                              splitting.theta, operator.membrane_area)
+    conduct = conductance_stages(conductances, state, G, operator, C_m, dt, splitting.theta,
                                  round(time.end / dt), backend)
     return start, {"voltage": [*conduct, voltage], "states": states}
 
@@ -51,3 +51,10 @@ def check_operator(operator: Operator, splitting: str) -> None:
         raise CaseError("time.splitting", f'"{splitting}" solves on cables and trees, and the couplings of this mesh '
                         "form loops", 'take splitting = "strang" or "godunov"; of a cable or a tree that '
                         'tissue.waves = "calibrated" couples over two nodes, set it to "lumped"')
+
+
+def require_one_capacitance(operator: Operator, splitting: str) -> None:
+    """Raise a CaseError where nodes differ in capacitance per area and the splitting has one for all."""
+    if operator.area is not None:
+        raise CaseError("time.splitting", f'"{splitting}" has one capacitance per area for all nodes, and regions of '
+                        "[cable] differ in theirs", 'set time.splitting = "staggered" or "implicit"')

@@ -11,7 +11,7 @@ from upstroke.ionic.methods import METHODS
 from upstroke.protocol import Conductances, Stimuli
 from upstroke.space.operator import Operator
 from upstroke.step.diffusion import make_diffusion, require_stable
-from upstroke.step.implicit import implicit_stages
+from upstroke.step.implicit import implicit_stages, require_one_capacitance
 from upstroke.step.splitting import SPLITTINGS
 from upstroke.step.state import State
 
@@ -64,7 +64,9 @@ class Stepper:
         self._start: list[Stage] = []
         splitting = SPLITTINGS[time.splitting].stages
         made: dict[tuple[str, float], list[Stage]] = {}
-        if SPLITTINGS[time.splitting].implicit:
+        if not SPLITTINGS[time.splitting].implicit:
+            require_one_capacitance(operator, time.splitting)
+        else:
             self._start, stages = implicit_stages(SPLITTINGS[time.splitting], operator, state, time, C_m, conductances,
                                                   backend)
             made = {(what, part): stages[what] for what, part in splitting}

@@ -160,12 +160,31 @@ def _reduce(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _sweep(arguments: argparse.Namespace) -> int:
+    from upstroke.sweep import read_plan, sweep
+
+    plan = read_plan(arguments.study, tuple(arguments.set))
+    if arguments.dry_run:
+        print(plan.describe())
+        return 0
+    result = sweep(plan, arguments.out, workers=arguments.workers, retry_failed=arguments.retry_failed,
+                   show_progress=not arguments.quiet)
+    print(result.report())
+    return 1 if result.count("failed") else 0
+
+
 def _tune_waves(arguments: argparse.Namespace) -> int:
     from upstroke.waves.report import time_of, tune, values_of
 
     time = time_of(arguments.dt, arguments.splitting, arguments.diffusion, arguments.reaction_steps)
     print(tune(arguments.model, arguments.flag, values_of(arguments.param), arguments.method, time, arguments.output))
     return 0
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"expected a whole number of at least 1, found {text!r}")
+    return int(text)
 
 
 def _write(path: Path, text: str) -> None:
@@ -201,6 +220,20 @@ def _parser() -> argparse.ArgumentParser:
     verb.add_argument("--out", metavar="DIR", type=Path, help="the run directory (default: runs/<case>)")
     verb.add_argument("--quiet", action="store_true", help="no progress bar")
     verb.set_defaults(verb=_run)
+
+    verb = verbs.add_parser("sweep", help="run a study: one case with many values of its keys",
+                            description="Run every member of a study over the cores, GPUs or ranks at hand, each in a "
+                                        "folder of its own, and gather a table. A study that was ended goes on when "
+                                        "the same command is given again.")
+    verb.add_argument("study", metavar="STUDY", type=Path, help="a study file, or a folder with study.toml")
+    verb.add_argument("--out", metavar="DIR", type=Path, help="the study's folder (default: runs/<study>)")
+    verb.add_argument("--workers", metavar="N", type=_count, help="members that run at a time")
+    verb.add_argument("--retry-failed", action="store_true", help="run members again that failed")
+    verb.add_argument("--dry-run", action="store_true", help="list the members and end")
+    verb.add_argument("--set", metavar="KEY=VALUE", action="append", default=[],
+                      help="change a key of the case in all members")
+    verb.add_argument("--quiet", action="store_true", help="no progress bar")
+    verb.set_defaults(verb=_sweep)
 
     verb = verbs.add_parser("check", help="check a case without running it",
                             description="Check a case and print it resolved, with node count, stability limits and "

@@ -25,8 +25,10 @@ MAY_IMPORT = {
     "run": {"case", "mesh", "space", "ionic", "codegen", "backend", "protocol", "step", "observe", "output", "progress",
             "setup", "record", "result"},
     "check": {"case", "mesh", "space", "codegen", "ionic", "step", "observe", "run", "setup"},
-    "cli": {"case", "run", "check", "ionic", "codegen", "output", "emit", "exchange", "waves", "bench", "reduce"},
+    "cli": {"case", "run", "check", "ionic", "codegen", "output", "emit", "exchange", "waves", "bench", "reduce",
+            "sweep"},
     "reduce": {"case", "mesh", "space", "ionic", "setup", "run", "output"},
+    "sweep": {"case", "output", "run"},
     "exchange": {"ionic"},
     "bench": {"ionic", "codegen", "backend", "step", "output", "progress"},
     "emit": {"ionic", "codegen", "backend", "step"},
@@ -34,7 +36,7 @@ MAY_IMPORT = {
     "__main__": {"cli"}, "__init__": {"case", "ionic", "result", "run"},
 }
 HEAVY = {"pyvista": ("output/render.py", "result.py"), "vtk": ("output/render.py",),
-         "matplotlib": ("output/render.py", "bench/plot.py", "reduce/report.py"), "mpi4py": (),
+         "matplotlib": ("output/render.py", "bench/plot.py", "reduce/report.py", "sweep/gather.py"), "mpi4py": ("sweep/__init__.py",),
          "cupy": ("backend/cuda.py",), "morphio": ("mesh/traced.py",), "myokit": ("exchange/source.py",),
          "cupyx": ("backend/cuda.py",)}     # and the files that may import it
 

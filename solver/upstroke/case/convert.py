@@ -36,15 +36,17 @@ _WRONG: Any = object()   # stands for a value that a mistake was reported for
 _COMPARE = {">": operator.gt, ">=": operator.ge, "<": operator.lt, "<=": operator.le}
 
 
-def convert(root: Node) -> tuple[Any, list[UpstrokeError]]:
-    """The case that a tree describes, and the mistakes in it; with mistakes the case is not to be used."""
-    converter = _Converter()
-    case = converter.table(root, Case, ())
+def convert(root: Node, type_: type = Case) -> tuple[Any, list[UpstrokeError]]:
+    """The case (or another file's dataclass) that a tree describes, and the mistakes in it; with mistakes it is not to
+    be used."""
+    converter = _Converter(type_)
+    case = converter.table(root, type_, ())
     return case, converter.errors
 
 
 class _Converter:
-    def __init__(self) -> None:
+    def __init__(self, root: type) -> None:
+        self.root = root
         self.errors: list[UpstrokeError] = []
 
     def fail(self, node: Node, path: KeyPath, what: str, remedy: str = "", error: type[CaseError] = CaseError) -> Any:
@@ -98,7 +100,7 @@ class _Converter:
             self.fail(node, path, what, near)
             return near.removeprefix("did you mean '").removesuffix("'?")
         kinds = [get_args(hints(other)["kind"])[0] for other in siblings if name in keys(other)]
-        homes = sorted(_homes(name, Case, ()))
+        homes = sorted(_homes(name, self.root, ()))
         self.fail(node, path, what, f'it belongs to kind "{kinds[0]}"' if kinds else
                   f"it belongs in {' or '.join(homes)}" if homes else did_you_mean(name, keys(type_)))
         return None

@@ -1,0 +1,158 @@
+"""Who runs the members: processes of this machine, or the ranks of an MPI job. Both tell outcomes as they come.
+
+A pool is called with tasks and yields (number, outcome); a member that fails, or whose process dies, is an outcome.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from upstroke.sweep.worker import Outcome, run_member
+
+Task = Mapping[str, Any]
+ANSWER = 10.0        # seconds in which a worker that is told to end writes what it has
+
+
+@dataclass
+class _Worker:
+    """A process that takes one task after the other; started when it is first needed, and again when it died."""
+
+    environment: Mapping[str, str]
+    log: Path
+    time_limit: float | None
+    process: subprocess.Popen[str] | None = None
+    _timer: threading.Timer | None = field(default=None, repr=False)
+
+    def run(self, task: Task) -> Outcome:
+        start = time.perf_counter()
+        process = self.process or self._start()
+        late = threading.Event()
+
+        def end() -> None:
+            late.set()
+            self.stop()
+
+        timer = threading.Timer(self.time_limit, end) if self.time_limit is not None else None
+        if timer is not None:
+            timer.start()
+        try:
+            assert process.stdin is not None and process.stdout is not None
+            process.stdin.write(json.dumps(task) + "\n")
+            process.stdin.flush()
+            line = process.stdout.readline()
+        except OSError:
+            line = ""
+        finally:
+            if timer is not None:
+                timer.cancel()
+        if line and not late.is_set():
+            return dict(json.loads(line))
+        self.process = None
+        code = process.wait()
+        error = (f"took longer than the time limit of {self.time_limit:g} s" if late.is_set() else
+                 f"its process died: {_said(code)}; see {self.log.name}")
+        return {"status": "failed", "error": error, "seconds": round(time.perf_counter() - start, 3)}
+
+    def _start(self) -> subprocess.Popen[str]:
+        with self.log.open("a") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-c", "from upstroke.sweep.worker import main; main()"], stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE, stderr=log, text=True, env={**os.environ, **self.environment},
+                start_new_session=True)
+        return self.process
+
+    def stop(self) -> None:
+        """Ask the process to close its files and end; kill it when it does not."""
+        process = self.process
+        if process is None or process.poll() is not None:
+            return
+        process.terminate()
+        try:
+            process.wait(ANSWER)
+        except subprocess.TimeoutExpired:
+            process.kill()
+
+
+def _said(code: int) -> str:
+    """How a process ended."""
+    try:
+        return f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
+    except ValueError:
+        return f"signal {-code}"
+
+
+class LocalPool:
+    """``count`` processes of this machine, each with its GPU where there are some."""
+
+    def __init__(self, count: int, gpus: int, log: Path, time_limit: float | None) -> None:
+        self.count = count
+        devices = [{"CUDA_VISIBLE_DEVICES": _gpu(k % gpus)} if gpus else {} for k in range(count)]
+        self._workers = [_Worker(device, log, time_limit) for device in devices]
+
+    def __call__(self, tasks: Mapping[int, Task]) -> Iterator[tuple[int, Outcome]]:
+        waiting: queue.SimpleQueue[int] = queue.SimpleQueue()
+        found: queue.SimpleQueue[tuple[int, Outcome]] = queue.SimpleQueue()
+        ended = threading.Event()
+        for number in tasks:
+            waiting.put(number)
+
+        def work(worker: _Worker) -> None:
+            while not ended.is_set():
+                try:
+                    number = waiting.get_nowait()
+                except queue.Empty:
+                    return
+                outcome = worker.run(tasks[number])
+                if not ended.is_set():
+                    found.put((number, outcome))
+
+        threads = [threading.Thread(target=work, args=(worker,), daemon=True) for worker in self._workers]
+        try:
+            for thread in threads:
+                thread.start()
+            for _ in tasks:
+                yield found.get()
+        finally:
+            ended.set()
+            for worker in self._workers:
+                if worker.process is not None and worker.process.poll() is None:
+                    worker.process.terminate()
+            for worker in self._workers:
+                worker.stop()
+
+
+def _gpu(number: int) -> str:
+    """The name of a GPU among those that this process may use."""
+    allowed = [name for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name]
+    return allowed[number % len(allowed)] if allowed else str(number)
+
+
+class MpiPool:
+    """The ranks of an MPI job but the first, by ``mpi4py.futures``: mpiexec -n 4 upstroke sweep study.toml."""
+
+    def __init__(self, executor: Any, count: int) -> None:
+        self._executor, self.count = executor, count
+
+    def __call__(self, tasks: Mapping[int, Task]) -> Iterator[tuple[int, Outcome]]:
+        from concurrent.futures import as_completed
+
+        futures = {self._executor.submit(run_member, dict(task)): number for number, task in tasks.items()}
+        try:
+            for future in as_completed(futures):
+                error = future.exception()
+                yield futures[future], (future.result() if error is None else
+                                        {"status": "failed", "error": repr(error), "seconds": 0.0})
+        finally:
+            for future in futures:
+                future.cancel()

@@ -112,7 +112,8 @@ class _Converter:
             type_ = get_args(type_)[0]
         options = members(type_)
         if not is_table(options[0]):
-            return self.fail(node, path, "missing", f"add it to [{where}]: {name} = {example_of(field, type_)}")
+            return self.fail(node, path, "missing", f"add it {f'to [{where}]' if where else 'at the top'}: "
+                             f"{name} = {example_of(field, type_)}")
         needs = [k for k, f in keys(options[0]).items() if is_required(f)] if len(options) == 1 else ["kind"]
         return self.fail(node, path, "missing",
                          f"add a table [{write_key(path)}]" + (f" with {' and '.join(needs)}" if needs else ""))

@@ -96,10 +96,7 @@ def read_plan(file: Path, overrides: tuple[str, ...] = ()) -> Plan:
     for key in keys:
         if keys.count(key) > 1:
             raise CaseError(root.place.file, f"{key} is varied twice", "keep one of the two")
-    size = math.prod(len(axis) for axis in axes)
-    if size > MOST:
-        raise CaseError(root.place.file, f"makes {size:,} members, more than the {MOST:,} that are sensible",
-                        "vary less, or take a [sample]")
+    _require_few(math.prod(map(len, axes)), root)
     members = tuple({key: value for part in parts for key, value in part.items()}
                     for parts in itertools.product(*axes))
     sources = (study.case,) if isinstance(study.case, str) else study.case
@@ -130,6 +127,12 @@ def _placed(error: UpstrokeError, plan: Plan) -> UpstrokeError:
     return error
 
 
+def _require_few(members: int, node: Node) -> None:
+    if members > MOST:
+        raise CaseError(node.place.file, f"makes {members:,} members, more than the {MOST:,} that are sensible",
+                        "vary less, or take a [sample]")
+
+
 # --------------------------------------------------------------------------------------- the four ways to vary
 def _grid(node: Node) -> list[Values]:
     axes = []
@@ -138,6 +141,7 @@ def _grid(node: Node) -> list[Values]:
             raise CaseError(leaf.place, f"grid.{write_key(path)}: expected a list of values", "for example "
                             f'{write_key(path[-1:])} = ["0.1 mm", "0.2 mm"]')
         axes.append([{write_key(path): _raw(value)} for value in leaf.value])
+    _require_few(math.prod(map(len, axes)), node)
     return [{key: value for part in parts for key, value in part.items()} for parts in itertools.product(*axes)]
 
 

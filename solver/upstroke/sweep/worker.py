@@ -9,10 +9,12 @@ from __future__ import annotations
 import json
 import os
 import queue
+import signal
 import sys
 import threading
 import time
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from typing import Any
 
 Outcome = dict[str, Any]
@@ -48,10 +50,17 @@ def _orders() -> Iterable[str]:
         yield waiting.get()
 
 
+def _end(*_: object) -> None:
+    """A run that is told to end closes its files first."""
+    raise KeyboardInterrupt("terminated")
+
+
 def main() -> None:
     """Run what comes until the input ends."""
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)                                      # what libraries print must not be taken for an answer
-    for line in _orders():
-        answers.write(json.dumps(run_member(json.loads(line))) + "\n")
-        answers.flush()
+    signal.signal(signal.SIGTERM, _end)
+    with suppress(KeyboardInterrupt):
+        for line in _orders():
+            answers.write(json.dumps(run_member(json.loads(line))) + "\n")
+            answers.flush()

@@ -85,8 +85,12 @@ def _models(arguments: argparse.Namespace) -> int:
         return 0
     heads = [model.name + (f" ({', '.join(model.aliases)})" if model.aliases else "") for model in models]
     width = max(map(len, heads))
+    lines: dict[str, list[str]] = {}
     for head, model in zip(heads, models, strict=True):
-        print(f"{head:{width}}  {model.title}")
+        indent = "  " if model.kind else ""
+        lines.setdefault(model.kind, []).append(f"{indent}{head:{width}}  {model.brief or model.title}")
+    for kind, entries in sorted(lines.items()):
+        print(*([f"{kind.capitalize()}:"] if kind else []), *entries, sep="\n")
     return 0
 
 

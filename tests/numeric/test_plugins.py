@@ -10,6 +10,7 @@ import math
 
 import numpy as np
 import pytest
+from channel_equations import CHANNELS
 from pacing import Cell, Pulses
 from plugin_equations import ION, PROOFS, RTF, calcium, fibroblast_current, twitch
 from ptxas import report
@@ -31,7 +32,11 @@ drive = (t < 5) ? 12 : 0;
 Iion = 0.1*(V + 80) - drive;                           .units(uA/cm^2);
 """
 
-every = pytest.mark.parametrize("name", [info.name for info in shipped_plugins()])
+every = pytest.mark.parametrize("name", PROOFS)
+
+
+def test_every_plugin_is_proven_here_or_as_a_channel():
+    assert sorted([*PROOFS, *CHANNELS]) == sorted(info.name for info in shipped_plugins())
 
 
 @every
@@ -442,7 +447,7 @@ def test_cuda_kernels_compile(name, precision):
 
 def test_any_number_of_plugins_in_one_kernel():
     """All those that do not exclude each other, in one model, C and CUDA."""
-    names = [info.name for info in shipped_plugins() if not info.name.startswith("Stress_")] + ["Stress_Land17"]
+    names = [name for name in PROOFS if not name.startswith("Stress_")] + ["Stress_Land17"]
     model = load_model("LuoRudy91", plugins={n: needs(n) for n in names})
     cell = Cell(model, 0.01, flags=SMALL)
     cell.advance(1000)

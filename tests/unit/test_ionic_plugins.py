@@ -21,6 +21,7 @@ from upstroke.ionic import (
     shipped_plugins,
 )
 from upstroke.ionic.globals import CELL_OWNS, GLOBALS
+from upstroke.ionic.jacobian import differentiated
 from upstroke.ionic.plugins import own_quantity, rename
 
 CELL = """
@@ -46,6 +47,25 @@ Iion = Iion + 0.001*(V + 90);
 diff_K_e = mode == OPEN ? 0.01*(5 - K_e) : 0;
 K_e; .external();
 """
+CHANNEL = """
+ICa; .external();
+source; .flag(POOL, FIXED);
+Ca_i; .external();
+g = 2; .param();
+E = source == POOL ? 1000*Ca_i : 120;
+I = g*(V - E);
+ICa += I;
+Iion += I;
+"""
+PUMP = """
+ICa; .external(); .units(nA/cm^2);
+ICa += 500; Iion += 0.5;
+"""
+POOL = """
+ICa; .external(); .units(uA/cm^2);
+Ca_i; .external();
+diff_Ca_i = -0.01*ICa - Ca_i;
+"""
 MUSCLE = """
 Tension; .external();
 Lambda; .external();
@@ -56,7 +76,8 @@ Tension = Ca_i*Lambda;
 
 @pytest.fixture
 def folder(tmp_path):
-    for name, text in {"Leak": LEAK, "Cleft": CLEFT, "Muscle": MUSCLE}.items():
+    texts = {"Leak": LEAK, "Cleft": CLEFT, "Muscle": MUSCLE, "Channel": CHANNEL, "Pump": PUMP, "Pool": POOL}
+    for name, text in texts.items():
         (tmp_path / f"{name}.model").write_text(text)
     (tmp_path / "Cell.model").write_text(CELL)
     return tmp_path
@@ -117,6 +138,79 @@ def test_shared_quantities_that_nobody_gives_are_parameters(folder):
     names = quantities(model, -70.0, {"Cai": 1e-4, "Tension": 0})
     assert model.states[1].update is not None
     assert names["Lambda"] == 1.1
+
+
+BARE = "V_init = -70; g = 0.1; .param(); Iion = g*(V + 70);"
+
+
+def with_calcium(folder, text, *plugins, **more):
+    (folder / "Bare.model").write_text(text)
+    return load_model(folder / "Bare.model", plugins=[folder / f"{name}.model" for name in plugins], **more)
+
+
+@pytest.mark.parametrize("order", [("Channel", "Pump", "Pool"), ("Pool", "Pump", "Channel")])
+def test_calcium_currents_add_and_enter_the_pool(folder, order):
+    """ICa is that of the same moment, whatever the order of the plug-ins and the unit each adds in."""
+    model = with_calcium(folder, BARE, *order)
+    assert [s.name for s in model.states] == ["Ca_i"] and not any(p.name == "ICa" for p in model.parameters)
+    found = quantities(model, -60.0, {"Ca_i": 0.05})
+    assert found["ICa"] == 2*(-60 - 50) + 0.5
+    assert found["Iion"] == pytest.approx(0.1*10 + found["ICa"])
+    assert rates(model, -60.0, {"Ca_i": 0.05})[1]["Ca_i"] == pytest.approx(-0.01*found["ICa"] - 0.05)
+    assert model.externals["ICa"] == "ICa" and own_quantity(model, "ICa") == "ICa" and model.units["ICa"] == "uA/cm^2"
+
+
+def test_the_models_own_calcium_current_is_part_of_the_sum(folder):
+    own = f"{BARE} ICa = 3*V; .units(uA/cm^2);"
+    assert quantities(with_calcium(folder, own, "Pump", "Pool"), -60.0, {"Ca_i": 0.0})["total.ICa"] == -180 + 0.5
+    assert rates(with_calcium(folder, own, "Pool"), -60.0, {"Ca_i": 0.0})[1]["Ca_i"] == pytest.approx(1.8)
+
+
+def test_a_model_that_reads_the_calcium_current_reads_the_sum(folder):
+    pool = f"{BARE} ICa; .external(); diff_Cai = -ICa - Cai; Cai_init = 0; Cai; .units(mM);"
+    assert rates(with_calcium(folder, pool), -60.0, {"Cai": 0.0})[1]["Cai"] == 0.0          # the default
+    assert rates(with_calcium(folder, pool, "Pump"), -60.0, {"Cai": 0.0})[1]["Cai"] == -0.5
+
+
+def test_a_model_may_add_to_the_calcium_current_itself(folder):
+    model = with_calcium(folder, f"{BARE} ICa; .external(); ICa = 3*V; diff_Ca = -ICa; Ca_init = 0;")
+    assert [s.name for s in model.states] == ["Ca"] and quantities(model, -60.0, {"Ca": 0.0})["ICa"] == -180
+
+
+def test_a_pool_without_a_current_keeps_what_it_is_given(folder):
+    model = with_calcium(folder, BARE, "Pool", parameters={"ICa": -2})
+    assert rates(model, -60.0, {"Ca_i": 0.0})[1]["Ca_i"] == 0.02
+
+
+def test_the_slope_of_a_sum_reaches_implicit_steps(folder):
+    """dIion/dV of a channel whose current is also a part of ICa."""
+    model = with_calcium(folder, BARE, "Channel", "Pool")
+    assert "up_G[up_i]" in generate(model, "c", "fp64", follow=True).source
+    assert differentiated({"V": model.iion}, [("V", "V")], model.definitions).entries
+
+
+def test_a_variant_that_reads_nothing_needs_nothing(folder):
+    """Without a pool, a channel of fixed reversal does not ask for calcium."""
+    model = with_calcium(folder, BARE, "Channel", parameters={"Channel.source": "FIXED"})
+    assert [p.name for p in model.parameters] == ["g", "Channel.g"]
+    assert message(with_calcium, folder, BARE, "Channel").startswith("plug-in Channel: it needs Ca_i,")
+
+
+def test_a_sum_is_no_parameter(folder):
+    (folder / "Reads.model").write_text("ICa; .external(); Iion += 0*ICa;")
+    assert message(with_calcium, folder, BARE, "Pump", "Reads", parameters={"ICa": 1}) == (
+        "model Bare: the plug-ins do not take ICa as a parameter here\n"
+        "  -> it is the sum of what the model and its plug-ins add")
+
+
+def test_a_sum_that_depends_on_itself(folder):
+    (folder / "Circle.model").write_text("ICa; .external(); K_e; .external(); ICa += K_e; Iion += 0*V;")
+    (folder / "Reader.model").write_text("ICa; .external(); x = 2*ICa; Iion += x;")
+    circle, reader = str(folder / "Circle.model"), str(folder / "Reader.model")
+    (folder / "Bare.model").write_text(BARE)
+    assert message(load_model, folder / "Bare.model", plugins={circle: {"K_e": "Reader.x"}, reader: {}}) == (
+        "model Bare: with its plug-ins Circle.ICa depends on itself: Circle.ICa -> Reader.x -> ICa -> Circle.ICa\n"
+        "  -> leave one of them out, or read another quantity")
 
 
 def test_units_are_converted(folder):
@@ -252,7 +346,7 @@ def test_a_plugin_that_does_not_add(folder):
     (folder / "Idle.model").write_text("x = 3*V;")
     assert message(cell, folder, "Idle").startswith(
         f"{folder / 'Idle.model'}: the plug-in changes nothing: no Iion, and no quantity that it shares with models\n"
-        "  -> write Iion += ...; or give one of Iion, Lambda, delLambda, Tension, K_e,")
+        "  -> write Iion += ...; or give one of Iion, ICa, Lambda, delLambda, Tension, K_e,")
 
 
 def test_a_plugin_that_is_not_there(tmp_path):
@@ -278,11 +372,12 @@ def test_the_command_lists_and_describes_plugins(capsys):
     assert "@article{Ferrero1996" in out
 
 
-PAGE = (Path(__file__).parents[2] / "docs" / "plugins.md").read_text()
+DOCS = Path(__file__).parents[2] / "docs"
+PAGE, CHANNELS = ((DOCS / name).read_text() for name in ("plugins.md", "channels.md"))
 
 
-def rows(title):
-    part = PAGE.split(f"## {title}\n", 1)[1].split("\n## ", 1)[0]
+def rows(title, page=PAGE):
+    part = page.split(f"## {title}\n", 1)[1].split("\n## ", 1)[0]
     lines = [line for line in part.splitlines() if line.startswith("|")][2:]
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
 
@@ -293,8 +388,20 @@ def test_the_page_lists_every_shared_quantity():
     assert [row[:4] for row in rows("Shared quantities")] == expected
 
 
-def test_the_page_lists_every_plugin():
-    assert [row[0] for row in rows("Plug-ins")] == [f"`{info.name}`" for info in shipped_plugins()]
-    for row, info in zip(rows("Plug-ins"), shipped_plugins(), strict=True):
-        assert row[1] == ", ".join(info.aliases)
-        assert info.doi in row[2]
+def test_the_pages_list_every_plugin():
+    listed = {row[0]: row for row in [*rows("Plug-ins"), *rows("Channels", CHANNELS)]}
+    assert sorted(listed) == sorted(f"`{info.name}`" for info in shipped_plugins())
+    for info in shipped_plugins():
+        assert listed[f"`{info.name}`"][1] == ", ".join(info.aliases)
+        assert info.doi in listed[f"`{info.name}`"][2]
+        assert info.kind and info.brief
+
+
+def test_the_command_groups_plugins_by_kind(capsys):
+    assert main(["models", "--plugins"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    kinds = [line for line in lines if not line.startswith(" ")]
+    assert kinds == ["Calcium:", "Calcium pool:", "Cation:", "Fibroblast:", "Light:", "Potassium:", "Shock:", "Sodium:",
+                     "Stretch:", "Tension:"]
+    calcium = [line.split()[0] for line in lines[lines.index("Calcium:") + 1:lines.index("Calcium pool:")]]
+    assert calcium == ["Ca_HVA", "Ca_LVAst", "IL_Pospischil", "IT_Destexhe", "IT_Pospischil"]

@@ -23,6 +23,7 @@ from upstroke.ionic.evaluate import value_of
 from upstroke.ionic.header import read_header
 from upstroke.ionic.library import ModelInfo
 from upstroke.ionic.model import Lookup, Model
+from upstroke.ionic.summary import changes
 from upstroke.ionic.symbolic import free_names
 
 Floats = NDArray[np.float64]
@@ -62,11 +63,8 @@ def plugin_outputs() -> str:
     """The shared quantities that each plug-in changes, in one of its variants at least."""
     plugins = [load_plugin(each.name) for each in shipped_plugins()]
     width = max(16, *(len(plugin.name) for plugin in plugins))
-    lines = []
-    for plugin in plugins:
-        changed = [plugin.externals[s.name] for s in plugin.states if s.name in plugin.externals]
-        lines.append(f"\t{plugin.name:{width}} {' '.join([*changed, *['Iion'] * (plugin.iion is not None)])}")
-    return "\n".join(lines)
+    return "\n".join(f"\t{plugin.name:{width}} {' '.join(sorted(changes(plugin), key='Iion'.__eq__))}"
+                     for plugin in plugins)
 
 
 def imp_info(model: Model, plugins: Sequence[str] = ()) -> str:

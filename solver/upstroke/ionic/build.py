@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import graphlib
-import heapq
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -20,7 +19,7 @@ from upstroke.ionic.mistakes import Mistakes
 from upstroke.ionic.model import Definition, Lookup, Model, Parameter, State
 from upstroke.ionic.parse import Program, Value
 from upstroke.ionic.spelling import respelled
-from upstroke.ionic.symbolic import ZERO, affine, free_names
+from upstroke.ionic.symbolic import ZERO, affine, free_names, in_order
 from upstroke.ionic.unitcheck import factor
 
 Methods = str | Mapping[str, str]
@@ -167,27 +166,16 @@ class _Builder:
         inlined = {"Iion", "V_init", *roles.rates.values(), *(f"{name}_init" for name in self.states)}
         names = [name for name in roles.exprs if name not in self.values and name not in roles.stored
                  and (name in roles.used or name not in inlined)]
-        index = {name: i for i, name in enumerate(names)}
-        sorter = graphlib.TopologicalSorter(
-            {name: [used for used in sorted(free_names(roles.exprs[name])) if used in index] for name in names})
         try:
-            sorter.prepare()
+            order = in_order({name: sorted(free_names(roles.exprs[name])) for name in names})
         except graphlib.CycleError as error:
             circle = list(reversed(error.args[1]))[1:]           # each depends on the next
-            start = circle.index(min(circle, key=lambda name: index[name]))
+            start = circle.index(min(circle, key=names.index))
             circle = [*circle[start:], *circle[:start], circle[start]]
             raise ModelError(roles.place(circle[0]), f"{circle[0]} depends on itself: {' -> '.join(circle)}",
                              "break the circle, or make one of them a state with .store()") from None
-        order, ready = [], [index[name] for name in sorter.get_ready()]
-        heapq.heapify(ready)
-        while ready:
-            name = names[heapq.heappop(ready)]
-            order.append(Definition(name, roles.exprs[name], roles.place(name)))
-            sorter.done(name)
-            for freed in sorter.get_ready():
-                heapq.heappush(ready, index[freed])
         self.kept = set(names)
-        return tuple(order)
+        return tuple(Definition(name, roles.exprs[name], roles.place(name)) for name in order)
 
     # States
 

@@ -64,6 +64,10 @@ class Roles:
                  for name in (*self.rates, *self.gates, *self.stored)}
         return sorted(first, key=lambda name: first[name])
 
+    def sums(self, name: str) -> bool:
+        """Whether a name is a shared quantity to which everybody adds."""
+        return (entry := GLOBALS.get(self.externals.get(name, ""))) is not None and entry.summed
+
     def words(self, state: str) -> list[str]:
         """The names that together describe a state, the one that makes it a state first."""
         gate = self.gates.get(state)
@@ -76,7 +80,10 @@ class Roles:
 
 
 def classify(program: Program, model: str, flags: Sequence[str], mistakes: Mistakes, plugin: bool = False) -> Roles:
-    """Sort out the names of a program. Mistakes are noted, not raised, but for a wrong choice of flags."""
+    """Sort out the names of a program. Mistakes are noted, not raised, but for a wrong choice of flags.
+
+    A shared quantity that the chosen variant of a plug-in does not read is none of its quantities.
+    """
     roles = Roles(plugin=plugin)
     _read_symbols(program, roles, mistakes)
     _resolve_flags(roles, model, flags, mistakes)
@@ -84,7 +91,15 @@ def classify(program: Program, model: str, flags: Sequence[str], mistakes: Mista
     _find_states(roles, mistakes)
     _check_names(roles, mistakes)
     (_check_contribution if plugin else _check_current)(program, roles, mistakes)
+    if plugin:
+        _forget_unread(roles)
     return roles
+
+
+def _forget_unread(roles: Roles) -> None:
+    given = {*roles.exprs, *roles.rates, *roles.gates, *roles.stored}
+    read = {name for expr in roles.exprs.values() for name in free_names(expr)} | roles.event_uses.keys()
+    roles.externals = {name: target for name, target in roles.externals.items() if name in given or name in read}
 
 
 def _read_symbols(program: Program, roles: Roles, mistakes: Mistakes) -> None:
@@ -196,7 +211,7 @@ def _find_states(roles: Roles, mistakes: Mistakes) -> None:
                 mistakes.fail(symbol.gap, f"{name} is given only where this condition holds", "add an else branch")
             elif itself and not symbol.added:
                 mistakes.fail(symbol.place, f"{name} depends on itself: {name} -> {name}", "break the circle")
-        elif name not in roles.rates and (marks.store or itself or name in roles.externals):
+        elif name not in roles.rates and (marks.store or itself or (name in roles.externals and not roles.sums(name))):
             roles.stored[name] = expr
     _find_changed(roles, mistakes)
 
@@ -314,7 +329,8 @@ def _check_contribution(program: Program, roles: Roles, mistakes: Mistakes) -> N
     elif current is not None and current.expr is not None and not current.bare:
         mistakes.fail(current.place, "a plug-in adds to the Iion of its model", "write Iion += ...;")
     elif (current is None or current.expr is None) and not any(
-            name in roles.stored or name in roles.rates for name in roles.externals):
+            name in roles.stored or name in roles.rates or (roles.sums(name) and name in roles.exprs)
+            for name in roles.externals):
         mistakes.fail(place, "the plug-in changes nothing: no Iion, and no quantity that it shares with models",
                       f"write Iion += ...; or give one of {', '.join(name for name in GLOBALS if name != 'Vm')}")
 

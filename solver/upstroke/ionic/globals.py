@@ -1,7 +1,8 @@
 """Quantities that models share with the simulator and with each other, by their global names.
 
 ``X; .external(name);`` gives one of them a name X in a model. A model that assigns or differentiates it owns it: it is
-a state. A model that only reads it gets a parameter with the default below.
+a state. A model that only reads it gets a parameter with the default below. Currents that are ``summed`` have no owner:
+models and plug-ins add to them as to Iion, and what reads one takes the sum of the same moment.
 """
 
 from __future__ import annotations
@@ -11,17 +12,19 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Global:
-    """A shared quantity: ``default`` (None: there is no sensible one) in ``unit``."""
+    """A shared quantity: ``default`` (None: there is no sensible one) in ``unit``; ``summed`` where all add to it."""
 
     name: str
     unit: str
     default: float | None
     doc: str
+    summed: bool = False
 
 
 GLOBALS: dict[str, Global] = {entry.name: entry for entry in (
     Global("Vm", "mV", None, "membrane voltage"),
     Global("Iion", "uA/cm^2", None, "membrane current, outward positive"),
+    Global("ICa", "uA/cm^2", 0.0, "calcium current through the membrane, outward positive", summed=True),
     Global("Lambda", "unitless", 1.0, "stretch along the fibre, 1 at rest length"),
     Global("delLambda", "1/ms", 0.0, "rate of stretch"),
     Global("Tension", "kPa", 0.0, "active tension"),

@@ -24,13 +24,15 @@ Plugins = Sequence[str | Path] | Mapping[str, Changes]
 
 @dataclass(frozen=True)
 class ModelInfo:
-    """A shipped model or plug-in as its header tells it."""
+    """A shipped model or plug-in as its header tells it; plug-ins have ``kind``, and ``brief`` what they add."""
 
     name: str
     aliases: tuple[str, ...]
     title: str
     doi: str
     path: Path
+    kind: str = ""
+    brief: str = ""
 
 
 def shipped_models() -> tuple[ModelInfo, ...]:
@@ -47,7 +49,8 @@ def _shipped(folder: Path) -> tuple[ModelInfo, ...]:
     infos = []
     for path in sorted(folder.glob("*.model"), key=lambda p: p.name.lower()):
         header = read_header(path.read_text(encoding="utf-8"))
-        infos.append(ModelInfo(path.stem, aliases(header), header.get("Title", ""), header.get("DOI", ""), path))
+        infos.append(ModelInfo(path.stem, aliases(header), header.get("Title", ""), header.get("DOI", ""), path,
+                               header.get("Kind", ""), header.get("Brief", "")))
     return tuple(infos)
 
 

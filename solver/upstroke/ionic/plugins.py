@@ -6,7 +6,8 @@ shared quantities of ``globals.py`` join it to the rest:
 * one that a plug-in gives, by a rate or an equation, is a state under its global name, and what the model or another
   plug-in reads as this quantity is that state; it starts at the model's own value where there is one;
 * one that it only reads is what another plug-in gives, else what the model has (``own_quantity``), else a parameter
-  under its global name with the default of the table, one for all plug-ins.
+  under its global name with the default of the table, one for all plug-ins;
+* a summed one, as the calcium current, is nobody's: the model's own and what each plug-in adds, of the same moment.
 
 All of this happens between two immutable models, so neither the language nor the kernels know of plug-ins.
 """
@@ -16,6 +17,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass, replace
+from functools import partial, reduce
+from graphlib import CycleError
 from typing import Any
 
 from upstroke.errors import ModelError, Place, did_you_mean
@@ -24,7 +27,7 @@ from upstroke.ionic.evaluate import initial_state
 from upstroke.ionic.expr import Binary, Call, Expr, Name, Num, Select, Unary
 from upstroke.ionic.globals import CELL_OWNS, GLOBALS, SPELLINGS
 from upstroke.ionic.model import Definition, Model, Parameter, State
-from upstroke.ionic.symbolic import ZERO, substitute
+from upstroke.ionic.symbolic import ZERO, free_names, in_order, substitute
 from upstroke.ionic.unitcheck import dimension, factor
 
 #: Fields of a model that hold text which is no name of a quantity.
@@ -51,16 +54,27 @@ class Plugin:
 
     @property
     def written(self) -> dict[str, State]:
-        """The shared quantities that it changes. A rate that is 0 in the variant chosen changes nothing."""
+        """The shared quantities that it owns. A rate that is 0 in the variant chosen changes nothing."""
         by_events = {change.name for event in self.model.events for change in event.changes}
         return {self.model.externals[s.name]: s for s in self.model.states
                 if s.name in self.model.externals and (s.rate != ZERO or s.name in by_events)}
 
     @property
+    def added(self) -> dict[str, str]:
+        """Local and global names of the summed quantities to which it adds."""
+        return added(self.model)
+
+    @property
     def read(self) -> dict[str, str]:
         """Local and global names of the shared quantities that it takes from elsewhere."""
         return {local: target for local, target in self.model.externals.items()
-                if local not in self.fixed and target not in self.written}
+                if local not in self.fixed and local not in self.added and target not in self.written}
+
+
+def added(model: Model) -> dict[str, str]:
+    """Local and global names of the summed quantities that a model or plug-in has a part of."""
+    own = {d.name for d in model.definitions}
+    return {local: target for local, target in model.externals.items() if GLOBALS[target].summed and local in own}
 
 
 def is_link(value: float | str) -> bool:
@@ -137,6 +151,7 @@ class _Composer:
         self.taken = set(_names(model))
         self.shared: dict[str, Parameter] = {}           # global name -> the parameter that stands for it
         self.given = self.find_given()                   # global name -> name and unit of the state that holds it
+        self.sums = self.find_sums()                     # global name -> the quantity that is all parts together
         self.quantities = {name: _unit(model, name) for name in _names(model)}
         for plugin in plugins:
             self.quantities |= {f"{plugin.name}.{n}": _unit(plugin.model, n) for n in _names(plugin.model) if n != "V"}
@@ -154,24 +169,38 @@ class _Composer:
         assert iion is not None
         for part in parts:
             iion = iion if part.iion is None else Binary("+", iion, Name(f"{part.name}.Iion"))
+        totals = self.sums.values()
         result = replace(
             base, name=" + ".join([base.name, *(part.name for part in parts)]),
             header={**base.header, **self.credits()},
             parameters=(*base.parameters, *self.shared.values(), *(p for part in parts for p in part.parameters)),
             flags=(*base.flags, *(f for part in parts for f in part.flags)),
             states=(*base.states, *(s for part in parts for s in part.states)),
-            definitions=(*base.definitions, *(d for part in parts for d in part.definitions), *currents),
+            definitions=self.in_order((*base.definitions, *(d for part in parts for d in part.definitions), *currents,
+                                       *totals)),
             iion=iion,
             traces=(*base.traces, *(t for part in parts for t in part.traces)),
             externals={**base.externals, **{state: target for target, (state, _) in self.given.items()},
+                       **{total.name: target for target, total in self.sums.items()},
                        **{p.name: target for target, p in self.shared.items()}},
             units={**base.units, **{n: u for part in parts for n, u in part.units.items()},
-                   **{c.name: "uA/cm^2" for c in currents}},
+                   **{c.name: "uA/cm^2" for c in currents},
+                   **{total.name: GLOBALS[target].unit for target, total in self.sums.items()}},
             lookups=(*base.lookups, *(look for part in parts for look in part.lookups)),
             events=(*base.events, *(event for part in parts for event in part.events)),
         )
         initial_state(result)                            # finite, and free of circles
         return result
+
+    def in_order(self, definitions: Sequence[Definition]) -> tuple[Definition, ...]:
+        """The definitions, each after what it uses: a sum stands behind its parts, what reads it behind the sum."""
+        by_name = {d.name: d for d in definitions}
+        try:
+            return tuple(by_name[name] for name in in_order({d.name: sorted(free_names(d.expr)) for d in definitions}))
+        except CycleError as error:
+            circle = error.args[1][::-1]
+            raise ModelError(f"model {self.base.name}", f"with its plug-ins {circle[0]} depends on itself: "
+                             f"{' -> '.join(circle)}", "leave one of them out, or read another quantity") from None
 
     def credits(self) -> dict[str, str]:
         lines = []
@@ -203,10 +232,29 @@ class _Composer:
                 given[target] = (name, _unit(plugin.model, state.name) or GLOBALS[target].unit)
         return given
 
+    def find_sums(self) -> dict[str, Definition]:
+        """The sum for each quantity to which a plug-in adds: the model's own part, if it has one, and theirs."""
+        parts: dict[str, list[Expr]] = {}
+        for plugin in self.plugins:
+            for local, target in plugin.added.items():
+                unit = _unit(plugin.model, local)
+                parts.setdefault(target, []).append(_scaled(Name(f"{plugin.name}.{local}"), unit, GLOBALS[target].unit))
+        constants = {p.name for p in self.base.parameters}
+        for target, exprs in parts.items():
+            own = own_quantity(self.base, target)
+            if own is not None and own not in constants:
+                unit = GLOBALS[target].unit
+                exprs.insert(0, _scaled(Name(own), _unit(self.base, own) or unit, unit))
+        return {target: Definition(f"total.{target}" if target in self.taken else target,
+                                   reduce(partial(Binary, "+"), exprs)) for target, exprs in parts.items()}
+
     def with_given(self, model: Model) -> Model:
-        """The model, which reads from the plug-ins' states; its starts still follow from its own parameters."""
+        """The model, reading the plug-ins' states and the sums; its starts still follow from its own parameters."""
         targets = {own: (name, unit) for target, (name, unit) in self.given.items()
                    if (own := own_quantity(model, target)) is not None}
+        constants = {p.name for p in model.parameters}
+        targets |= {own: (total.name, GLOBALS[target].unit) for target, total in self.sums.items()
+                    if (own := own_quantity(model, target)) in constants and own is not None}
         if not targets:
             return model
         exprs = {own: _scaled(Name(name), unit, _unit(model, own) or unit) for own, (name, unit) in targets.items()}
@@ -258,6 +306,8 @@ class _Composer:
             return _scaled(Name(name), self.quantities[name] or unit, unit)
         if target in self.given:
             return _scaled(Name(self.given[target][0]), self.given[target][1], unit)
+        if target in self.sums:
+            return _scaled(Name(self.sums[target].name), GLOBALS[target].unit, unit)
         own = own_quantity(self.base, target)
         if own is not None:
             return _scaled(Name(own), _unit(self.base, own) or GLOBALS[target].unit, unit)
@@ -274,6 +324,8 @@ class _Composer:
 
     def source_of(self, target: str) -> str:
         own = own_quantity(self.base, target)
+        if target in self.sums:
+            return "it is the sum of what the model and its plug-ins add"
         if target in self.given:
             return f"it is a state; give its start instead: initial = {{ {self.given[target][0]} = ... }}"
         return f"the model's own is {own}" if own else "give it among the parameters of a plug-in"

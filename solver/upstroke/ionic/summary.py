@@ -10,6 +10,7 @@ from upstroke.ionic.globals import GLOBALS
 from upstroke.ionic.header import aliases, bibtex
 from upstroke.ionic.methods import METHODS, STORE
 from upstroke.ionic.model import Model
+from upstroke.ionic.plugins import added
 from upstroke.ionic.text import to_text
 
 
@@ -36,7 +37,7 @@ def describe_plugin(plugin: Model) -> str:
     """Parameters, states, events, what it adds to Iion, the shared quantities it changes and reads, notes, paper."""
     shared = plugin.externals
     lines = [plugin.name + (f" (also {', '.join(names)})" if (names := aliases(plugin.header)) else "")]
-    lines += [f"  {plugin.header['Title']}"] if "Title" in plugin.header else []
+    lines += [f"  {plugin.header[key]}" for key in ("Brief", "Title") if key in plugin.header][:1]
     lines += _choices(replace(plugin, parameters=tuple(p for p in plugin.parameters if p.name not in shared)))
     states = [s for s in plugin.states if s.name not in shared]
     if states:
@@ -44,6 +45,12 @@ def describe_plugin(plugin: Model) -> str:
         lines += [f"  {s.name:<14} {s.method:<14} {s.unit}".rstrip() for s in states]
     lines += [*_events(plugin), *_shared(plugin)]
     return "\n".join([*lines, *_source(plugin.header)])
+
+
+def changes(model: Model) -> list[str]:
+    """The shared quantities that a model or plug-in adds to or has as a state."""
+    return [*["Iion"] * (model.iion is not None), *added(model).values(),
+            *(model.externals[s.name] for s in model.states if s.name in model.externals)]
 
 
 def _choices(model: Model) -> list[str]:
@@ -71,7 +78,7 @@ def _events(model: Model) -> list[str]:
 def _shared(model: Model, reads: Sequence[str] = ()) -> list[str]:
     """The global quantities that are changed and read."""
     own, shared = {p.name for p in model.parameters}, model.externals
-    written = ["Iion"] * (model.iion is not None) + [shared[s.name] for s in model.states if s.name in shared]
+    written = changes(model)
     read = [*reads, *(target for local, target in shared.items() if local in own)]
     lines: list[str] = []
     for title, names in (("Changes", written), ("Reads", read)):
@@ -84,7 +91,7 @@ def _shared(model: Model, reads: Sequence[str] = ()) -> list[str]:
 def _source(header: Mapping[str, str]) -> list[str]:
     """Notes, and the paper as BibTeX."""
     lines: list[str] = []
-    shown = ("Title", "Authors", "Year", "Journal", "DOI", "Aliases")
+    shown = ("Title", "Authors", "Year", "Journal", "DOI", "Aliases", "Kind", "Brief")
     notes = [(key, part) for key, text in header.items() if key not in shown for part in text.split("\n")]
     if notes:
         lines += ["", "Notes", *(f"  {part}" if key == "Comment" else f"  {key}: {part}" for key, part in notes)]

@@ -3,7 +3,9 @@ compiler does the rest."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import graphlib
+import heapq
+from collections.abc import Callable, Iterable, Mapping
 
 from upstroke.ionic.expr import Binary, Call, Expr, Name, Num, Select, Unary
 
@@ -29,6 +31,22 @@ def free_names(expr: Expr) -> frozenset[str]:
             case Select(c, a, b):
                 stack += (c, a, b)
     return frozenset(found)
+
+
+def in_order(uses: Mapping[str, Iterable[str]]) -> list[str]:
+    """The names, each after those that it uses, and else in the order given. Raises graphlib.CycleError."""
+    names = list(uses)
+    index = {name: i for i, name in enumerate(names)}
+    sorter = graphlib.TopologicalSorter({name: [used for used in uses[name] if used in index] for name in names})
+    sorter.prepare()
+    order, ready = list[str](), [index[name] for name in sorter.get_ready()]
+    heapq.heapify(ready)
+    while ready:
+        order.append(name := names[heapq.heappop(ready)])
+        sorter.done(name)
+        for freed in sorter.get_ready():
+            heapq.heappush(ready, index[freed])
+    return order
 
 
 def substitute(expr: Expr, values: Mapping[str, Expr]) -> Expr:

@@ -62,14 +62,12 @@ def build_mesh(section: CableMesh | SheetMesh | SlabMesh | GridMesh | FileMesh |
             from upstroke.mesh.read import read_mesh  # meshio is slow to import and only needed here
             return read_mesh(section)
         case MorphologyMesh() | SectionsMesh():
-            from upstroke.mesh.compartments import divide
-            from upstroke.mesh.labels import with_regions
             from upstroke.mesh.morphology import read_morphology
+            from upstroke.mesh.regional import divided
             from upstroke.mesh.sections import built_sections, with_values
             assert cable is not None                                   # the case was checked
             if isinstance(section, MorphologyMesh):
-                mesh = divide(read_morphology(section.file, section.soma), section.compartments, cable)
-            else:
-                mesh = divide(built_sections(section.section), section.compartments, cable)
-                mesh = with_values(mesh, section.section)
-            return with_regions(mesh, section.regions)
+                return divided(read_morphology(section.file, section.soma), section.compartments, cable,
+                               section.regions)
+            return with_values(divided(built_sections(section.section), section.compartments, cable, section.regions),
+                               section.section)

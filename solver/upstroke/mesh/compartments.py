@@ -48,8 +48,8 @@ class Section:
         return np.concatenate([[0.0], np.cumsum(steps)])
 
 
-def count(section: Section, rule: Compartments, cable: Cable) -> int:
-    """How many compartments a section gets.
+def count(section: Section, rule: Compartments, cable: Cable, slowness: float = 1.0) -> int:
+    """How many compartments a section gets; ``slowness`` is its Ra C_m over that of ``cable``.
 
     d_lambda: the smallest odd number that is about L / (d_lambda lambda_f) or more, int((x + 0.9) / 2) 2 + 1, with L
     in units of lambda_f integrated along the cones as NEURON's lambda_f() does (Hines and Carnevale 2001, doi
@@ -61,7 +61,7 @@ def count(section: Section, rule: Compartments, cable: Cable) -> int:
     if rule.max_length is not None:
         return max(1, math.ceil(length / rule.max_length - 1e-9))
     d = section.diameter
-    rate = math.pi * rule.frequency * cable.axial_resistivity * cable.capacitance
+    rate = math.pi * rule.frequency * cable.axial_resistivity * cable.capacitance * slowness
     electrotonic = 2.0 * math.sqrt(rate) * float((np.diff(section.arc) / np.sqrt((d[1:] + d[:-1]) / 2.0)).sum())
     ratio = electrotonic / (D_LAMBDA if rule.d_lambda is None else rule.d_lambda)
     return int((ratio + 0.9) / 2.0) * 2 + 1
@@ -103,8 +103,11 @@ def _halves(section: Section, n: int) -> _Halves:
     return _Halves(area, axial, mean, points, diameter)
 
 
-def divide(sections: Sequence[Section], rule: Compartments, cable: Cable) -> Mesh:
+def divide(sections: Sequence[Section], rule: Compartments, cable: Cable, slowness: NDArray[np.float64] | None = None
+           ) -> Mesh:
     """The mesh of a cell: its sections in compartments. Parents come before their children; the first is the root.
+
+    ``slowness`` (sections,), where it is given, is the Ra C_m of each over that of ``cable``.
 
     Raises
     ------
@@ -112,13 +115,14 @@ def divide(sections: Sequence[Section], rule: Compartments, cable: Cable) -> Mes
     """
     for section in sections:
         _require_solid(section)
-    counts = [count(section, rule, cable) for section in sections]
+    slow = np.ones(len(sections)) if slowness is None else slowness
+    counts = [count(section, rule, cable, float(s)) for section, s in zip(sections, slow, strict=True)]
     if sum(counts) > MOST:
         raise MeshError("mesh.compartments", f"makes {sum(counts):,} compartments, more than the {MOST:,} that a cell "
                         "may have", "take longer ones, and check the unit of lengths")
     n = 1 + sum(counts) + len(sections)
     parent, owner = np.empty(n, np.int64), np.zeros(n, np.int64)
-    area, axial, x, distance, diameter = (np.zeros(n) for _ in range(5))
+    area, axial, upper, x, distance, diameter = (np.zeros(n) for _ in range(6))
     points = np.empty((n, 3))
     infos: list[SectionInfo] = []
     origins: list[float] = []                                # distance at the start of each section
@@ -132,9 +136,8 @@ def divide(sections: Sequence[Section], rule: Compartments, cable: Cable) -> Mes
         parent[first] = start
         owner[mine] = k
         area[first:first + m] = halves.area[::2] + halves.area[1::2]
-        axial[first] = halves.axial[0]
-        axial[first + 1:first + m] = halves.axial[1:-1:2] + halves.axial[2::2]
-        axial[first + m] = halves.axial[-1]
+        axial[first:first + m] = halves.axial[::2]
+        upper[first + 1:first + m + 1] = halves.axial[1::2]
         x[mine] = np.append((np.arange(m) + 0.5) / m, 1.0)
         points[mine] = halves.points[np.append(np.arange(1, 2 * m, 2), 2 * m)]
         diameter[mine] = np.append((halves.mean[::2] + halves.mean[1::2]) / 2.0, halves.diameter[-1])
@@ -154,7 +157,8 @@ def divide(sections: Sequence[Section], rule: Compartments, cable: Cable) -> Mes
         infos.append(SectionInfo(section.name, section.type, section.parent, section.parent_x, length,
                                  float(halves.area.sum()), m, start, first))
         first += m + 1
-    tree = Tree(parent, area, axial, owner, x, distance, diameter, (Population("", 1, 0, n, tuple(infos)),))
+    tree = Tree(parent, area, axial + upper, upper, np.ones(n), owner, x, distance, diameter,
+                (Population("", 1, 0, n, tuple(infos)),))
     cells = np.column_stack([parent[1:], np.arange(1, n)]).astype(np.int32)
     types = np.array([_tag(section.type) for section in sections], np.int32)
     names = {section.type: _tag(section.type) for section in sections}

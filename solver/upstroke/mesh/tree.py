@@ -105,9 +105,12 @@ class Tree:
     Attributes
     ----------
     parent : (n,) -1 at a root; parents come before their children
-    area : (n,) cm^2, membrane of the node's compartment, the lateral area of its frusta
-    axial : (n,) 1/cm, integral of dx / (pi r^2) from the parent to the node, 0 at roots: the resistance between them is
-        Ra times that
+    area : (n,) cm^2, membrane of the node's compartment: the lateral area of its frusta, times the area factor of its
+        region
+    axial : (n,) 1/cm, integral of dx / (pi r^2) from the parent to the node, 0 at roots, weighted by the Ra of regions
+        over that of [cable]: the resistance between them is [cable]'s Ra times that
+    upper : (n,) 1/cm, the part of ``axial`` in the parent's compartment
+    capacitance : (n,) C_m of the node over that of [cable]
     section, x : (n,) the node's section, a number of ``sections``, and where on it, 0..1
     distance : (n,) cm, along the branches, from the middle of the soma, or from where a cell without one starts
     diameter : (n,) cm, mean of the compartment
@@ -117,6 +120,8 @@ class Tree:
     parent: NDArray[np.int64]
     area: NDArray[np.float64]
     axial: NDArray[np.float64]
+    upper: NDArray[np.float64]
+    capacitance: NDArray[np.float64]
     section: NDArray[np.int64]
     x: NDArray[np.float64]
     distance: NDArray[np.float64]

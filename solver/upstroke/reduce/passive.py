@@ -95,7 +95,7 @@ def passive_of(case: Case) -> Passive:
             g[owner == k], E[owner == k] = _leak(case, k, mesh, np.flatnonzero(owner == k))
     operator, C_m = assemble_tree(mesh.tree, case.cable), case.cable.capacitance
     area = mesh.tree.area
-    return Passive(mesh.tree, C_m * area, g * area, E, C_m * operator.stiffness)
+    return Passive(mesh.tree, C_m * operator.lumped_mass, g * area, E, C_m * operator.stiffness)
 
 
 def _leak(case: Case, k: int, mesh: Mesh, nodes: NDArray[np.int64]) -> tuple[Any, Any]:

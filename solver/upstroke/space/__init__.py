@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from upstroke.case.schema import Cable, Tissue
+from upstroke.mesh.locate import cells_of_regions
 from upstroke.mesh.mesh import Mesh
 from upstroke.space.conductivity import diffusivity
 from upstroke.space.curve import FOURTH_ORDER, Curve
@@ -34,6 +35,8 @@ def discretise(mesh: Mesh, coupling: Tissue | Cable, curves: Sequence[Curve] = (
     """
     if isinstance(coupling, Cable):
         assert mesh.tree is not None                  # the case was checked
+        for k, table in enumerate(coupling.region):
+            cells_of_regions(mesh, table.regions, f"cable.region.{k}.regions")   # an error for one that is not there
         return assemble_tree(mesh.tree, coupling)
     tissue, D = coupling, diffusivity(coupling, mesh)
     if tissue.waves == "fourth_order":

@@ -16,7 +16,8 @@ def assemble_tree(tree: Tree, cable: Cable) -> Operator:
     C_m A_i dV_i/dt = sum_j g_ij (V_j - V_i),  g_ij = 1 / (Ra axial_ij)
 
     so that M = diag(A) in cm^2, zero where branches meet, and K has g_ij / C_m in cm^2/ms. (Hines 1984, doi
-    10.1016/0020-7101(84)90008-4.) Nodes without area make explicit steps impossible: the eigenvalues have no bound.
+    10.1016/0020-7101(84)90008-4.) A node with a C_i of its own has the mass A_i C_i / C_m. Nodes without area make
+    explicit steps impossible: the eigenvalues have no bound.
     """
     child = np.flatnonzero(tree.parent >= 0)
     parent = tree.parent[child]
@@ -30,6 +31,8 @@ def assemble_tree(tree: Tree, cable: Cable) -> Operator:
     def matrix(values: np.ndarray) -> sparse.csr_array:
         return sparse.csr_array((values[entry.data], entry.indices, entry.indptr), shape=(n, n))
 
-    mass = matrix(np.concatenate([tree.area, np.zeros(2 * len(child))]))
+    own = tree.capacitance * tree.area
+    mass = matrix(np.concatenate([own, np.zeros(2 * len(child))]))
     bound = None if (tree.area > 0.0).all() else np.inf
-    return Operator(mass, matrix(np.concatenate([diagonal, -g, -g])), tree.area, True, bound)
+    return Operator(mass, matrix(np.concatenate([diagonal, -g, -g])), own, True, bound,
+                    None if (tree.capacitance == 1.0).all() else tree.area)

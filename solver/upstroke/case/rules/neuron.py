@@ -6,9 +6,11 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from upstroke.case.rules.implicit import IMPLICIT
-from upstroke.case.rules.rule import Mistake, rule
+from upstroke.case.rules.rule import Mistake, regions_once, rule
 from upstroke.case.schema import (
     KINETICS,
+    Cable,
+    CableRegion,
     Case,
     Compartments,
     Events,
@@ -30,6 +32,17 @@ def one_way_to_divide(*ways: Any) -> Iterator[Mistake]:
     given = [name for name, way in zip(("d_lambda", "max_length", "number"), ways, strict=True) if way is not None]
     if len(given) > 1:
         yield Mistake((given[1],), f"given together with {given[0]}", "keep one of the two")
+
+
+@rule(Cable, "region")
+def regions_have_one_table(tables: Sequence[CableRegion]) -> Iterator[Mistake]:
+    yield from regions_once("region", [table.regions for table in tables])
+
+
+@rule(CableRegion, "axial_resistivity", "capacitance", "area_factor")
+def regions_differ(resistivity: float | None, capacitance: float | None, area_factor: float) -> Iterator[Mistake]:
+    if resistivity is None and capacitance is None and area_factor == 1.0:
+        yield Mistake((), "changes nothing", "add axial_resistivity, capacitance or area_factor, or remove the table")
 
 
 @rule(Case, "mesh", "stimulus", "watch")

@@ -47,7 +47,7 @@ from upstroke.case.schema.keys import (
 )
 from upstroke.case.schema.membrane import Membrane
 from upstroke.case.schema.mesh import CableMesh, FileMesh, GridMesh, SheetMesh, SlabMesh
-from upstroke.case.schema.neuron import Cable, Compartments, MorphologyMesh, Section, SectionsMesh
+from upstroke.case.schema.neuron import Cable, CableRegion, Compartments, MorphologyMesh, Section, SectionsMesh
 from upstroke.case.schema.stimulus import Box, Site, Sphere, Stimulus
 from upstroke.case.schema.synapse import KINETICS, Events, Synapse, VoltageClamp
 from upstroke.case.schema.time import Solver, TimeTable
@@ -61,6 +61,7 @@ __all__ = [
     "Box",
     "Cable",
     "CableMesh",
+    "CableRegion",
     "Capacitance",
     "Case",
     "Compartments",

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 
-from upstroke.case.schema.keys import Capacitance, Count, Direction, Frequency, Length, Resistivity, key
+from upstroke.case.schema.keys import Capacitance, Count, Direction, Frequency, Length, Regions, Resistivity, key
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,9 +76,22 @@ class SectionsMesh:
 
 
 @dataclass(frozen=True, kw_only=True)
+class CableRegion:
+    """What differs from `[cable]` in some regions. Length constants, and so compartments, follow."""
+
+    regions: Regions = key("tags or names of the regions meant", example='["axon"]')
+    axial_resistivity: Resistivity | None = key("Ra there", None, example='"70 ohm*cm"', must="> 0")
+    capacitance: Capacitance | None = key("C_m there; needs `time.splitting` \"implicit\" or \"staggered\"", None,
+                                          example='"0.02 uF/cm^2"', must="> 0")
+    area_factor: float = key("what the area of the membrane is multiplied by, for spines: its capacitance, and the "
+                             "conductances of all membranes", 1.0, example="2.0", must="> 0")
+
+
+@dataclass(frozen=True, kw_only=True)
 class Cable:
     """How the compartments of a neuron couple: C_m A_i dV_i/dt = sum_j (V_j - V_i) / R_ij, with R from their cones."""
 
     surface_to_volume: ClassVar[float] = math.nan        # a neuron fills no volume
     axial_resistivity: Resistivity = key("Ra, of the cytoplasm", example='"100 ohm*cm"', must="> 0")
     capacitance: Capacitance = key("C_m, membrane capacitance per area", 1.0, example='"1 uF/cm^2"', must="> 0")
+    region: tuple[CableRegion, ...] = key("what differs in single regions", ())

@@ -1,0 +1,54 @@
+"""A cell of three regions by NEURON, with its own steps, as labels9.json: python make_labels.py, with
+`pip install neuron`.
+
+A ball and a stick of two halves with an axon. The outer half has another Ra and C_m, and spines that double its
+membrane.
+"""
+
+import json
+from pathlib import Path
+
+from neuron import h
+
+HERE = Path(__file__).parent
+#: L, diam (um), nseg, Ra (ohm cm), cm (uF/cm2), what the membrane is multiplied by
+SECTIONS = {"soma": (20, 20, 1, 150, 1.0, 1), "near": (200, 2, 5, 150, 1.0, 1), "far": (200, 2, 5, 300, 1.6, 2),
+            "axon": (300, 1, 8, 70, 0.5, 1)}
+PLACES = {"soma": ("soma", 0.5), "near": ("near", 0.5), "far": ("far", 0.9), "axon": ("axon", 0.45)}
+
+
+def cell():
+    made = {name: h.Section(name=name) for name in SECTIONS}
+    for name, (length, diameter, n, Ra, cm, factor) in SECTIONS.items():
+        section = made[name]
+        section.L, section.diam, section.nseg, section.Ra, section.cm = length, diameter, n, Ra, cm * factor
+        section.insert("hh" if name in ("soma", "axon") else "pas")
+        if name in ("near", "far"):
+            section.g_pas, section.e_pas = 5e-5 * factor, -65
+    made["near"].connect(made["soma"](1))
+    made["far"].connect(made["near"](1))
+    made["axon"].connect(made["soma"](0))
+    return made
+
+
+def run(sections, order):
+    h.secondorder, h.celsius, h.dt, h.steps_per_ms = order, 6.3, 0.025, 40
+    traces = {name: h.Vector().record(sections[section](x)._ref_v) for name, (section, x) in PLACES.items()}
+    h.finitialize(-65)
+    h.continuerun(20)
+    return {name: [round(V, 8) for V in list(trace)[::16]] for name, trace in traces.items()}
+
+
+def main():
+    h.load_file("stdrun.hoc")
+    h.usetable_hh = 0
+    sections = cell()
+    clamp = h.IClamp(sections["soma"](0.5))
+    clamp.delay, clamp.dur, clamp.amp = 2, 1, 0.6
+    result = {"source": f"NEURON {h.nrnversion(5)}", "every_ms": 0.4,
+              "three_regions": {"implicit": run(sections, 0), "staggered": run(sections, 2)}}
+    (HERE / "labels9.json").write_text(json.dumps(result, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

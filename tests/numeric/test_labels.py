@@ -1,0 +1,46 @@
+"""Membranes by label against NEURON (data/neuron/make_labels.py) and closed forms."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import upstroke
+from upstroke import load_case
+
+NEURON = json.loads((Path(__file__).parents[1] / "data" / "neuron" / "labels9.json").read_text())
+
+
+def traces(case, folder):
+    """The columns of probes.csv by the names of their probes."""
+    upstroke.run(load_case(case), folder / "out")
+    table = np.genfromtxt(folder / "out" / "probes.csv", delimiter=",", names=True, deletechars="")
+    return {name.removesuffix(".V"): table[name] for name in table.dtype.names}
+
+
+@pytest.mark.parametrize("splitting", ["implicit", "staggered"])
+def test_three_regions_are_neurons_to_the_last_digit(splitting, tmp_path):
+    """Ra, C_m and spines of an axon and of the outer half of a dendrite, which here is one section."""
+    V = traces({
+        "mesh": {"kind": "sections", "compartments": {"max_length": "40 um"}, "section": [
+            {"name": "soma", "type": "soma", "length": "20 um", "diameter": "20 um"},
+            {"name": "dend", "parent": "soma", "length": "400 um", "diameter": "2 um"},
+            {"name": "axon", "type": "axon", "parent": "soma", "parent_x": 0, "length": "300 um", "diameter": "1 um"}],
+            "regions": {"far": 'section == "dend" and x > 0.5'}},
+        "cable": {"axial_resistivity": "150 ohm*cm", "region": [
+            {"regions": ["far"], "axial_resistivity": "300 ohm*cm", "capacitance": "1.6 uF/cm^2", "area_factor": 2},
+            {"regions": ["axon"], "axial_resistivity": "70 ohm*cm", "capacitance": "0.5 uF/cm^2"}]},
+        "membrane": [
+            {"model": "HodgkinHuxley", "regions": ["soma", "axon"], "parameters": {"V_L": 10.7}, "initial": {"V": -65}},
+            {"model": "Passive", "parameters": {"Rm": 20, "V_rest": -65}, "initial": {"V": -65}}],
+        "time": {"end": "20 ms", "dt": "0.025 ms", "splitting": splitting},
+        "stimulus": {"site": {"section": "soma"}, "total_current": "0.6 nA", "start": "2 ms", "duration": "1 ms"},
+        "watch": {"probes": {"every": f"{NEURON['every_ms']} ms", "points": {
+            "soma": {"section": "soma"}, "near": {"section": "dend", "x": 0.25},
+            "far": {"section": "dend", "x": 0.95}, "axon": {"section": "axon", "x": 0.45}}}},
+        "backend": {"threads": 1}, "output": {"picture": False}}, tmp_path)
+    expected = NEURON["three_regions"][splitting]
+    assert max(expected["axon"]) > 35
+    for place, theirs in expected.items():
+        assert np.abs(V[place] - theirs).max() < 1e-7

@@ -17,6 +17,7 @@ from upstroke.output.files import write_json
 from upstroke.output.manifest import Status, finish_manifest, start_manifest
 from upstroke.output.maps import write_activation
 from upstroke.output.render import draw_activation
+from upstroke.output.sections import write_sections
 from upstroke.output.summary import summarise
 from upstroke.result import Result
 from upstroke.setup import Setup
@@ -35,6 +36,8 @@ class Record:
         self.directory = make_run_directory(case_name(setup.case), None if out is None else Path(out))
         self._manifest = start_manifest(resolved(setup.case), setup.backend.describe())
         write_json(self.directory / "manifest.json", self._manifest)
+        if setup.mesh.tree is not None:
+            write_sections(self.directory / "sections.csv", setup.mesh.tree)
         self._result: Result | None = None
 
     @contextmanager

@@ -18,7 +18,8 @@ MAY_IMPORT = {
     "backend": set(), "protocol": {"case", "mesh"},
     "step": {"case", "space", "ionic", "codegen", "backend", "protocol"},
     "observe": {"case", "mesh", "backend"}, "output": {"case", "mesh", "observe"},
-    "progress": set(), "result": {"case", "mesh", "observe", "step"},
+    "progress": set(), "result": {"case", "mesh", "observe", "step", "view"},
+    "view": {"case", "mesh", "output", "protocol"},
     "waves": {"case", "space", "ionic", "codegen", "backend", "step"},
     "setup": {"case", "mesh", "space", "ionic", "codegen", "backend", "step", "waves", "bench"},
     "record": {"backend", "case", "mesh", "observe", "output", "result", "setup"},
@@ -26,7 +27,7 @@ MAY_IMPORT = {
             "setup", "record", "result"},
     "check": {"case", "mesh", "space", "codegen", "ionic", "step", "observe", "run", "setup"},
     "cli": {"case", "run", "check", "ionic", "codegen", "output", "emit", "exchange", "waves", "bench", "reduce",
-            "sweep"},
+            "sweep", "view"},
     "reduce": {"case", "mesh", "space", "ionic", "setup", "run", "output"},
     "sweep": {"case", "output", "run"},
     "exchange": {"ionic"},
@@ -36,7 +37,9 @@ MAY_IMPORT = {
     "__main__": {"cli"}, "__init__": {"case", "ionic", "result", "run"},
 }
 HEAVY = {"pyvista": ("output/render.py", "result.py"), "vtk": ("output/render.py",),
-         "matplotlib": ("output/render.py", "bench/plot.py", "reduce/report.py", "sweep/gather.py"), "mpi4py": ("sweep/__init__.py",),
+         "matplotlib": ("output/render.py", "bench/plot.py", "reduce/report.py", "sweep/gather.py",
+                        "view/paper.py", "view/curves.py"), "PIL": ("view/film.py",),
+         "imageio_ffmpeg": ("view/film.py",), "efel": ("view/features.py",), "mpi4py": ("sweep/__init__.py",),
          "cupy": ("backend/cuda.py",), "morphio": ("mesh/traced.py",), "myokit": ("exchange/source.py",),
          "cupyx": ("backend/cuda.py",)}     # and the files that may import it
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from upstroke.backend import Fetch
 from upstroke.case.schema import Snapshots
 from upstroke.mesh.locate import cells_of_regions
 from upstroke.mesh.mesh import Mesh
+from upstroke.mesh.tree import Tree
 
 
 class SnapshotWatcher:
@@ -86,5 +87,15 @@ def part_of(mesh: Mesh, regions: Sequence[int | str]) -> tuple[Mesh, NDArray[np.
     part = replace(
         mesh, points=mesh.points[nodes], cells=cells.reshape(-1, mesh.cells.shape[1]).astype(np.int32),
         region=mesh.region[keep], fibre=None if mesh.fibre is None else mesh.fibre[keep],
-        sheet=None if mesh.sheet is None else mesh.sheet[keep], node_sets={}, point_data={})
+        sheet=None if mesh.sheet is None else mesh.sheet[keep], node_sets={}, point_data={},
+        tree=None if mesh.tree is None else _tree_of(mesh.tree, nodes))
     return part, nodes.astype(np.int64)
+
+
+def _tree_of(tree: Tree, nodes: NDArray[Any]) -> Tree:
+    """What is known of some nodes; sections stay those of whole cells."""
+    rank = np.append(np.full(len(tree.parent), -1), -1)
+    rank[nodes] = np.arange(len(nodes))
+    known = {f.name: getattr(tree, f.name) for f in fields(tree)}
+    some = {name: value[nodes] for name, value in known.items() if isinstance(value, np.ndarray)}
+    return replace(tree, **some | {"parent": rank[tree.parent[nodes]]})

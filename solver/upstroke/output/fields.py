@@ -11,6 +11,7 @@ from upstroke.mesh.mesh import Mesh
 from upstroke.observe.activation import ActivationMap
 
 MM_PER_CM = 10.0   # files for viewing are in mm
+UM_PER_CM = 1e4    # what is said of neurons is in um
 
 
 class CellType(NamedTuple):
@@ -51,6 +52,14 @@ def point_data(activation: ActivationMap) -> dict[str, NDArray[np.float64]]:
 
 
 def cell_data(mesh: Mesh) -> dict[str, NDArray[Any]]:
-    """Region, and fibre and sheet where the mesh has them."""
-    fields = {"region": mesh.region, "fibre": mesh.fibre, "sheet": mesh.sheet}
+    """Region, and fibre and sheet where the mesh has them.
+
+    Of neurons also, of the node that each segment leads to: its section, as sections.csv counts them, the diameter
+    there, and the way to it along the branches from the soma.
+    """
+    fields: dict[str, NDArray[Any] | None] = {"region": mesh.region, "fibre": mesh.fibre, "sheet": mesh.sheet}
+    if mesh.tree is not None:
+        node, tree = mesh.cells[:, 1], mesh.tree
+        fields |= {"section": tree.section[node].astype(np.int32), "diameter_um": UM_PER_CM * tree.diameter[node],
+                   "distance_um": UM_PER_CM * tree.distance[node]}
     return {name: values for name, values in fields.items() if values is not None}

@@ -61,19 +61,36 @@ class View:
 
     @classmethod
     def of(cls, picture: Picture) -> View:
-        if picture.flat:
-            across = int(picture.extent.argmin())
-            right, up = (np.eye(3)[a] for a in range(3) if a != across)
-        else:
-            e, a = np.deg2rad([28.0, -60.0])   # elevation, azimuth
-            right = np.array([-np.sin(a), np.cos(a), 0.0])
-            up = np.array([-np.sin(e) * np.cos(a), -np.sin(e) * np.sin(a), np.cos(e)])
-        page = picture.points @ np.column_stack([right, up])
+        return cls.along(picture.points) if picture.flat else cls.turned(picture.points)
+
+    @classmethod
+    def along(cls, points: NDArray[np.float64]) -> View:
+        """From along the axis across which points (n, 3) reach least."""
+        across = int(np.ptp(points, axis=0).argmin())
+        right, up = (np.eye(3)[a] for a in range(3) if a != across)
+        return cls._around(points, right, up)
+
+    @classmethod
+    def turned(cls, points: NDArray[np.float64], azimuth: float = -60.0, elevation: float = 28.0) -> View:
+        """From a direction, in degrees: the angle from x around z, and that above the plane of x and y."""
+        e, a = np.deg2rad([elevation, azimuth])
+        right = np.array([-np.sin(a), np.cos(a), 0.0])
+        up = np.array([-np.sin(e) * np.cos(a), -np.sin(e) * np.sin(a), np.cos(e)])
+        return cls._around(points, right, up)
+
+    @classmethod
+    def _around(cls, points: NDArray[np.float64], right: NDArray[np.float64], up: NDArray[np.float64]) -> View:
+        page = points @ np.column_stack([right, up])
         middle = (page.min(axis=0) + page.max(axis=0)) / 2
         toward = np.cross(right, up)
-        depth = picture.points @ toward
+        depth = points @ toward
         centre = middle[0] * right + middle[1] * up + (depth.min() + depth.max()) / 2 * toward
         return cls(right, up, toward, centre, 1.02 * np.ptp(page, axis=0) / 2)
+
+    def with_room(self, least: float, border: float = 0.0) -> View:
+        """With ``border`` mm more on each side, and neither half below ``least`` of the other."""
+        half = self.half + border
+        return View(self.right, self.up, self.toward, self.centre, np.maximum(half, least * half.max()))
 
     def page(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
         """(..., 2): where points (..., 3) come to lie."""

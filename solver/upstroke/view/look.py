@@ -1,0 +1,137 @@
+"""What the user wants to see of a run, and how: the options that films, pictures and pages share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from upstroke.errors import OptionError
+from upstroke.output.scene import round_levels
+from upstroke.view.recording import Recording
+from upstroke.view.shape import Half, Shape
+
+INSTALL = 'pip install "upstroke[view]"'
+
+
+@dataclass(frozen=True)
+class Made:
+    """A file that was written, and what the user should know of it."""
+
+    path: Path
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Look:
+    """What is shown of a run, and from where.
+
+    Attributes
+    ----------
+    variable : of the snapshots; by default the first
+    bounds : the values of the first and the last colour; by default the least and the greatest of what is shown
+    clip : the half space that is kept
+    isochrones, fibres : whether they are drawn
+    angles : where the viewer stands, degrees: from x around z, and above the plane of x and y
+    begin, end, every : ms, which frames
+    width : pixels
+    triangles : at most
+    """
+
+    variable: str | None = None
+    bounds: tuple[float, float] | None = None
+    clip: Half | None = None
+    isochrones: bool = False
+    fibres: bool = False
+    angles: tuple[float, float] | None = None
+    begin: float | None = None
+    end: float | None = None
+    every: float | None = None
+    width: int = 900
+    triangles: int = 60_000
+
+    def __post_init__(self) -> None:
+        if self.bounds is not None and not self.bounds[0] < self.bounds[1]:
+            raise OptionError("--range", f"{self.bounds[0]:g} to {self.bounds[1]:g} is no range",
+                              "give the lower value first")
+        if self.width < 300:
+            raise OptionError("--width", f"{self.width} pixels are too few for title and colour bar",
+                              "give 300 or more")
+        if self.triangles < 100:
+            raise OptionError("--triangles", f"{self.triangles} show no shape", "give 100 or more")
+
+
+def frames_of(recording: Recording, look: Look, most: int) -> tuple[NDArray[np.int64], tuple[str, ...]]:
+    """The numbers of the frames that are shown, at most ``most``, evenly chosen; and a note where some are left out.
+
+    Raises
+    ------
+    OptionError where there is none between the times asked for, or ``every`` is finer than the snapshots
+    """
+    times = recording.times
+    low, high = (times[0] if look.begin is None else look.begin), (times[-1] if look.end is None else look.end)
+    inside = np.flatnonzero((times >= low - 1e-9) & (times <= high + 1e-9))
+    if not len(inside):
+        raise OptionError("--from, --to", f"there is no snapshot from {low:g} to {high:g} ms",
+                          f"they go from {times[0]:g} to {times[-1]:g} ms")
+    if look.every is not None:
+        step = float(times[1] - times[0]) if len(times) > 1 else look.every
+        stride = round(look.every / step)
+        if stride < 1 or abs(stride * step - look.every) > 1e-6 * step * stride:
+            raise OptionError("--every", f"snapshots are {step:g} ms apart, and {look.every:g} ms is no multiple of it",
+                              f"take {max(stride, 1) * step:g} ms")
+        inside = inside[::stride]
+    if len(inside) <= most:
+        return inside, ()
+    stride = -(-len(inside) // most)
+    note = f"every {_nth(stride)} of {len(inside):,} snapshots is shown; --every, --from and --to choose"
+    return inside[::stride], (note,)
+
+
+def _nth(k: int) -> str:
+    return {2: "second", 3: "third"}.get(k, f"{k}th")
+
+
+def bounds_of(recording: Recording, shape: Shape, variable: str, frames: NDArray[np.int64]) -> tuple[float, float]:
+    """The least and the greatest value that is shown, rounded outwards."""
+    low, high = np.inf, -np.inf
+    for values in recording.values(variable, frames, shape.nodes()):
+        known = values[np.isfinite(values)]
+        if known.size:
+            low, high = min(low, float(known.min())), max(high, float(known.max()))
+    if not low <= high:
+        return 0.0, 1.0
+    levels = round_levels(low, high, 20)
+    return float(levels[0]), float(levels[-1])
+
+
+def label_of(recording: Recording, variable: str) -> str:
+    unit = recording.unit(variable)
+    return f"{variable} ({unit})" if unit else variable
+
+
+def activation_of(recording: Recording, shape: Shape) -> NDArray[np.float64] | None:
+    """(k,) ms at the corners; None where the run has no map, or nothing was activated."""
+    if recording.activation is None:
+        return None
+    nodes = shape.nodes()
+    times = shape.at(recording.activation[nodes], nodes)
+    return times if np.isfinite(times).any() else None
+
+
+def isochrones_of(recording: Recording, shape: Shape) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Activation times (k,) at the corners, and the levels (ms) to draw.
+
+    Raises
+    ------
+    OptionError where the run has no activation times
+    """
+    times = activation_of(recording, shape)
+    if times is None:
+        raise OptionError("--isochrones", f"{recording.folder} has no activation times for what is shown",
+                          "leave --isochrones out; there are some where a run has ended, its snapshots hold the whole "
+                          "mesh, and V passed watch.activation.threshold")
+    known = times[np.isfinite(times)]
+    return times, round_levels(float(known.min()), float(known.max()))

@@ -1,0 +1,164 @@
+"""The page around pictures of a run: title, times, a bar for length, the colour bar. Drawn by matplotlib, once.
+
+What changes from frame to frame, the pictures and their times, is laid into it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib.util import find_spec
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from upstroke.errors import BackendError
+from upstroke.output.palette import FIRE, colours
+from upstroke.output.raster import Raster, Scene, rasterise
+from upstroke.output.scene import View, round_levels
+from upstroke.view.look import INSTALL, Look, bounds_of, isochrones_of, label_of
+from upstroke.view.recording import Recording
+from upstroke.view.shape import Shape, fibres_of
+
+DPI = 100
+EDGE, HEAD, CAPTION, FOOT, GAP = 18, 46, 24, 62, 12            # pixels
+LEAST = 0.35             # height of a picture of its width, at least, and the other way round
+TALLEST = 1.1            # height of a picture of the paper's width, at most
+INK = "#202020"
+
+
+def require_matplotlib(what: str) -> None:
+    """Raises BackendError where matplotlib is missing."""
+    if not find_spec("matplotlib"):
+        raise BackendError(what, "is drawn by matplotlib, which is not installed", INSTALL)
+
+
+class Projection:
+    """A shape as seen from one place: pixels, and what is black on them."""
+
+    def __init__(self, recording: Recording, shape: Shape, look: Look, width: int) -> None:
+        view = view_of(shape.scene, look)
+        tall = view.half[1] / view.half[0]
+        self.width = round(width if tall <= TALLEST else width * TALLEST / tall)
+        self.height = round(self.width * tall)
+        self.mm_per_pixel = 2.0 * view.half[0] / self.width
+        self.raster = rasterise(shape.scene, view, self.width, self.height)
+        self.ink = np.zeros(len(self.raster.pixel), np.float32)
+        if look.fibres:
+            self.ink[self._fibres(fibres_of(recording, shape), view)] = 0.5
+        if look.isochrones:
+            self.ink[self.raster.contours(*isochrones_of(recording, shape))] = 1.0
+
+    def _fibres(self, lines: NDArray[np.float64], view: View) -> NDArray[np.bool_]:
+        """Where lines lie on the surface or before it."""
+        points = lines.reshape(-1, 3)
+        rods = np.arange(len(points), dtype=np.int32).reshape(-1, 2)
+        scene = Scene.of_rods(points, rods, np.full((len(rods), 2), 0.3 * self.mm_per_pixel))
+        above = rasterise(scene, view, self.width, self.height).depth[self.raster.pixel]
+        length = float(np.linalg.norm(lines[0, 1] - lines[0, 0]))
+        return np.asarray(above > self.raster.depth[self.raster.pixel] - 0.5 * length)
+
+
+def view_of(scene: Scene, look: Look) -> View:
+    """From where it is seen: flat things and neurons from along the axis across them, solids from the right, above."""
+    extent = np.ptp(scene.points, axis=0)
+    flat = extent.min() <= 1e-6 * extent.max() or len(scene.rods) > 0
+    if look.angles is not None:
+        view = View.turned(scene.points, *look.angles)
+    else:
+        view = View.along(scene.points) if flat else View.turned(scene.points)
+    border = float(scene.radius.max()) if len(scene.radius) else 0.0
+    return view.with_room(LEAST, border)
+
+
+class Paper:
+    """A page with ``count`` pictures of one shape.
+
+    Attributes
+    ----------
+    bounds : the values of the first and the last colour
+    """
+
+    def __init__(self, recording: Recording, shape: Shape, look: Look, frames: NDArray[np.int64],
+                 count: int = 1) -> None:
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
+
+        self._shape, self._nodes = shape, shape.nodes()
+        self.variable = recording.variable(look.variable)
+        self.bounds = look.bounds or bounds_of(recording, shape, self.variable, frames)
+        self._columns = min(count, 3 if count > 4 else 2)
+        rows = -(-count // self._columns)
+        room = (look.width - 2 * EDGE - (self._columns - 1) * GAP) // self._columns
+        self._seen = Projection(recording, shape, look, room)
+        self._room = room
+        self._colours = colours(FIRE)
+        width, height = look.width, HEAD + rows * (CAPTION + self._seen.height) + (rows - 1) * GAP + FOOT
+        self._size = (width + width % 2, height + height % 2)           # films want even numbers
+        self._figure = Figure(figsize=(self._size[0] / DPI, self._size[1] / DPI), dpi=DPI, facecolor="white")
+        self._canvas = FigureCanvasAgg(self._figure)
+        self._text(EDGE, 26, recording.title, size=min(13.0, 1.55 * (width - 2 * EDGE) / max(len(recording.title), 1)),
+                   weight="bold")
+        self._length_bar(height)
+        self._colour_bar(label_of(recording, self.variable), width, height)
+        self._canvas.draw()
+        self._empty = self._canvas.copy_from_bbox(self._figure.bbox)
+        self._moments = [self._text(self._place(k)[0], self._place(k)[1] - 7, "", animated=True) for k in range(count)]
+
+    def drawn(self, values: Sequence[NDArray[np.floating]], times: Sequence[float]) -> NDArray[np.uint8]:
+        """The whole page (rows, columns, 3) with values at the nodes of the shape, and their times."""
+        self._canvas.restore_region(self._empty)
+        for moment, time in zip(self._moments, times, strict=False):
+            moment.set_text(f"{time:.4g} ms" if time < 1e4 else f"{time:.6g} ms")
+            self._figure.draw_artist(moment)
+        page = np.asarray(self._canvas.buffer_rgba())[:, :, :3].copy()
+        raster: Raster = self._seen.raster
+        for k, field in enumerate(values):
+            image = raster.image(self._shape.at(field, self._nodes), *self.bounds, self._colours, self._seen.ink)
+            x, y = self._place(k)
+            page[y:y + len(image), x:x + image.shape[1]] = image
+        return page
+
+    def _place(self, k: int) -> tuple[int, int]:
+        """Column and row of the upper left pixel of a picture."""
+        row, column = divmod(k, self._columns)
+        x = EDGE + column * (self._room + GAP) + (self._room - self._seen.width) // 2
+        return x, HEAD + CAPTION + row * (CAPTION + self._seen.height + GAP)
+
+    def _text(self, x: float, y: float, text: str, size: float = 11.0, **style: Any) -> Any:
+        """A text whose line starts at a pixel, counted from the upper left."""
+        style = {"va": "baseline", "ha": "left"} | style
+        return self._figure.text(x / self._size[0], 1.0 - y / self._size[1], text, fontsize=size * 72 / DPI * 1.1,
+                                 color=INK, **style)
+
+    def _length_bar(self, height: int) -> None:
+        """A round length, about a fifth of the picture."""
+        from matplotlib.lines import Line2D
+
+        reach = 0.25 * self._seen.width * self._seen.mm_per_pixel
+        decade = 10.0 ** np.floor(np.log10(reach))
+        mm = max(factor * decade for factor in (1.0, 2.0, 5.0) if factor * decade <= reach)
+        pixels, y = mm / self._seen.mm_per_pixel, 1.0 - (height - 40) / self._size[1]
+        self._figure.add_artist(Line2D([EDGE / self._size[0], (EDGE + pixels) / self._size[0]], [y, y], color=INK,
+                                       linewidth=2.5, solid_capstyle="butt"))
+        self._text(EDGE, height - 18, length_text(mm))
+
+    def _colour_bar(self, label: str, width: int, height: int) -> None:
+        from matplotlib.colors import ListedColormap
+
+        low, high = self.bounds
+        w, h = self._size
+        long = 0.5 * width
+        axes = self._figure.add_axes((1.0 - (EDGE + 12 + long) / w, 1.0 - (height - 36) / h, long / w, 12 / h))
+        axes.imshow(np.linspace(0, 1, 256)[None], cmap=ListedColormap(self._colours), aspect="auto",
+                    extent=(low, high, 0, 1))
+        ticks = round_levels(low, high, 6)
+        axes.set(yticks=[], xticks=[t for t in ticks if low - 1e-9 * (high - low) <= t <= high + 1e-9 * (high - low)])
+        axes.tick_params(labelsize=8, length=3, colors=INK)
+        axes.spines[:].set_visible(False)
+        self._text(width - EDGE - 22 - long, height - 38, label, ha="right", va="center")
+
+
+def length_text(mm: float) -> str:
+    """In um below a millimetre, in cm from ten centimetres."""
+    return f"{1000 * mm:g} um" if mm < 0.999 else f"{mm / 10:g} cm" if mm > 99.9 else f"{mm:g} mm"

@@ -65,7 +65,7 @@ def ours(splitting: str, task: str, cells: int, end: float) -> dict[str, Any]:
 
     import upstroke
     from upstroke.backend import open_backend
-    from upstroke.backend.voltage import tree_order
+    from upstroke.backend.hines import tree_order
     from upstroke.case.schema import Solver, TimeTable
     from upstroke.codegen import generate
     from upstroke.ionic import initial_state, load_model

@@ -5,7 +5,8 @@ import pytest
 from scipy import sparse
 
 from upstroke.backend import open_backend
-from upstroke.backend.voltage import branches_of, hines_arrays, levels_arrays, shape_of, tree_order
+from upstroke.backend.hines import hines_arrays, shape_of, tree_order
+from upstroke.backend.voltage import branches_of, levels_arrays
 
 DT, C_M = 0.025, 1.3
 
@@ -36,6 +37,17 @@ def forest(sizes, seed=0, twins=0):
     u, v = (np.concatenate([part[i] + start for part, start in zip(parts, starts[:-1], strict=True)]) for i in (0, 1))
     return (stiffness(starts[-1], u, v, np.concatenate([part[2] for part in parts])),
             np.concatenate([part[3] for part in parts]))
+
+
+def arms(lengths, seed=5):
+    """K and mass of a tree of unbranched arms that meet in a node, numbered by chance; inner nodes without membrane."""
+    rng, n = np.random.default_rng(seed), sum(lengths) + 1
+    starts = np.cumsum([1, *lengths])
+    before = np.arange(-1, n - 1)
+    before[starts[:-1]] = 0
+    number, mass = rng.permutation(n), rng.uniform(0.5, 2.0, n)
+    mass[number[rng.choice(np.setdiff1d(np.arange(n), starts[1:] - 1), n // 20, replace=False)]] = 0.0
+    return stiffness(n, number[1:], number[before[1:]], rng.uniform(1.0, 50.0, n - 1)), mass
 
 
 def inputs(n, seed=7):
@@ -70,6 +82,35 @@ def test_a_step_solves_the_equation(sizes, twins, theta):
     found, _ = step(K, mass, theta, *values)
     assert np.abs(found - dense(K, mass, theta, *values)).max() < 1e-9
     assert np.abs(found - values[0]).max() > 0.1
+
+
+@pytest.mark.parametrize("theta", [0.5, 1.0])
+@pytest.mark.parametrize("lengths, pieces", [((63,), []), ((64,), [7]), ((71,), [7]), ((72,), [8]), ((999,), [123]),
+                                             ((200, 150, 30), [23, 17]), ((80, 81, 90, 100), [8, 9, 10, 11])])
+def test_long_branches_are_cut_into_eight_pieces(lengths, pieces, theta):
+    """Also where the nodes of the pieces lie side by side in memory."""
+    K, mass = arms(lengths)
+    chains = hines_arrays(branches_of(K, mass, theta, DT, C_M))["chains"]
+    assert sorted(chains["n"]) == sorted(pieces) and not chains["adjacent"].any()
+    values = inputs(len(mass))
+    found, _ = step(K, mass, theta, *values)
+    assert np.abs(found - dense(K, mass, theta, *values)).max() < 1e-9
+    order = tree_order(K, np.zeros(len(mass)))
+    K = K[order][:, order].tocsr()
+    assert hines_arrays(branches_of(K, mass[order], theta, DT, C_M))["chains"]["adjacent"].all()
+    ordered, _ = step(K, mass[order], theta, *(x[order] for x in values))
+    assert np.abs(ordered - found[order]).max() < 1e-11
+
+
+def test_cells_with_long_branches_keep_their_own_coefficients():
+    """Seven alike are no vector; what is left of the pieces changes from step to step, and from cell to cell."""
+    K, mass = arms((90, 120, 10))
+    K, mass = sparse.block_diag([K] * 7, format="csr"), np.tile(mass, 7)
+    arrays = hines_arrays(branches_of(K, mass, 0.5, DT, C_M))
+    assert len(set(arrays["packs"]["shape"])) == 7 and (arrays["packs"]["chains"] == 2).all()
+    values = inputs(len(mass))
+    one, two = (step(K, mass, 0.5, *values, threads=threads)[0] for threads in (1, 2))
+    assert np.abs(one - dense(K, mass, 0.5, *values)).max() < 1e-9 and np.array_equal(one, two)
 
 
 @pytest.mark.parametrize("theta", [0.5, 1.0])
@@ -115,13 +156,15 @@ def test_a_node_without_membrane_balances_its_neighbours_after_every_step():
     assert np.abs((K @ V)[bare]).max() < 1e-9 < np.abs((K @ values[0])[bare]).max()
 
 
-def test_a_value_that_is_no_number_halts_the_clock():
-    K, mass = forest((40, 30))
-    V, *rest = inputs(70)
+@pytest.mark.parametrize("sizes, twins", [((40, 30), 0), ((40, 30), 7), ((40,), 0)])
+def test_a_value_that_is_no_number_halts_the_clock(sizes, twins):
+    """Whatever kind of tree it is in: alone, side by side, with chains."""
+    K, mass = forest(sizes, twins=twins) if len(sizes) > 1 else arms((100,))
+    V, *rest = inputs(len(mass))
     V[50] = np.nan
     found, clock = step(K, mass, 1.0, V, *rest)
     assert clock.halted and clock.status == 1
-    assert np.isfinite(found[:40]).all()
+    assert twins or len(sizes) == 1 or np.isfinite(found[:40]).all()
 
 
 def test_loops_are_refused():
@@ -143,11 +186,11 @@ def test_a_tree_is_rooted_in_its_middle_and_runs_from_the_leaves():
 
 
 def test_cells_that_are_alike_share_their_coefficients():
-    """A population of one cell: as much as eight cells need, however many there are; eight lanes to a vector."""
+    """A population of one cell: as much as one cell needs, however many there are; eight lanes to a vector."""
     few, many = (hines_arrays(branches_of(*forest((100,), twins=twins), 0.5, DT, C_M)) for twins in (7, 799))
-    assert len(few["diagonal"]) == len(many["diagonal"]) == 800
+    assert len(few["diagonal"]) == len(many["diagonal"]) == 104           # whole cache lines
     assert len(few["packs"]) == 1 and len(many["packs"]) == 100
-    assert (many["packs"]["lanes"] == 8).all()
+    assert (many["packs"]["lanes"] == 8).all() and many["packs"]["shared"].all()
 
 
 def test_cells_side_by_side_in_memory_give_the_same_numbers():

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from upstroke.backend.voltage import Branches, VoltageArgs, hines_arrays
+from upstroke.backend.hines import VoltageArgs, hines_arrays
+from upstroke.backend.voltage import Branches
 
 if TYPE_CHECKING:
     from upstroke.backend.cpu import CpuBackend
@@ -22,11 +23,13 @@ class VoltageStep:
     def __init__(self, backend: CpuBackend, branches: Branches, V: NDArray[Any], Iion: NDArray[Any],
                  Istim: NDArray[Any], G: NDArray[Any]) -> None:
         arrays = {name: backend.array(array) for name, array in hines_arrays(branches).items()}
-        most = int(((arrays["packs"]["n"] + 1) * arrays["packs"]["lanes"]).max(initial=0))
-        most += -most % 8
+        packs, chains = arrays["packs"], arrays["chains"]
+        of_chains = np.concatenate([[0], np.cumsum(chains["n"] * chains["lanes"])])
+        most = (packs["n"] + 1) * packs["lanes"] + 7 & ~7
+        most += of_chains[packs["chain"] + packs["chains"]] - of_chains[packs["chain"]]
         self._arrays = arrays | {"V": V, "Iion": Iion, "Istim": Istim, "G": G,
-                                 "work": backend.zeros(backend.threads, 4, most, dtype=np.float64)}
-        self._args = VoltageArgs(count=len(arrays["packs"]), most=most,
+                                 "work": backend.zeros(backend.threads, 4, int(most.max()), dtype=np.float64)}
+        self._args = VoltageArgs(count=len(packs), most=int(most.max()),
                                  **{name: array.ctypes.data for name, array in self._arrays.items()})
         self._backend, self._nodes = backend, ctypes.c_long(len(V))
 

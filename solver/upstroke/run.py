@@ -42,7 +42,7 @@ def prepare(case: Case) -> Setup:
         operator = discretise(mesh, case.coupling, curves, cells)           # how neighbours couple
         clock("operator")
         owner = membrane_of_nodes(mesh, regions)
-        order = solve_order(owner, operator.stiffness, keep=case.mesh.kind != "file")
+        order = solve_order(owner, operator.stiffness, keep=case.mesh.kind != "file", tree=mesh.tree)
         operator = operator.permuted(order)
         clock("order")
         nodes = [order[owner[order] == k] for k in range(len(membranes))]

@@ -16,10 +16,11 @@ from upstroke.bench.svfile import Saved
 from upstroke.case import Case, located
 from upstroke.case.schema import Membrane as Table
 from upstroke.codegen import Kernel, generate
-from upstroke.errors import BackendError, DivergenceError, MeshError, ModelError, did_you_mean
+from upstroke.errors import BackendError, DivergenceError, ModelError
 from upstroke.ionic import METHODS, initial_state, load_model, rates
 from upstroke.ionic.model import Model
 from upstroke.ionic.spelling import parameters_of
+from upstroke.mesh.locate import values_at
 from upstroke.mesh.mesh import Mesh
 from upstroke.space import Curve, Operator
 from upstroke.space.curve import NO_WAVES
@@ -83,20 +84,6 @@ def _defaults(model: Model, names: Iterable[str]) -> dict[str, float]:
     """The model's own values of some parameters; of one that it lacks, any."""
     known = {p.name: p.value for p in model.parameters}
     return {name: known.get(name, 0.0) for name in names}
-
-
-def values_at(mesh: Mesh, name: str, nodes: NDArray[np.int64], where: str) -> NDArray[np.float64]:
-    """The mesh's point data of a name at some nodes; a MeshError at ``where`` if there are none."""
-    if name not in mesh.point_data:
-        raise MeshError(where, f"the mesh has no point data {name!r}", did_you_mean(name, mesh.point_data)
-                        if mesh.point_data else "mesh files have point data, one number per node, and sections of a "
-                        "neuron values; elsewhere give regions a membrane of their own")
-    values = mesh.point_data[name][nodes]
-    if (bad := ~np.isfinite(values)).any():
-        raise MeshError(where, f"the point data {name!r} have no value at {bad.sum():,} of the {len(nodes):,} nodes of "
-                        f"this membrane (the first is node {nodes[bad].min()})",
-                        "write them for all nodes of its regions")
-    return values
 
 
 @dataclass(frozen=True, eq=False)

@@ -26,6 +26,8 @@ from upstroke.case.words import (
 )
 from upstroke.units import KINDS
 
+NAME = "NAME"       # stands for a key that the user chooses
+
 INTRODUCTION = """\
 # The case file
 
@@ -124,11 +126,16 @@ def _sections(table: type, path: tuple[str, ...], told: set[type]) -> Iterator[s
         for inner in _tables(hints(table)[name]):
             if inner not in told:
                 yield from _sections(inner, (*path, name), told)
+        for inner in _named_tables(hints(table)[name]):
+            if inner not in told:
+                yield from _sections(inner, (*path, name, NAME), told)
 
 
 def _header(path: tuple[str, ...]) -> str:
     """A table's header, with double brackets for an array of tables; one that may be several is always shown so."""
     type_: Any = Case
+    if path[-1] == NAME:
+        return f"[{'.'.join(path)}]"
     for name in path:
         type_ = unwrap(next(hints(table)[name] for table in _tables(type_) if name in hints(table)))[0]
     name = ".".join(path)
@@ -159,6 +166,11 @@ def _tables(type_: Any) -> list[type]:
     """The tables that a type may hold."""
     bases = [unwrap(t)[0] for t in members(unwrap(type_)[0])]
     return [t for t in (get_args(b)[0] if get_origin(b) is tuple else b for b in bases) if is_table(t)]
+
+
+def _named_tables(type_: Any) -> list[type]:
+    """The tables that the values of a table of names may be."""
+    return [table for t in members(type_) if get_origin(t) is dict for table in _tables(get_args(t)[1])]
 
 
 def _kinds() -> Iterator[str]:

@@ -8,6 +8,7 @@ from upstroke.case.schema import (
     FileMesh,
     GridMesh,
     MorphologyMesh,
+    NetworkMesh,
     SectionsMesh,
     SheetMesh,
     SlabMesh,
@@ -38,8 +39,8 @@ __all__ = [
 ]
 
 
-def build_mesh(section: CableMesh | SheetMesh | SlabMesh | GridMesh | FileMesh | MorphologyMesh | SectionsMesh,
-               cable: Cable | None = None) -> Mesh:
+def build_mesh(section: (CableMesh | SheetMesh | SlabMesh | GridMesh | FileMesh | MorphologyMesh | SectionsMesh
+                         | NetworkMesh), cable: Cable | None = None) -> Mesh:
     """The mesh that a case's [mesh] table asks for, in cm, checked, with unit fibre directions.
 
     ``cable`` is what a neuron's length constants, and so its compartments, depend on.
@@ -61,13 +62,7 @@ def build_mesh(section: CableMesh | SheetMesh | SlabMesh | GridMesh | FileMesh |
         case FileMesh():
             from upstroke.mesh.read import read_mesh  # meshio is slow to import and only needed here
             return read_mesh(section)
-        case MorphologyMesh() | SectionsMesh():
-            from upstroke.mesh.morphology import read_morphology
-            from upstroke.mesh.regional import divided
-            from upstroke.mesh.sections import built_sections, with_values
+        case MorphologyMesh() | SectionsMesh() | NetworkMesh():
+            from upstroke.mesh.neuron import build_neurons
             assert cable is not None                                   # the case was checked
-            if isinstance(section, MorphologyMesh):
-                return divided(read_morphology(section.file, section.soma), section.compartments, cable,
-                               section.regions)
-            return with_values(divided(built_sections(section.section), section.compartments, cable, section.regions),
-                               section.section)
+            return build_neurons(section, cable)

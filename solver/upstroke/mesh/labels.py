@@ -22,7 +22,8 @@ from upstroke.mesh.tree import Tree
 from upstroke.units import parse
 
 FIRST_TAG = 10 ** 6     # of regions by expression; types have small numbers
-KINDS = {"type": "text", "section": "text", "distance": "length", "diameter": "length", "x": "number"}
+KINDS = {"type": "text", "section": "text", "population": "text", "distance": "length", "diameter": "length",
+         "x": "number"}
 ARTICLE = {"text": "a text", "length": "a length", "number": "a number"}
 EXAMPLE = """for example 'type == "apical" and distance > 100 um'"""
 COMPARE: dict[type[ast.cmpop], Callable[[Any, Any], Any]] = {
@@ -45,6 +46,7 @@ def with_regions(mesh: Mesh, regions: Mapping[str, str]) -> Mesh:
     assert mesh.tree is not None
     known = known_of(mesh.tree)
     tags, names = mesh.region.copy(), dict(mesh.region_names)
+    first = max(FIRST_TAG, *(tag + 1 for tag in names.values()))
     node, free = mesh.cells[:, 1], np.ones(mesh.n_cells, bool)
     for k, (name, expression) in enumerate(regions.items()):
         where = f"mesh.regions.{name}"
@@ -57,16 +59,19 @@ def with_regions(mesh: Mesh, regions: Mapping[str, str]) -> Mesh:
         if not (holds & free).any():
             raise CaseError(where, f"wherever {expression!r} holds, an earlier region holds, too",
                             "put the narrower region first")
-        tags[holds & free] = names[name] = FIRST_TAG + k
+        tags[holds & free] = names[name] = first + k
         free &= ~holds
     return replace(mesh, region=tags, region_names={name: tag for name, tag in names.items() if (tags == tag).any()})
 
 
 def known_of(tree: Tree) -> dict[str, NDArray[Any]]:
     """(n,) what expressions may ask of each node."""
-    return {"type": np.array([s.type for s in tree.sections])[tree.section],
-            "section": np.array([s.name for s in tree.sections])[tree.section],
-            "distance": tree.distance, "diameter": tree.diameter, "x": tree.x}
+    populations = tree.populations
+    named = {"population": np.repeat([p.name for p in populations], [p.count * p.n_nodes for p in populations])} \
+        if populations[0].name else {}
+    return named | {"type": np.array([s.type for s in tree.sections])[tree.section],
+                    "section": np.array([s.name for s in tree.sections])[tree.section],
+                    "distance": tree.distance, "diameter": tree.diameter, "x": tree.x}
 
 
 def select(expression: str, known: Mapping[str, NDArray[Any]], where: str) -> NDArray[np.bool_]:

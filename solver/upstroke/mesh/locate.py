@@ -47,13 +47,53 @@ def region_tag(mesh: Mesh, region: int | str, where: str = "region") -> int:
 
 
 def cells_of_regions(mesh: Mesh, regions: Iterable[int | str], where: str = "regions") -> NDArray[np.bool_]:
-    """(m,) whether each cell is in one of these regions, given by names or tags."""
-    return np.isin(mesh.region, [region_tag(mesh, r, where) for r in regions])
+    """(m,) whether each cell is in one of these regions, given by names or tags.
+
+    In a network "pyr" is a population, and "pyr.soma" what of a region belongs to it.
+    """
+    found = np.zeros(mesh.n_cells, bool)
+    for region in regions:
+        found |= _cells_of(mesh, region, where)
+    return found
+
+
+def _cells_of(mesh: Mesh, region: int | str, where: str) -> NDArray[np.bool_]:
+    populations = {} if mesh.tree is None else {p.name: p for p in mesh.tree.populations if p.name}
+    name, dot, rest = str(region).partition(".")
+    if isinstance(region, int) or not populations or not (dot or name in populations):
+        return np.asarray(mesh.region == region_tag(mesh, region, where))
+    if name not in populations:
+        raise MeshError(where, f"there is no population {name!r}", did_you_mean(name, populations))
+    node, population = mesh.cells[:, 1], populations[name]
+    mine = (node >= population.first_node) & (node < population.end_node)
+    if not dot:
+        return np.asarray(mine)
+    there = mine & (mesh.region == region_tag(mesh, rest, where))
+    if not there.any():
+        tags = np.unique(mesh.region[mine])
+        raise MeshError(where, f"population {name!r} has no region {rest!r}", did_you_mean(
+            rest, [other for other, tag in mesh.region_names.items() if tag in tags]))
+    return there
 
 
 def nodes_of_region(mesh: Mesh, region: int | str, where: str = "region") -> NDArray[np.int64]:
-    """All nodes of a region's cells, ascending."""
-    return np.unique(mesh.cells[mesh.region == region_tag(mesh, region, where)]).astype(np.int64)
+    """All nodes of a region's cells, ascending; names are those of `cells_of_regions`."""
+    return np.unique(mesh.cells[_cells_of(mesh, region, where)]).astype(np.int64)
+
+
+def values_at(mesh: Mesh, name: str, nodes: NDArray[np.int64], where: str,
+              whose: str = "membrane") -> NDArray[np.float64]:
+    """The mesh's point data of a name at some nodes; a MeshError at ``where`` if there are none."""
+    if name not in mesh.point_data:
+        raise MeshError(where, f"the mesh has no point data {name!r}", did_you_mean(name, mesh.point_data)
+                        if mesh.point_data else "mesh files have point data, one number per node, and sections of a "
+                        "neuron values; elsewhere give regions a membrane of their own")
+    values = mesh.point_data[name][nodes]
+    if (bad := ~np.isfinite(values)).any():
+        raise MeshError(where, f"the point data {name!r} have no value at {bad.sum():,} of the {len(nodes):,} nodes of "
+                        f"this {whose} (the first is node {nodes[bad].min()})",
+                        "write them for all nodes of its regions")
+    return values
 
 
 def nearest_nodes(mesh: Mesh, points: ArrayLike) -> tuple[NDArray[np.int64], NDArray[np.float64]]:

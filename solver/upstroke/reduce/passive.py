@@ -13,14 +13,15 @@ from scipy import sparse
 from scipy.sparse.linalg import LinearOperator, eigsh, splu
 
 from upstroke.case import Case, located
+from upstroke.case.schema import NetworkMesh
 from upstroke.errors import CaseError
 from upstroke.ionic import load_model, rates
 from upstroke.ionic.spelling import parameters_of
 from upstroke.mesh import build_mesh
+from upstroke.mesh.locate import values_at
 from upstroke.mesh.mesh import Mesh
 from upstroke.mesh.order import membrane_of_nodes
 from upstroke.mesh.tree import Tree
-from upstroke.setup import values_at
 from upstroke.space import assemble_tree
 
 Floats = NDArray[np.float64]
@@ -87,6 +88,9 @@ def passive_of(case: Case) -> Passive:
         if case.cable is None:
             raise CaseError("mesh", f'is no neuron but of kind "{case.mesh.kind}"',
                             'only neurons can be reduced: mesh.kind = "morphology" or "sections"')
+        if isinstance(case.mesh, NetworkMesh):
+            raise CaseError("mesh", "is a network, and only a single cell is reduced",
+                            "give a case whose [mesh] is the cell of a population")
         mesh = build_mesh(case.mesh, case.cable)
         assert mesh.tree is not None
         owner = membrane_of_nodes(mesh, [table.regions for table in case.membrane])

@@ -13,8 +13,11 @@ from upstroke.case.schema import (
     CableRegion,
     Case,
     Compartments,
+    Drawn,
     Events,
     MorphologyMesh,
+    NetworkMesh,
+    Population,
     SectionsMesh,
     Site,
     Stimulus,
@@ -24,7 +27,8 @@ from upstroke.case.schema import (
     Watch,
 )
 
-NEURONS = (MorphologyMesh, SectionsMesh)
+NEURONS = (MorphologyMesh, SectionsMesh, NetworkMesh)
+TYPES = ("undefined", "soma", "axon", "basal", "apical")       # regions that every neuron may have
 
 
 @rule(Compartments, "d_lambda", "max_length", "number")
@@ -43,6 +47,45 @@ def regions_have_one_table(tables: Sequence[CableRegion]) -> Iterator[Mistake]:
 def regions_differ(resistivity: float | None, capacitance: float | None, area_factor: float) -> Iterator[Mistake]:
     if resistivity is None and capacitance is None and area_factor == 1.0:
         yield Mistake((), "changes nothing", "add axial_resistivity, capacitance or area_factor, or remove the table")
+
+
+@rule(NetworkMesh, "population")
+def populations_have_names(populations: Sequence[Population]) -> Iterator[Mistake]:
+    names = [population.name for population in populations]
+    for k, name in enumerate(names):
+        if not name or "." in name:
+            yield Mistake(("population", k, "name"), "a name has at least one letter, and no dot",
+                          'for example name = "pyr"; "pyr.soma" is a region of it')
+        elif name in TYPES:
+            yield Mistake(("population", k, "name"), "is the name of a type of sections, which is a region",
+                          "give the population another name")
+        elif name in names[:k]:
+            yield Mistake(("population", k, "name"), f"there is a population {name!r} already", "give it another name")
+
+
+@rule(Population, "spacing", "positions")
+def one_way_to_stand(spacing: float | None, positions: Any) -> Iterator[Mistake]:
+    if spacing is not None and positions is not None:
+        yield Mistake(("positions",), "given together with spacing", "keep one of the two")
+
+
+@rule(Drawn, "normal", "lognormal", "uniform", "file", "seed")
+def one_way_to_draw(normal: Any, lognormal: Any, uniform: Any, file: Any, seed: int | None) -> Iterator[Mistake]:
+    ways = {"normal": normal, "lognormal": lognormal, "uniform": uniform, "file": file}
+    given = [name for name, way in ways.items() if way is not None]
+    if not given:
+        yield Mistake((), "says not how", "add one of normal, lognormal, uniform, file, for example "
+                      "normal = [120, 12]")
+    elif len(given) > 1:
+        yield Mistake((given[1],), f"given together with {given[0]}", "keep one of the two")
+    elif file is not None and seed is not None:
+        yield Mistake(("seed",), "nothing is drawn from a file", "remove it")
+    elif given[0] in ("normal", "lognormal") and ways[given[0]][1] < 0.0:
+        yield Mistake((given[0],), f"the standard deviation is {ways[given[0]][1]:.12g}", "give one of 0 or more")
+    elif lognormal is not None and lognormal[0] <= 0.0:
+        yield Mistake(("lognormal",), f"the median is {lognormal[0]:.12g}", "give one above 0")
+    elif uniform is not None and uniform[1] < uniform[0]:
+        yield Mistake(("uniform",), f"lowest {uniform[0]:.12g} is above highest {uniform[1]:.12g}", "swap the two")
 
 
 @rule(Case, "mesh", "stimulus", "watch")

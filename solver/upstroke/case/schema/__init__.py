@@ -47,6 +47,7 @@ from upstroke.case.schema.keys import (
 )
 from upstroke.case.schema.membrane import Membrane
 from upstroke.case.schema.mesh import CableMesh, FileMesh, GridMesh, SheetMesh, SlabMesh
+from upstroke.case.schema.network import Drawn, NetworkMesh, Population
 from upstroke.case.schema.neuron import Cable, CableRegion, Compartments, MorphologyMesh, Section, SectionsMesh
 from upstroke.case.schema.stimulus import Box, Site, Sphere, Stimulus
 from upstroke.case.schema.synapse import KINETICS, Events, Synapse, VoltageClamp
@@ -74,6 +75,7 @@ __all__ = [
     "Current",
     "CurrentDensity",
     "Direction",
+    "Drawn",
     "Events",
     "FileIfSuffix",
     "FileMesh",
@@ -83,8 +85,10 @@ __all__ = [
     "Membrane",
     "MorphologyMesh",
     "Names",
+    "NetworkMesh",
     "Output",
     "Point",
+    "Population",
     "Probes",
     "Quantity",
     "Regions",

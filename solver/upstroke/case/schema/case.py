@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 from upstroke.case.schema.keys import Count, key
 from upstroke.case.schema.membrane import Membrane
 from upstroke.case.schema.mesh import CableMesh, FileMesh, GridMesh, SheetMesh, SlabMesh
+from upstroke.case.schema.network import NetworkMesh
 from upstroke.case.schema.neuron import Cable, MorphologyMesh, SectionsMesh
 from upstroke.case.schema.stimulus import Stimulus
 from upstroke.case.schema.synapse import Synapse, VoltageClamp
@@ -44,7 +45,8 @@ class Output:
 class Case:
     """A whole case file."""
 
-    mesh: CableMesh | SheetMesh | SlabMesh | GridMesh | FileMesh | MorphologyMesh | SectionsMesh = key("where")
+    mesh: (CableMesh | SheetMesh | SlabMesh | GridMesh | FileMesh | MorphologyMesh | SectionsMesh
+           | NetworkMesh) = key("where")
     tissue: Tissue | None = key("how neighbours couple; all meshes but neurons need it", None)
     cable: Cable | None = key("how the compartments of a neuron couple; neurons need it", None)
     membrane: Annotated[tuple[Membrane, ...], Count(1)] = key("what each point does, one table per group of regions")

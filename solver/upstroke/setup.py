@@ -156,7 +156,7 @@ def splitting_notes(case: Case) -> list[str]:
     if case.cable is None or time.splitting not in ("godunov", "strang") or time.diffusion != "crank_nicolson":
         return []
     return [f"splitting {time.splitting!r} takes the current of an electrode and what flows on along the branches "
-            'apart, which makes V swing near it; splitting = "staggered" does not']
+            'apart, which makes V swing near it; "staggered", the default with [cable], does not']
 
 
 def lowest_methods(membranes: Sequence[Membrane]) -> dict[str, str]:

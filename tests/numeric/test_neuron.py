@@ -121,4 +121,4 @@ def test_split_neurons_get_a_note():
         "diffusion": "crank_nicolson"})
     assert [line for line in check(load_case(case)).splitlines() if "swing" in line] == [
         "# note: splitting 'godunov' takes the current of an electrode and what flows on along the branches apart, "
-        'which makes V swing near it; splitting = "staggered" does not']
+        'which makes V swing near it; "staggered", the default with [cable], does not']

@@ -8,7 +8,7 @@ import pytest
 
 from upstroke.case import Case, load_case, located, resolved, to_toml
 from upstroke.case.schema import Box, CableMesh, FileMesh, SlabMesh
-from upstroke.errors import MeshError, Place
+from upstroke.errors import ErrorList, MeshError, Place
 
 BASE = """\
 [mesh]
@@ -92,6 +92,19 @@ def test_where_each_key_came_from(base: Path) -> None:
     assert case.where("time.splitting") == Place("case.toml", 15)     # a default: its table
     assert case.where("watch.activation") == Place("case.toml")
     assert case.where("stimulus.1.sphere.radius") == Place("case.toml", 25)
+
+
+def test_neurons_are_staggered_where_nothing_else_is_asked_for() -> None:
+    neuron = {"mesh": {"kind": "sections", "section": {"name": "soma", "length": "20 um", "diameter": "20 um"}},
+              "cable": {"axial_resistivity": "100 ohm*cm"}, "membrane": {"model": "Passive"},
+              "time": {"end": "1 ms", "dt": "0.1 ms"}}
+    assert load_case(neuron).time.splitting == "staggered"
+    assert load_case(neuron, overrides=["time.splitting=godunov"]).time.splitting == "godunov"
+    assert load_case(neuron, {"time": {"splitting": "implicit"}}).time.splitting == "implicit"
+    assert neuron["time"] == {"end": "1 ms", "dt": "0.1 ms"}
+    assert 'splitting = "staggered"' in to_toml(load_case(neuron))
+    with pytest.raises(ErrorList, match="time: missing"):
+        load_case({name: table for name, table in neuron.items() if name != "time"})
 
 
 # ----------------------------------------------------------------------------------------------- merging

@@ -36,12 +36,20 @@ def load_case(*sources: str | Path | Mapping[str, Any], overrides: Sequence[str]
     for text in overrides:
         with _collect(errors):
             override(root, text)
+    _set_defaults(root)
     case, mistakes = convert(root)
     order = [tree.place.file for tree in trees]
     errors += sorted(mistakes, key=lambda e: _position(e, order))
     if errors:
         raise ErrorList(errors=tuple(errors))
     return replace(case, places={write_key(path): node.place for path, node in root.walk()})
+
+
+def _set_defaults(root: Node) -> None:
+    """What a key is that no source sets, where this is a matter of the other tables: neurons split "staggered"."""
+    time = root.value.get("time")
+    if "cable" in root.value and time is not None and isinstance(time.value, dict):
+        time.value.setdefault("splitting", Node("staggered", time.place, time.folder))
 
 
 @contextmanager

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import numpy as np
 import pytest
 from channel_equations import CA_E, CHANNELS
 
-from upstroke.ionic import initial_state, load_model, load_plugin, quantities, rates
+import upstroke
+from upstroke import load_case
+from upstroke.ionic import advance, initial_state, load_model, load_plugin, quantities, rates
 from upstroke.ionic.evaluate import value_of
 
 VOLTAGES = [-120.0, -97.3, -81.9, -71.1, -61.3, -52.7, -43.1, -33.3, -21.7, -9.1, 3.7, 17.9, 44.3]
@@ -56,3 +61,63 @@ def test_gates_start_at_rest_and_bend_without_a_gap(name):
         assert np.all(np.isfinite(rate)), s.name
         bend = np.abs(np.diff(rate, 2))
         assert bend.max() <= 3e-2*np.ptp(rate) + 1e-9, s.name
+
+
+ARBOR = json.loads((Path(__file__).parents[1] / "data" / "neuron" / "channels_arbor.json").read_text())
+G = {name: 1000*value for name, value in ARBOR["conductances"].items()}
+FEEDS = {"SK_E2": ("Ca_HVA", "Ca_LVAst"), "Ca_HVA": (), "Ca_LVAst": ()}          # calcium channels beside this one
+
+
+@pytest.mark.parametrize("name", ARBOR["clamp"])
+def test_clamped_as_in_arbor(name):
+    """Gates, calcium and current after steps of V from -80 mV. Gates are exact at any step, and so are Arbor's nearly;
+    its calcium is of order 1 in its step of 0.24 us."""
+    rows, V = ARBOR["clamp"][name], np.array(ARBOR["voltages"])
+    calcium = name in FEEDS
+    plugins = {n: {"g": G[n]} for n in (name, *FEEDS.get(name, ()))} | ({"CaDynamics_E2": {}} if calcium else {})
+    parameters = {"Rm": 1e12, "V_rest": ARBOR["start"], **({"Ca_e": 2} if calcium else {})}
+    methods = {f"{n}.{state}": "rk2" for n, state in (("CaDynamics_E2", "Ca_i"), ("SK_E2", "z")) if n in plugins}
+    model = load_model("Passive", parameters=parameters, plugins=plugins, methods=methods)
+    states = {n: np.full(V.shape, value) for n, value in initial_state(model).items() if n != "V"}
+    dt, now = 0.025 if calcium else 0.5, 0.0
+    for k, time in enumerate(ARBOR["times_ms"]):
+        while now < time - dt/2:
+            _, states = advance(model, V, states, now, dt, C_m=1e30)      # V stays
+            now += dt
+        found = quantities(model, V, states) | {"I": quantities(model, V, states)["Iion"]/100}           # A/m^2
+        for key, near in (("Ca_i", 1e-4), ("z", 1e-3), ("I", 3e-4 if calcium else 1e-5), ("m", 3e-6), ("h", 3e-6)):
+            if key in rows[0]:
+                theirs = np.array([row[key][k] for row in rows])
+                ours = found[key if key in ("Ca_i", "I") else f"{name}.{key}"]
+                assert np.abs(ours - theirs).max() <= near*np.abs(theirs).max(), (key, time)
+
+
+@pytest.mark.parametrize(("splitting", "dt", "within"), [
+    ("staggered", 0.025, 0.02), ("staggered", 0.00625, 0.002), ("implicit", 0.025, 0.15), ("implicit", 0.00625, 0.04)])
+def test_a_soma_of_hay_fires_as_in_arbor(splitting, dt, within, tmp_path):
+    """Nine channels and their calcium on one compartment, 0.15 nA: times of spikes, calcium at the end."""
+    soma = ARBOR["soma"]
+    plugins = {name: {"g": G[name]} for name in soma["channels"]} | {"CaDynamics_E2": {}}
+    case = {"mesh": {"kind": "sections", "section": [{"name": "soma", "type": "soma", "length": "20 um",
+                                                      "diameter": "20 um"}]},
+            "cable": {"axial_resistivity": "100 ohm*cm"},
+            "membrane": {"model": "Passive", "parameters": {"Rm": 1/0.0338, "V_rest": -90, "Ca_e": 2},
+                         "plugins": plugins, "initial": {"V": -80},
+                         "method": {"CaDynamics_E2.Ca_i": "rk2"}},
+            "time": {"end": "100 ms", "dt": f"{dt} ms", "splitting": splitting},
+            "stimulus": {"site": {"section": "soma"}, "total_current": f"{soma['current_nA']} nA", "start": "5 ms",
+                         "duration": "200 ms"},
+            "watch": {"spikes": {"points": {"soma": {"section": "soma"}}},
+                      "probes": {"points": {"soma": {"section": "soma"}}, "variables": ["V", "Ca_i"],
+                                 "every": f"{dt} ms"}},
+            "output": {"picture": False}}
+    upstroke.run(load_case(case), tmp_path / "out")
+    fine = {float(step): row for step, row in soma["runs"].items()}
+    a, b = (np.array(fine[step]["spikes_ms"]) for step in sorted(fine)[:2])
+    limit = 2*a - b                                                # of order 1: each halving halves the error
+    ours = np.genfromtxt(tmp_path / "out" / "spikes.csv", delimiter=",", names=True, dtype=None)["time_ms"]
+    assert len(ours) == len(limit)
+    assert np.abs(ours - limit).max() < within
+    probes = np.genfromtxt(tmp_path / "out" / "probes.csv", delimiter=",", names=True, deletechars="")
+    near = 0.1*dt if splitting == "staggered" else 0.4*dt
+    assert probes["soma.Ca_i"][-1] == pytest.approx(fine[min(fine)]["Ca_end"], rel=near)

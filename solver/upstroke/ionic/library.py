@@ -24,7 +24,7 @@ Plugins = Sequence[str | Path] | Mapping[str, Changes]
 
 @dataclass(frozen=True)
 class ModelInfo:
-    """A shipped model or plug-in as its header tells it; plug-ins have ``kind``, and ``brief`` what they add."""
+    """A shipped model or plug-in as its header tells it; plug-ins have a ``kind``, and ``brief`` says what they add."""
 
     name: str
     aliases: tuple[str, ...]

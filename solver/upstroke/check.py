@@ -48,7 +48,7 @@ def _sizes(setup: Setup) -> list[str]:
             + " x ".join(f"{x:g}" for x in high - low) + " mm",
             *(_sections(mesh.tree) if mesh.tree is not None else []), *_membranes(setup),
             f"steps: {stepper.n_steps:,} of {setup.case.time.dt:g} ms", *trains,
-            *(s.describe() for s in stepper.conductances.synapses)]
+            *stepper.conductances.describe()]
 
 
 def _sections(tree: Tree) -> list[str]:

@@ -37,12 +37,15 @@ STRUCTS = [
     ("upstroke.observe", "activation.c", "activation_args", "upstroke.observe.activation:_Args"),
     ("upstroke.observe", "probes.c", "probe_args", "upstroke.observe.probes:_Args"),
     ("upstroke.observe", "spikes.c", "spike_args", "upstroke.observe.spikes:_Args"),
+    ("upstroke.step", "gaps.c", "gap_args", "upstroke.step.gaps:GapArgs"),
+    ("upstroke.step", "noise.c", "noise_kind", "upstroke.step.noise:KIND"),
+    ("upstroke.step", "noise.c", "noise_args", "upstroke.step.noise:NoiseArgs"),
     ("upstroke.step", "conductances.c", "conductance_args", "upstroke.step.conductances:ConductanceArgs"),
 ]
 RENAMED = {"runtime.c": {"t": "team"}}
 NEEDED = {"up_couplings": ("rows",), "diffusion": ("rows",),
           "upstroke_follow_args": ("upstroke_args",), "voltage_args": ("tree_pack",),
-          "conductance_args": ("synapse_kind",)}     # what stands in them
+          "conductance_args": ("synapse_kind",), "noise_args": ("noise_kind",)}     # what stands in them
 
 
 def declaration(text: str, name: str) -> str:

@@ -13,6 +13,8 @@ from upstroke.errors import CaseError
 from upstroke.mesh.locate import cells_of_regions
 from upstroke.mesh.mesh import Mesh
 from upstroke.protocol.events import Times, trains
+from upstroke.protocol.gaps import GapJunctions, place_gaps
+from upstroke.protocol.noise import Noise, place_noise
 from upstroke.protocol.train import Train
 
 
@@ -66,15 +68,24 @@ class Clamp:
 
 @dataclass(frozen=True, eq=False)
 class Conductances:
-    """All that opens conductances in a run."""
+    """All that opens conductances in a run, with what fluctuates."""
 
     synapses: tuple[Synapses, ...] = ()
     clamps: tuple[Clamp, ...] = ()
+    gaps: tuple[GapJunctions, ...] = ()
+    noise: tuple[Noise, ...] = ()
 
     def renumbered(self, rank: NDArray[np.int64]) -> Conductances:
         """The same at nodes in another numbering; ``rank`` (n,) is the new number of each node."""
         return Conductances(tuple(replace(s, nodes=rank[s.nodes]) for s in self.synapses),
-                            tuple(replace(c, node=int(rank[c.node])) for c in self.clamps))
+                            tuple(replace(c, node=int(rank[c.node])) for c in self.clamps),
+                            tuple(replace(g, one=rank[g.one], other=rank[g.other]) for g in self.gaps),
+                            tuple(replace(n, nodes=rank[n.nodes]) for n in self.noise))
+
+    def describe(self) -> list[str]:
+        """Lines for reports."""
+        return [*(s.describe() for s in self.synapses), *(g.describe() for g in self.gaps),
+                *(n.describe() for n in self.noise)]
 
     def notes(self) -> list[str]:
         """What the user should know of synapses that nothing reaches."""
@@ -98,7 +109,7 @@ def place_conductances(case: Case, mesh: Mesh) -> Conductances:
             held = tuple(Train("", np.array([node]), 1.0, float(start), duration, math.inf, 1)
                          for start, duration in zip(starts, table.durations, strict=True))
             clamps.append(Clamp(int(node), 1.0 / table.series_resistance, table.levels, held))
-    return Conductances(synapses, tuple(clamps))
+    return Conductances(synapses, tuple(clamps), place_gaps(case.gap_junction, mesh), place_noise(case.noise, mesh))
 
 
 def _synapses(table: Synapse, k: int, mesh: Mesh, end: float) -> Synapses:

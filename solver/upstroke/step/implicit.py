@@ -15,6 +15,8 @@ from upstroke.errors import CaseError
 from upstroke.protocol import Conductances
 from upstroke.space.operator import Operator
 from upstroke.step.conductances import conductance_stages
+from upstroke.step.gaps import gap_stages
+from upstroke.step.noise import noise_stages
 from upstroke.step.splitting import Splitting
 from upstroke.step.state import State
 
@@ -39,7 +41,9 @@ def implicit_stages(splitting: Splitting, operator: Operator, state: State, time
                               splitting.theta, operator.membrane_area)
     conduct = conductance_stages(conductances, state, G, operator, C_m, dt, splitting.theta,
                                  round(time.end / dt), backend)
-    return start, {"voltage": [*conduct, voltage], "states": states}
+    join, remember = gap_stages(conductances.gaps, state, G, operator.membrane_area, dt, splitting.theta, backend)
+    disturb = noise_stages(conductances.noise, state, G, operator.membrane_area, dt, backend)
+    return start, {"voltage": [*conduct, *join, *disturb, voltage, *remember], "states": states}
 
 
 def check_operator(operator: Operator, splitting: str) -> None:

@@ -11,6 +11,7 @@ from upstroke.ionic.methods import METHODS
 from upstroke.protocol import Conductances, Stimuli
 from upstroke.space.operator import Operator
 from upstroke.step.diffusion import make_diffusion, require_stable
+from upstroke.step.gaps import gap_notes
 from upstroke.step.implicit import implicit_stages, require_one_capacitance
 from upstroke.step.splitting import SPLITTINGS
 from upstroke.step.state import State
@@ -59,6 +60,7 @@ class Stepper:
         self.n_steps = round(time.end / time.dt)
         self.clock, self.seconds = Clock(), dict[str, float]()
         self._time, self._backend = time, backend
+        self._notes = gap_notes(conductances.gaps, operator, C_m, time.dt)
         self._loop: Loop | None = None
         self.stages = stimulus_stages(stimuli, state, self.n_steps, backend)
         self._start: list[Stage] = []
@@ -92,7 +94,7 @@ class Stepper:
                                                              if name in kernel.states)}
         low = [name for name, method in methods.items()
                if name not in exact and method in METHODS and METHODS[method].order < wanted]
-        notes = self.stimuli.notes(self._time.end) + self.conductances.notes()
+        notes = self.stimuli.notes(self._time.end) + self.conductances.notes() + self._notes
         if low:
             names = ", ".join(low[:4]) + (" and more" if len(low) > 4 else "")
             notes.append(f"splitting {splitting!r} is of order {wanted}, but the run is of order 1: {names} "

@@ -106,10 +106,9 @@ def sites_are_on_neurons(mesh: Any, stimuli: Sequence[Stimulus], watch: Watch) -
                               'give coordinates, for example ["1 mm", "2 mm"]')
 
 
-@rule(Case, "mesh", "time", "synapse", "voltage_clamp")
-def conductances_are_on_neurons(mesh: Any, time: TimeTable, synapses: Sequence[Synapse],
-                                clamps: Sequence[VoltageClamp]) -> Iterator[Mistake]:
-    for name, tables in (("synapse", synapses), ("voltage_clamp", clamps)):
+@rule(Case, "mesh", "time", "synapse", "voltage_clamp", "gap_junction", "noise")
+def conductances_are_on_neurons(mesh: Any, time: TimeTable, *arrays: Sequence[Any]) -> Iterator[Mistake]:
+    for name, tables in zip(("synapse", "voltage_clamp", "gap_junction", "noise"), arrays, strict=True):
         for k in range(len(tables)):
             if not isinstance(mesh, NEURONS):
                 yield Mistake((name, k), f'the mesh is no neuron but of kind "{mesh.kind}"',

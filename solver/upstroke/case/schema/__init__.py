@@ -20,6 +20,7 @@ Internal units: cm, ms, mV, uA/cm^2, mS/cm, uF/cm^2 (``upstroke.units``).
 from __future__ import annotations
 
 from upstroke.case.schema.case import Backend, Case, Output
+from upstroke.case.schema.gap import GapJunction
 from upstroke.case.schema.keys import (
     Capacitance,
     Concentration,
@@ -49,6 +50,7 @@ from upstroke.case.schema.membrane import Membrane
 from upstroke.case.schema.mesh import CableMesh, FileMesh, GridMesh, SheetMesh, SlabMesh
 from upstroke.case.schema.network import Drawn, NetworkMesh, Population
 from upstroke.case.schema.neuron import Cable, CableRegion, Compartments, MorphologyMesh, Section, SectionsMesh
+from upstroke.case.schema.noise import NoiseTable
 from upstroke.case.schema.stimulus import Box, Site, Sphere, Stimulus
 from upstroke.case.schema.synapse import KINETICS, Events, Synapse, VoltageClamp
 from upstroke.case.schema.time import Solver, TimeTable
@@ -80,12 +82,14 @@ __all__ = [
     "FileIfSuffix",
     "FileMesh",
     "Frequency",
+    "GapJunction",
     "GridMesh",
     "Length",
     "Membrane",
     "MorphologyMesh",
     "Names",
     "NetworkMesh",
+    "NoiseTable",
     "Output",
     "Point",
     "Population",

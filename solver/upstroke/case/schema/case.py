@@ -6,11 +6,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
+from upstroke.case.schema.gap import GapJunction
 from upstroke.case.schema.keys import Count, key
 from upstroke.case.schema.membrane import Membrane
 from upstroke.case.schema.mesh import CableMesh, FileMesh, GridMesh, SheetMesh, SlabMesh
 from upstroke.case.schema.network import NetworkMesh
 from upstroke.case.schema.neuron import Cable, MorphologyMesh, SectionsMesh
+from upstroke.case.schema.noise import NoiseTable
 from upstroke.case.schema.stimulus import Stimulus
 from upstroke.case.schema.synapse import Synapse, VoltageClamp
 from upstroke.case.schema.time import Solver, TimeTable
@@ -54,6 +56,8 @@ class Case:
     stimulus: tuple[Stimulus, ...] = key("what is done to it", ())
     synapse: tuple[Synapse, ...] = key("synapses on a neuron", ())
     voltage_clamp: tuple[VoltageClamp, ...] = key("electrodes that hold V of a neuron", ())
+    gap_junction: tuple[GapJunction, ...] = key("electrical coupling of neurons", ())
+    noise: tuple[NoiseTable, ...] = key("fluctuating currents and conductances on neurons", ())
     solver: Solver = key("the linear solver", factory=Solver)
     watch: Watch = key("what is looked at", factory=Watch)
     backend: Backend = key("who computes", factory=Backend)

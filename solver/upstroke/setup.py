@@ -20,7 +20,7 @@ from upstroke.errors import BackendError, DivergenceError, ModelError
 from upstroke.ionic import METHODS, initial_state, load_model, rates
 from upstroke.ionic.model import Model
 from upstroke.ionic.spelling import parameters_of
-from upstroke.mesh.locate import values_at
+from upstroke.mesh.labels import values_at
 from upstroke.mesh.mesh import Mesh
 from upstroke.space import Curve, Operator
 from upstroke.space.curve import NO_WAVES

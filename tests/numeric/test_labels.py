@@ -8,6 +8,7 @@ import pytest
 
 import upstroke
 from upstroke import load_case
+from upstroke.run import prepare
 
 NEURON = json.loads((Path(__file__).parents[1] / "data" / "neuron" / "labels9.json").read_text())
 
@@ -17,6 +18,23 @@ def traces(case, folder):
     upstroke.run(load_case(case), folder / "out")
     table = np.genfromtxt(folder / "out" / "probes.csv", delimiter=",", names=True, deletechars="")
     return {name.removesuffix(".V"): table[name] for name in table.dtype.names}
+
+
+def test_a_gradient_of_a_channel_is_that_of_its_expression():
+    """Ih of Hay 2011 along an apical dendrite, and a leak by diameter; each node has its own V at rest."""
+    case = load_case({
+        "mesh": {"kind": "sections", "compartments": {"number": 9}, "section": [
+            {"name": "soma", "type": "soma", "length": "20 um", "diameter": "20 um"},
+            {"name": "apic", "type": "apical", "parent": "soma", "length": "600 um", "diameter": ["3 um", "1 um"]}]},
+        "cable": {"axial_resistivity": "100 ohm*cm"}, "time": {"end": "1 ms", "dt": "0.1 ms", "splitting": "implicit"},
+        "membrane": {"model": "Passive", "plugins": ["Ih"], "initial": {"V": -65}, "nodal": {
+            "Ih.g": "0.2 * (-0.8696 + 2.087 * exp(distance / (323 um)))", "Rm": "20 if diameter > 2 um else 10"}},
+        "backend": {"threads": 1}})
+    setup = prepare(case)
+    tree, group = setup.mesh.tree, setup.state.groups[0]
+    rows = dict(zip(group.kernel.nodal, group.arrays["N"][:, :setup.mesh.n_points], strict=True))
+    assert np.allclose(rows["Ih.g"], 0.2 * (-0.8696 + 2.087 * np.exp(tree.distance / 0.0323)), rtol=1e-14)
+    assert np.array_equal(rows["Rm"], np.where(tree.diameter > 2e-4, 20.0, 10.0)) and np.ptp(rows["Rm"]) == 10.0
 
 
 @pytest.mark.parametrize("splitting", ["implicit", "staggered"])

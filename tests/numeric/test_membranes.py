@@ -201,6 +201,18 @@ def test_each_node_has_its_own_parameter(tmp_path, slabs):
         assert np.abs(result.state.variable("V")[here] - cell.state.variable("V")[0]).max() < 1e-6
 
 
+def test_nodal_parameters_by_expression_of_coordinates_and_of_point_data(tmp_path, slabs):
+    """A gradient across a slab, and one of a file's own transmural coordinate."""
+    mesh = with_point_data(tmp_path, slabs[1], tau=lambda x: 0.3 + 0.05 * x)
+    apart = {"watch": {}, "time": {"end": "1 ms", "dt": "0.05 ms"}}
+    model = {"model": "MitchellSchaeffer"}
+    from_file = run(tmp_path / "file", mesh, membrane=model | {"nodal": {"tau_in": "tau"}}, **apart)
+    for name, text in (("x", "0.3 + 0.05 * x / (1 mm)"), ("data", "tau if tau < 0.4 else max(tau, 0.1 + y / (1 km))")):
+        found = run(tmp_path / name, mesh, membrane=model | {"nodal": {"tau_in": text}}, **apart)
+        assert np.allclose(found.state.variable("V"), from_file.state.variable("V"), rtol=0, atol=1e-12)
+    assert np.ptp(from_file.state.variable("V")) > 1
+
+
 @pytest.mark.parametrize("scheme", SCHEMES, ids=lambda scheme: scheme["splitting"])
 def test_nodal_parameters_on_the_device(tmp_path, slabs, emulated_cupy, scheme):
     mesh = with_point_data(tmp_path, slabs[1], tau=lambda x: 0.3 + 0.05 * x)
@@ -221,7 +233,8 @@ def test_mistakes_in_nodal_parameters(tmp_path, slabs):
     assert message({"mesh": {"kind": "cable", "length": "1 mm", "dx": "0.1 mm"}},
                    membrane=model | {"nodal": {"tau_in": "tau"}}) == (
         "case: membrane.0.nodal.tau_in: the mesh has no point data 'tau'\n  -> mesh files have point data, one "
-        "number per node, and sections of a neuron values; elsewhere give regions a membrane of their own")
+        "number per node, and sections of a neuron values; or give an expression, such as "
+        "'0.1 + 0.3 * x / (100 um)'")
     broken = np.flatnonzero(meshio.read(mesh["mesh"]["file"]).points[:, 0] <= 3.0)
     assert message(mesh, membrane=model | {"nodal": {"tau_in": "tau"}}) == (
         f"case: membrane.0.nodal.tau_in: the point data 'tau' have no value at {len(broken)} of the 325 nodes of this "

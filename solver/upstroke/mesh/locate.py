@@ -81,21 +81,6 @@ def nodes_of_region(mesh: Mesh, region: int | str, where: str = "region") -> NDA
     return np.unique(mesh.cells[_cells_of(mesh, region, where)]).astype(np.int64)
 
 
-def values_at(mesh: Mesh, name: str, nodes: NDArray[np.int64], where: str,
-              whose: str = "membrane") -> NDArray[np.float64]:
-    """The mesh's point data of a name at some nodes; a MeshError at ``where`` if there are none."""
-    if name not in mesh.point_data:
-        raise MeshError(where, f"the mesh has no point data {name!r}", did_you_mean(name, mesh.point_data)
-                        if mesh.point_data else "mesh files have point data, one number per node, and sections of a "
-                        "neuron values; elsewhere give regions a membrane of their own")
-    values = mesh.point_data[name][nodes]
-    if (bad := ~np.isfinite(values)).any():
-        raise MeshError(where, f"the point data {name!r} have no value at {bad.sum():,} of the {len(nodes):,} nodes of "
-                        f"this {whose} (the first is node {nodes[bad].min()})",
-                        "write them for all nodes of its regions")
-    return values
-
-
 def nearest_nodes(mesh: Mesh, points: ArrayLike) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """The node nearest to each point (k, 3), and the distances in cm."""
     from scipy.spatial import cKDTree

@@ -18,7 +18,7 @@ from upstroke.errors import CaseError
 from upstroke.ionic import load_model, rates
 from upstroke.ionic.spelling import parameters_of
 from upstroke.mesh import build_mesh
-from upstroke.mesh.locate import values_at
+from upstroke.mesh.labels import values_at
 from upstroke.mesh.mesh import Mesh
 from upstroke.mesh.order import membrane_of_nodes
 from upstroke.mesh.tree import Tree

@@ -29,9 +29,11 @@ class Membrane:
         "states and parameters are called PLUGIN.name in the other keys", (),
         example='{ IKATP_Ferrero = { ATP_i = 4 } }')
     nodal: dict[str, str] = key(
-        "parameters that differ from node to node: the mesh file's point data with their values, or `values` of a "
-        "neuron's sections, in the model's unit",
-        factory=dict, example='{ Gks = "gks" }')
+        "parameters that differ from node to node, in the model's unit: the mesh file's point data with their values, "
+        "`values` of a neuron's sections, or an expression of these and of the place: the coordinates x, y, z; "
+        "on a neuron distance, diameter, x (0..1 along the section), type and section. It has + - * / **, exp, log, "
+        "sqrt, abs, min, max, comparisons, `a if ... else b`; lengths have a unit, and must cancel",
+        factory=dict, example="{ Gks = 'gks * (1 - 0.3 * z / (10 mm))' }")
     initial: dict[str, float] | Path = key(
         "initial values by state name (V in mV), or a file that holds all: of `upstroke bench`, or openCARP's .sv",
         factory=dict, example="{ V = -85.23, m = 0.00172 }")

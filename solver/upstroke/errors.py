@@ -81,6 +81,12 @@ class OutputError(UpstrokeError):
     """Results cannot be written where they were asked for."""
 
 
+class Ended(UpstrokeError):
+    """A run was told to end and has written a checkpoint, from which it can go on."""
+
+    exit_code = 75       # EX_TEMPFAIL of sysexits.h: a job script may submit itself again
+
+
 class BackendError(UpstrokeError):
     """The machine lacks what the computation needs (a compiler, a device)."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
 from time import perf_counter
@@ -10,7 +10,7 @@ from typing import Any
 
 from upstroke.backend import Clock
 from upstroke.case import Case, resolved
-from upstroke.errors import UpstrokeError
+from upstroke.errors import Ended, UpstrokeError
 from upstroke.observe import ActivationMap, Watchers
 from upstroke.output.directory import make_run_directory
 from upstroke.output.files import write_json
@@ -26,15 +26,25 @@ from upstroke.setup import Setup
 class Record:
     """The run directory of one run, and the manifest that says how it stands.
 
+    Parameters
+    ----------
+    goes_on : the manifest of a run that was ended, and goes on in its directory ``out``
+
     Raises
     ------
     OutputError where the directory cannot be made, or holds files already
     """
 
-    def __init__(self, setup: Setup, out: str | Path | None = None) -> None:
+    def __init__(self, setup: Setup, out: str | Path | None = None, goes_on: Mapping[str, Any] | None = None) -> None:
         self._setup = setup
-        self.directory = make_run_directory(case_name(setup.case), None if out is None else Path(out))
         self._manifest = start_manifest(resolved(setup.case), setup.backend.describe())
+        if goes_on is None:
+            self.directory = make_run_directory(case_name(setup.case), None if out is None else Path(out))
+        else:
+            assert out is not None
+            self.directory = Path(out)
+            before = {key: goes_on.get(key) for key in ("start", "end", "status", "timings_s", "commit", "versions")}
+            self._manifest["went_on_from"] = [*goes_on.get("went_on_from", []), before]
         write_json(self.directory / "manifest.json", self._manifest)
         if setup.mesh.tree is not None:
             write_sections(self.directory / "sections.csv", setup.mesh.tree)
@@ -49,7 +59,7 @@ class Record:
             with closing(watchers()) as opened:
                 yield opened
         except BaseException as e:
-            status = "interrupted" if isinstance(e, KeyboardInterrupt) else "failed"
+            status = "interrupted" if isinstance(e, KeyboardInterrupt | Ended) else "failed"
             error = str(e) if isinstance(e, UpstrokeError) else repr(e)
             e.add_note(f"results until then in {self.directory}")
             raise

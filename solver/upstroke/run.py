@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from time import perf_counter
 from types import ModuleType
@@ -10,10 +11,13 @@ from typing import Any
 
 from upstroke.backend import open_backend
 from upstroke.case import Case, load_case, located
-from upstroke.errors import CaseError
+from upstroke.checkpoint import Checkpoint, Saver, restore
+from upstroke.errors import CaseError, OutputError
 from upstroke.mesh import build_mesh
 from upstroke.mesh.order import lost_cells_notes, membrane_of_nodes, solve_order, table_of_cells
 from upstroke.observe import check_watch, open_watchers
+from upstroke.output.checkpoint import clear_away, newest_checkpoint
+from upstroke.output.manifest import read_manifest
 from upstroke.output.vtkhdf import VtkHdfSeries
 from upstroke.progress import progress
 from upstroke.protocol import place_conductances, schedule
@@ -81,11 +85,40 @@ def run(case: Case | str | Path | dict[str, Any], out: str | Path | None = None,
         raise CaseError("overrides", "this case is built already", "give the overrides to load_case")
     setup = prepare(case)
     record = Record(setup, out)                                             # from here on, files exist
-    dt, stepper = case.time.dt, setup.stepper
+    return _steps(setup, record, None, show_progress)
+
+
+def resume(directory: str | Path, *, show_progress: bool = False) -> Result:
+    """Go on with a run that was ended, from its newest checkpoint, in its directory; as if it had never been ended.
+
+    Raises
+    ------
+    OutputError for a directory that holds no such run, or no checkpoint; and all that `run` raises
+    """
+    directory = Path(directory)
+    manifest = read_manifest(directory)
+    if manifest["status"] == "done":
+        raise OutputError(str(directory), "this run is done", "its results are complete")
+    checkpoint = newest_checkpoint(directory)
+    clear_away(directory)
+    setup = prepare(load_case(manifest["case"]))
+    setup = replace(setup, notes=(*checkpoint.notes, *setup.notes))
+    return _steps(setup, Record(setup, directory, goes_on=manifest), checkpoint, show_progress)
+
+
+def _steps(setup: Setup, record: Record, checkpoint: Checkpoint | None, show_progress: bool) -> Result:
+    """The time loop."""
+    case, stepper, dt = setup.case, setup.stepper, setup.case.time.dt
     with record.closing(lambda: open_watchers(case.watch, setup.mesh, setup.state, setup.backend, dt, record.directory,
                                               steps=stepper.n_steps, series=VtkHdfSeries)) as watchers:
-        for n in progress(stepper.steps(watchers.stages), stepper.n_steps, dt, setup.mesh.n_points, show_progress):
-            watchers.see(n, n * dt)
+        after = restore(setup, watchers, checkpoint) if checkpoint is not None else None
+        saver = Saver(setup, watchers, record.directory)
+        steps = progress(stepper.steps(watchers.stages, after), stepper.n_steps, dt, setup.mesh.n_points, show_progress)
+        with saver.listening():
+            for n in steps:
+                watchers.see(n, n * dt)
+                saver.see(n)
+    clear_away(record.directory, all_checkpoints=True)
     return record.result()
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 
 #: Status bits: of the kernels over nodes, and of the diffusion solvers.
@@ -17,6 +17,14 @@ class Stage(Protocol):
 
     def run(self, n: int) -> None:
         """Step n, from t = n dt to (n + 1) dt."""
+
+
+def memory_of(stage: Stage) -> dict[str, Any]:
+    """The arrays that a stage's step leaves for its next one, by name: what a checkpoint must hold beside the state.
+
+    A stage that has some says so by an attribute ``memory``.
+    """
+    return dict(getattr(stage, "memory", {}))
 
 
 @dataclass
@@ -44,6 +52,10 @@ class Clock:
         self.most_iterations = max(self.most_iterations, iterations)
         self.residual = residual
         self.status |= 0 if converged else NOT_CONVERGED
+
+    def counts(self) -> dict[str, Any]:
+        """All of it, by name."""
+        return asdict(self)
 
     def tick(self) -> None:
         """The end of a step."""

@@ -154,6 +154,10 @@ class CpuBackend:
         """The array in host memory; on the CPU, itself."""
         return array
 
+    def put(self, array: NDArray[Any], host: NDArray[Any]) -> None:
+        """Write host values into an array of this backend."""
+        np.copyto(array, host)
+
     def fetch(self, arrays: Mapping[str, NDArray[Any]]) -> HostFetch:
         """The arrays as they are after all steps so far; on the CPU, themselves."""
         return HostFetch(arrays, self.clock.step)
@@ -251,6 +255,7 @@ class CpuBackend:
         ``lead`` of it on; then Iion and its slope ``G`` (mS/cm^2). No steps: these alone.
         """
         args = FollowArgs(a=self._membrane_args(arrays, C_m, part * dt, steps), G=self.pointer(G))
+        args.step_dt = dt
         stage = self.kernel(source, "upstroke_follow", args, len(arrays["V"]), dt=dt, label="states", start=lead * dt)
         stage.keep = dict(arrays), G
         return stage
@@ -262,6 +267,7 @@ class NodeKernel:
     def __init__(self, backend: CpuBackend, function: Any, args: ctypes.Structure, n: int, dt: float,
                  name: str, start: float = 0.0) -> None:
         self.name, self.args, self.keep = name, args, ()
+        self.memory: dict[str, Any] = {}
         self._backend, self._n, self._dt, self._start = backend, ctypes.c_long(n), dt, start
         self._function = ctypes.cast(function, ctypes.c_void_p)
         self._pointer = ctypes.byref(args)
@@ -311,7 +317,7 @@ class Loop:
 
     def __init__(self, backend: CpuBackend, stages: Sequence[Stage]) -> None:
         self.clock = backend.clock = Clock()
-        self._stages = tuple(stages)
+        self._backend, self._stages = backend, tuple(stages)
         self.seconds = {stage.name: 0.0 for stage in stages}
 
     def run(self, n: int) -> None:
@@ -323,6 +329,10 @@ class Loop:
             if self.clock.status & HALTING:
                 break
         self.clock.tick()
+
+    def go_on(self, counts: Mapping[str, Any]) -> None:
+        """Go on from where another loop's clock stood."""
+        self.clock = self._backend.clock = Clock(**counts)
 
     def sync(self) -> None:
         """Nothing is under way."""

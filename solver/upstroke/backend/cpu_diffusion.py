@@ -83,9 +83,9 @@ class ConjugateGradients(_Diffusion):
         self._inverse = 1.0 / diagonal
         self._work = [backend.zeros(n, dtype=np.float64) for _ in range(2)]
         self._partial = backend.zeros(2 * (n // BLOCK + 1), dtype=np.float64)
-        self._increments = [[backend.zeros(n, dtype=np.float64) for _ in range(4)]   # newest first; the last is next
-                            for _ in range(turns)]
-        self._solves = 0
+        self._increments = backend.zeros(turns, 4, n + -n % 8, dtype=np.float64)    # of each turn's last solves, around
+        self._solves = backend.zeros(1, dtype=np.int64)
+        self.memory = {"increments": self._increments, "solves": self._solves}
         self._args.mass = self._mass.ctypes.data
         self._args.inverse_diagonal = self._inverse.ctypes.data
         self._args.r, self._args.p = (w.ctypes.data for w in self._work)
@@ -95,14 +95,13 @@ class ConjugateGradients(_Diffusion):
         self._args.max_iterations = max_iterations
 
     def run(self, n: int) -> None:
-        k, turn = divmod(self._solves, len(self._increments))
-        *past, x = self._increments[turn]
-        for j, increment in enumerate(past):
-            self._args.past[j] = increment.ctypes.data
+        k, turn = divmod(int(self._solves[0]), len(self._increments))
+        around = self._increments[turn]
+        for j in range(3):
+            self._args.past[j] = around[(k - 1 - j) % 4].ctypes.data
             self._args.weight[j] = self.WEIGHTS[min(k, 3)][j]
-        self._args.x = x.ctypes.data
+        self._args.x = around[k % 4].ctypes.data
         self._solve(ctypes.byref(self._args))
-        self._increments[turn] = [x, *past]
         self._solves += 1
         args = self._args          # the residual is squared; one that is not a number has not converged
         self._backend.clock.count(args.iterations, float(np.sqrt(args.residual)),

@@ -122,6 +122,10 @@ class CudaBackend:
         """A copy in host memory, after all steps so far."""
         return array.get(stream=self.stream)
 
+    def put(self, array: Any, host: NDArray[Any]) -> None:
+        """Write host values into an array of this backend."""
+        array.set(np.ascontiguousarray(host), stream=self.stream)
+
     def fetch(self, arrays: Mapping[str, Any]) -> DeviceFetch:
         """The arrays as they are after all steps so far, copied while the next ones run."""
         return DeviceFetch(self, arrays)
@@ -283,6 +287,7 @@ class NodeKernel:
 
     def __init__(self, backend: CudaBackend, function: Any, args: Sequence[Any], n: int, name: str) -> None:
         self.name, self.function = name, function
+        self.memory: dict[str, Any] = {}
         self._backend = backend
         self._grid = (max(1, -(-n // NODE_THREADS)),)
         self._args = (*args, np.int64(n), backend.device_clock)
@@ -345,6 +350,12 @@ class Loop:
     def _read(self, clock: NDArray[np.void]) -> None:
         for name, value in zip(CLOCK.names or (), clock[0].tolist(), strict=True):
             setattr(self.clock, name, type(getattr(self.clock, name))(value))
+
+    def go_on(self, counts: Mapping[str, Any]) -> None:
+        """Go on from where another loop's clock stood."""
+        clock = np.array([tuple(counts[name] for name in CLOCK.names or ())], CLOCK)
+        self._backend.put(self._backend.device_clock, clock.view(np.uint8))
+        self._read(clock)
 
     def sync(self) -> None:
         """Wait until all steps are done."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import resources
 from typing import Any
@@ -146,6 +147,24 @@ class ActivationWatcher:
         if self._asked.ready():
             self._make_room(self._begun(self._asked))
             self._asked = None
+
+    def memory(self) -> dict[str, Any]:
+        """What it has seen, by name, for `recall`."""
+        self._asked = None
+        host = {name: np.array(self._backend.to_host(array)) for name, array in self._arrays.items()}
+        used = int(host["rows"][:2].min())
+        return host | {name: np.array([self._backend.to_host(row) for row in rows[:used]]).reshape(used, self._n)
+                       for name, rows in self._rows.items()}
+
+    def recall(self, memory: Mapping[str, Any]) -> None:
+        """Go on from what an earlier run had seen."""
+        self._make_room(len(memory["activation"]))
+        for name, rows in self._rows.items():
+            for row, times in zip(rows, memory[name], strict=False):
+                self._backend.put(row, times)
+        for name, array in self._arrays.items():
+            self._backend.put(array, memory[name])
+        self._arrays["rows"][0] = len(self._rows["activation"])
 
     def close(self) -> None:
         """The last beats have their rows; the map lives in memory."""

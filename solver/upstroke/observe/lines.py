@@ -24,11 +24,22 @@ class LineFile:
     def __init__(self, path: Path, header: Sequence[str]) -> None:
         self._path = path
         try:
-            self._file = open(path, "wb", buffering=0)   # noqa: SIM115 (open as long as the run)
+            self._file = open(path, "ab", buffering=0)   # noqa: SIM115 (open as long as the run)
         except OSError as e:
             raise OutputError(str(path), f"cannot be written: {e.strerror}", "give another --out") from e
-        self._lines = [csv_line(header)]
+        self._lines = [] if self._file.tell() else [csv_line(header)]       # a run that goes on has one
         self._flushed = time.monotonic()
+
+    def length(self) -> int:
+        """Bytes of the file, with all lines handed over."""
+        self.flush()
+        return self._file.tell()
+
+    def cut(self, length: int) -> None:
+        """Forget all lines after so many bytes."""
+        self._lines.clear()
+        self._file.truncate(length)
+        self._file.seek(length)
 
     @property
     def due(self) -> bool:

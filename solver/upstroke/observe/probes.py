@@ -131,14 +131,27 @@ class ProbeWatcher:
         self._out.add([f"{j * self._every * self._dt:.12g}", *(f"{x:.12g}" for x in values)])
         self._written = j
 
+    def memory(self) -> dict[str, Any]:
+        """What it has written, for `recall`."""
+        self._finish()
+        return {"written": self._written, "bytes": self._out.length()}
+
+    def recall(self, memory: Mapping[str, Any]) -> None:
+        """Go on from what an earlier run had written; what it wrote later is cut off."""
+        self._written = self._seen = memory["written"]
+        self._out.cut(memory["bytes"])
+
+    def _finish(self) -> None:
+        self._collect()
+        if self._seen > self._written:
+            self._ask()
+            self._collect()
+
     def close(self) -> None:
         if self._out.closed:
             return
         with closing(self._out):
-            self._collect()
-            if self._seen > self._written:
-                self._ask()
-                self._collect()
+            self._finish()
 
 
 def terms_of(probe: Probe, pieces: Sequence[tuple[int, int, Any]], rank: NDArray[np.int64]) \

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -59,6 +59,15 @@ class SnapshotWatcher:
                                              for k, (begin, end, _) in enumerate(pieces)])
                   for name, pieces in frame.pieces.items()}
         self._series.append(frame.t, {name: array[self._nodes] for name, array in values.items()})
+
+    def memory(self) -> dict[str, Any]:
+        """How many frames there are, for `recall`."""
+        self._write()
+        return {"frames": self._series.frames}
+
+    def recall(self, memory: Mapping[str, Any]) -> None:
+        """Go on after so many frames of an earlier run."""
+        self._series.go_on(memory["frames"])
 
     def close(self) -> None:
         with closing(self._series):

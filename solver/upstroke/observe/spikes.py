@@ -6,6 +6,7 @@ A line a spike, ``name,time_ms``, by time; times are interpolated linearly betwe
 from __future__ import annotations
 
 import ctypes
+from collections.abc import Mapping
 from contextlib import closing
 from importlib import resources
 from pathlib import Path
@@ -88,10 +89,27 @@ class SpikeWatcher:
             self._out.add([name, f"{time:.12g}"])
             self.count[name] += 1
 
+    def memory(self) -> dict[str, Any]:
+        """What it has seen and written, for `recall`."""
+        self._finish()
+        host = {name: np.array(self._backend.to_host(array)) for name, array in
+                (self._seen | {"before": self._arrays["before"]}).items()}
+        return host | {"bytes": self._out.length()}
+
+    def recall(self, memory: Mapping[str, Any]) -> None:
+        """Go on from what an earlier run had seen; what it wrote later is cut off."""
+        for name, array in (self._seen | {"before": self._arrays["before"]}).items():
+            self._backend.put(array, memory[name])
+        self.count = {site.name: int(n) for site, n in zip(self.sites, memory["count"], strict=True)}
+        self._out.cut(memory["bytes"])
+
+    def _finish(self) -> None:
+        self._collect()
+        self._asked = self._backend.fetch(self._seen)
+        self._collect()
+
     def close(self) -> None:
         if self._out.closed:
             return
         with closing(self._out):
-            self._collect()
-            self._asked = self._backend.fetch(self._seen)
-            self._collect()
+            self._finish()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,12 +29,23 @@ class Watcher(Protocol):
     def close(self) -> None:
         """At the end of the run, or where it was interrupted."""
 
+    def memory(self) -> dict[str, Any]:
+        """Arrays and JSON's types by name: what `recall` needs to go on from here."""
+
+    def recall(self, memory: Mapping[str, Any]) -> None:
+        """Go on from where an earlier run was, whose files are there still."""
+
 
 class Series(Protocol):
     """A file of fields over time, frame by frame (``output.vtkhdf.VtkHdfSeries``)."""
 
+    frames: int      # that are in it
+
     def append(self, t: float, fields: dict[str, NDArray[Any]]) -> None:
         """One frame: time in ms, (n,) values of every variable."""
+
+    def go_on(self, frames: int) -> None:
+        """Let the file have so many frames, and go on after them."""
 
     def close(self) -> None:
         """No more frames."""
@@ -57,6 +68,16 @@ class Watchers:
     def see(self, n: int, t: float) -> None:
         for watcher in self:
             watcher.see(n, t)
+
+    def memory(self) -> dict[str, Any]:
+        """What all of them remember, by names that tell whose it is."""
+        return {f"{k}.{name}": value for k, watcher in enumerate(self) for name, value in watcher.memory().items()}
+
+    def recall(self, memory: Mapping[str, Any]) -> None:
+        """Let all go on from where those of an earlier run were."""
+        for k, watcher in enumerate(self):
+            watcher.recall({name.partition(".")[2]: value for name, value in memory.items()
+                            if name.partition(".")[0] == str(k)})
 
     def close(self) -> None:
         """Close all, whatever one of them raises."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 import subprocess
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import upstroke
+from upstroke.errors import OutputError
 
 Status = Literal["running", "done", "interrupted", "failed"]
 PACKAGES = ("numpy", "scipy", "meshio", "h5py", "pint", "lark", "ziglang", "pyvista", "vtk", "matplotlib")
@@ -58,6 +60,24 @@ def finish_manifest(manifest: Mapping[str, Any], status: Status, timings: Mappin
     finished = {**manifest, "status": status, "end": _now(), "timings_s": dict(timings), "files": files or [],
                 "notes": notes or []}
     return finished | ({"error": error} if error else {})
+
+
+def read_manifest(directory: Path) -> dict[str, Any]:
+    """The manifest of a run directory.
+
+    Raises
+    ------
+    OutputError where there is none, or one that cannot be read
+    """
+    path = directory / "manifest.json"
+    try:
+        manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        if {"status", "case"} <= manifest.keys():
+            return manifest
+    except (OSError, ValueError):
+        pass
+    raise OutputError(str(directory), "is no run directory: it has no manifest.json of a run",
+                      "name a folder that `upstroke run` made")
 
 
 def versions() -> dict[str, str]:

@@ -7,6 +7,8 @@ first page, by one system call. So the file can be opened while the run goes on,
 exactly the frames that were completed. VTK overruns its memory where the two numbers differ, which is why they change
 together.
 
+A run that goes on from a checkpoint lets the file have the frames of then, and writes the next ones over what followed.
+
 Points are in mm and times in ms (attributes of the file say so); values are float32.
 Format: https://docs.vtk.org/en/latest/vtk_file_formats/vtkhdf_file_format/vtkhdf_specifications.html
 """
@@ -34,7 +36,7 @@ class VtkHdfSeries:
 
     Parameters
     ----------
-    path : the file, made anew
+    path : the file; one that is there already belongs to a run that goes on, and is kept
     mesh : the static mesh; regions and fibres become cell data
     names : variables of every frame
     frames : the most frames there will be, at least 1
@@ -45,14 +47,20 @@ class VtkHdfSeries:
     """
 
     def __init__(self, path: Path, mesh: Mesh, names: Sequence[str], frames: int) -> None:
-        self._path, self._frames, self._done, self._n = path, frames, 0, mesh.n_points
+        self._path, self._frames, self._n = path, frames, mesh.n_points
+        self.frames = 0                     # that are in the file
+        goes_on = path.exists()
         with explained(path):
-            self._values, self._times, steps_at, length_at = _lay_out(path, mesh, names, frames)
+            new = path.with_name(f".{path.name}.layout") if goes_on else path        # alike, so its places are the same
+            self._values, self._times, steps_at, length_at = _lay_out(new, mesh, names, frames)
+            if goes_on:
+                new.unlink()
             self._file = os.open(path, os.O_RDWR)
             self._counts_at = min(steps_at, length_at)
             self._counts = bytearray(os.pread(self._file, abs(steps_at - length_at) + 8, self._counts_at))
             self._places = steps_at - self._counts_at, length_at - self._counts_at
-            self._count(0)
+            if not goes_on:
+                self.go_on(0)
 
     def append(self, t: float, fields: Mapping[str, NDArray[Any]]) -> None:
         """One frame: time in ms and (n,) values of every variable.
@@ -61,26 +69,26 @@ class VtkHdfSeries:
         ------
         OutputError where the disk is full
         """
-        k = self._done
+        k = self.frames
         if k == self._frames:
             raise ValueError(f"{self._path}: room for {self._frames} frames only")
         with explained(self._path), np.errstate(over="ignore"):        # V that diverges becomes infinite
             for name, place in self._values.items():
                 self._write(np.ascontiguousarray(fields[name], "<f4").data.cast("B"), place + 4 * self._n * k)
             self._write(struct.pack("<d", t), self._times + 8 * k)
-            self._count(k + 1)
+            self.go_on(k + 1)
 
     def close(self) -> None:
         if self._file >= 0:
             os.close(self._file)
             self._file = -1
 
-    def _count(self, frames: int) -> None:
-        """The one write that makes a frame part of the file."""
+    def go_on(self, frames: int) -> None:
+        """Let the file have so many frames: the one write that makes a frame part of it."""
         for place in self._places:
             struct.pack_into("<q", self._counts, place, frames)
         self._write(self._counts, self._counts_at)
-        self._done = frames
+        self.frames = frames
 
     def _write(self, data: Any, place: int) -> None:
         rest = memoryview(data)

@@ -66,6 +66,7 @@ def conductance_stages(conductances: Conductances, state: State, G: Any, operato
     stage = backend.kernel(f"#define REAL {REAL[np.dtype(backend.dtype)]}\n{text}", "upstroke_conduct", args,
                            len(nodes), dt=dt, label="synapses")
     stage.keep = arrays, electrodes, currents, G
+    stage.memory = {name: arrays[name] for name in ("state", "next")}
     return [*_clamp_stages(conductances, nodes, operator, C_m, dt, theta, n_steps, electrodes, backend), stage]
 
 

@@ -35,15 +35,17 @@ def implicit_stages(splitting: Splitting, operator: Operator, state: State, time
     groups = [(group.kernel.source, group.arrays, G[group.begin:group.end]) for group in state.groups]
     start: list[Stage] = [backend.follow(source, arrays, slope, C_m, dt, part=splitting.lead,
                                          steps=steps if splitting.lead else 0) for source, arrays, slope in groups]
-    states: list[Stage] = [backend.follow(source, arrays, slope, C_m, dt, steps=steps, lead=splitting.lead)
-                           for source, arrays, slope in groups]
+    states = [backend.follow(source, arrays, slope, C_m, dt, steps=steps, lead=splitting.lead)
+              for source, arrays, slope in groups]
+    for stage, (_, _, slope) in zip(states, groups, strict=True):
+        stage.memory = {"G": slope}
     voltage = backend.voltage(operator.stiffness, operator.lumped_mass, state.V, state.Iion, state.Istim, G, C_m, dt,
                               splitting.theta, operator.membrane_area)
     conduct = conductance_stages(conductances, state, G, operator, C_m, dt, splitting.theta,
                                  round(time.end / dt), backend)
     join, remember = gap_stages(conductances.gaps, state, G, operator.membrane_area, dt, splitting.theta, backend)
     disturb = noise_stages(conductances.noise, state, G, operator.membrane_area, dt, backend)
-    return start, {"voltage": [*conduct, *join, *disturb, voltage, *remember], "states": states}
+    return start, {"voltage": [*conduct, *join, *disturb, voltage, *remember], "states": [*states]}
 
 
 def check_operator(operator: Operator, splitting: str) -> None:

@@ -124,6 +124,12 @@ class State:
         return self.arrange([(begin, end, self._backend.to_host(array)) for begin, end, array in self.pieces(name)])
 
     @property
+    def memory(self) -> dict[str, Any]:
+        """The arrays that change from step to step, by name."""
+        arrays = {"V": self.V, "Iion": self.Iion, "Istim": self.Istim}
+        return arrays | {f"{name}.{k}": group.arrays[name] for k, group in enumerate(self.groups) for name in "SW"}
+
+    @property
     def nbytes(self) -> int:
         return sum(array.nbytes for group in self.groups for array in group.arrays.values())
 

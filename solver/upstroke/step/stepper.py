@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
-from upstroke.backend import NOT_CONVERGED, Backend, Clock, Loop, Stage
+from upstroke.backend import NOT_CONVERGED, Backend, Clock, Loop, Stage, memory_of
 from upstroke.case.schema import Solver, TimeTable
 from upstroke.errors import DivergenceError
 from upstroke.ionic.methods import METHODS
@@ -101,22 +102,35 @@ class Stepper:
                          'are integrated by methods of order 1 (membrane.method = "rk2" is of order 2)')
         return notes
 
-    def steps(self, also: Sequence[Stage] = ()) -> Iterator[int]:
+    @property
+    def memory(self) -> dict[str, Any]:
+        """The arrays that a step leaves for the next one, by name: of the state, and of stages that remember."""
+        own = {f"stage.{k}.{name}": array for k, stage in enumerate(self.stages)
+               for name, array in memory_of(stage).items()}
+        return {f"state.{name}": array for name, array in self.state.memory.items()} | own
+
+    def steps(self, also: Sequence[Stage] = (), after: Mapping[str, Any] | None = None) -> Iterator[int]:
         """Yield n = 0 before the first step and then after every step.
 
-        ``also`` are stages of every step, after those of the splitting. A device may be behind what this yields, by at
-        most ``backend.lag`` steps; nothing is when it has come to its end.
+        ``also`` are stages of every step, after those of the splitting. ``after`` is what the clock of an earlier run
+        had counted, with which this one goes on: ``memory`` holds what it held then, and n = 0 is not seen again. A
+        device may be behind what this yields, by at most ``backend.lag`` steps; nothing is when it has come to its end.
 
         Raises
         ------
         DivergenceError : a value left the finite numbers, or the linear solver did not converge
         """
-        for stage in self._start:
-            stage.run(0)
+        if after is None:
+            for stage in self._start:
+                stage.run(0)
         self._loop = loop = self._backend.loop((*self.stages, *also))
+        if after is not None:
+            loop.go_on(after)
         self.clock, self.seconds = loop.clock, loop.seconds
-        yield 0
-        for n in range(self.n_steps):
+        first = self.clock.step
+        if after is None:
+            yield 0
+        for n in range(first, self.n_steps):
             loop.run(n)
             if self.clock.halted:
                 raise self._divergence()

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
 from upstroke.case.schema.gap import GapJunction
-from upstroke.case.schema.keys import Count, key
+from upstroke.case.schema.keys import Count, Time, key
 from upstroke.case.schema.membrane import Membrane
 from upstroke.case.schema.mesh import CableMesh, FileMesh, GridMesh, SheetMesh, SlabMesh
 from upstroke.case.schema.network import NetworkMesh
@@ -41,6 +41,10 @@ class Output:
     """What is left behind."""
 
     picture: bool = key("draw activation.png", True)
+    checkpoint_every: Time | None = key("real time between checkpoints, from which `upstroke resume` goes on; the last "
+                                        "two are kept", None, example='"30 min"', must="> 0")
+    time_limit: Time | None = key("real time after which a run that has not ended writes a checkpoint and ends", None,
+                                  example='"23.5 h"', must="> 0")
 
 
 @dataclass(frozen=True, kw_only=True)

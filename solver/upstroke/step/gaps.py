@@ -72,7 +72,6 @@ def gap_stages(gaps: tuple[GapJunctions, ...], state: State, G: Any, area: NDArr
                                GapArgs(theta=theta, step_dt=dt, **pointers), len(host["node"]), dt=dt,
                                label="gap junctions")
         stage.keep, stage.memory = (arrays, G), {"change": arrays["change"]}
-        stage.memory = {name: arrays[name] for name in ("before", "change")}
         stages.append(stage)
     return stages[:1], stages[1:]
 

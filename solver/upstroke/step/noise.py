@@ -62,7 +62,6 @@ def noise_stages(noises: tuple[Noise, ...], state: State, G: Any, area: NDArray[
     stage = backend.kernel(f"#define REAL {REAL[np.dtype(backend.dtype)]}\n{text}", "upstroke_disturb", args,
                            len(host["node"]), dt=dt, label="noise")
     stage.keep, stage.memory = (arrays, Inoise, G), {"state": arrays["state"]}
-    stage.memory = {"state": arrays["state"]}
     return [stage]
 
 

@@ -101,14 +101,26 @@ def _bench(arguments: argparse.Namespace) -> int:
 
 
 def _view(arguments: argparse.Namespace) -> int:
-    from upstroke.bench.view import view
+    from upstroke.view.products import GOES_WITH, PRODUCTS, make
 
-    made = view(arguments.run, arguments.output, **({} if arguments.rows is None else {"rows": arguments.rows}))
-    print(made.path, *(f"note: {note}" for note in made.notes), sep="\n")
+    wanted = {name: path for name in PRODUCTS if (path := getattr(arguments, name)) is not None}
+    options = {name: value for name in GOES_WITH if (value := getattr(arguments, name)) not in (None, False)}
+    if wanted:
+        made = make(arguments.run, wanted, options, probes=arguments.probes, rows=arguments.rows,
+                    output=arguments.output)
+    elif arguments.probes or arguments.rows or len(arguments.run) > 1 or not (arguments.run[0] / "vm.vtkhdf").is_file():
+        from upstroke.bench.view import view
+
+        make(arguments.run, {}, options)                         # says what options go with that are not of this page
+        made = [view(arguments.run, arguments.output, **({} if arguments.rows is None else {"rows": arguments.rows}))]
+    else:
+        made = make(arguments.run, {"page": arguments.output or arguments.run[0] / "view.html"}, options)
+    for one in made:
+        print(one.path, *(f"note: {note}" for note in one.notes), sep="\n")
     if arguments.open:
         import webbrowser
 
-        if not webbrowser.open(made.path.resolve().as_uri()):
+        if not webbrowser.open(made[0].path.resolve().as_uri()):
             print("note: there is no browser to open it with", file=sys.stderr)
     return 0
 
@@ -257,17 +269,12 @@ def _parser() -> argparse.ArgumentParser:
                             add_help=False)
     verb.set_defaults(verb=_bench)
 
-    verb = verbs.add_parser("view", help="make an interactive page of runs",
-                            description="Write one HTML file with every state and current of runs of bench, or with "
-                                        "the probes of runs of tissue: panels to search, choose and zoom together, "
-                                        "runs and beats over each other. It needs no network.")
-    verb.add_argument("run", metavar="RUN", nargs="+", type=Path, help="a run directory, such as runs/bench")
-    verb.add_argument("--output", "-o", metavar="FILE", type=Path,
-                      help="the file to write (default: view.html in the first run's folder)")
-    verb.add_argument("--open", action="store_true", help="open it in the browser")
-    verb.add_argument("--rows", metavar="N", type=int,
-                      help="rows of a run in the file at most (default: 100000); of more, extremes are kept")
-    verb.set_defaults(verb=_view)
+    _add_view(verbs.add_parser(
+        "view", help="make pages, films, pictures and tables of runs",
+        description="Without further options: one HTML file that needs no network. Of a run with snapshots it shows "
+                    "the mesh, to turn, cut and play; of others, and of several runs together, every state and current "
+                    "of bench, or the probes: panels to search, choose and zoom together, runs and beats over each "
+                    "other. Options that take a FILE make something else of a run, several at once if wished."))
 
     verb = verbs.add_parser("emit", help="print the kernel of a model as source text",
                             description="Print a complete source of a model's kernel, which cc or nvcc compiles as "
@@ -341,6 +348,45 @@ def _parser() -> argparse.ArgumentParser:
                            "(default: the cache)")
     verb.set_defaults(verb=_tune_waves)
     return parser
+
+
+def _add_view(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument("run", metavar="RUN", nargs="+", type=Path, help="a run directory, such as runs/bench")
+    verb.add_argument("--output", "-o", metavar="FILE", type=Path,
+                      help="the page to write (default: view.html in the first run's folder)")
+    verb.add_argument("--open", action="store_true", help="open it in the browser")
+    verb.add_argument("--rows", metavar="N", type=int,
+                      help="rows of a run in the page at most (default: 100000); of more, extremes are kept")
+    verb.add_argument("--probes", action="store_true", help="the page of probes, of a run with snapshots, too")
+    made = verb.add_argument_group("what to make")
+    for name, text in (("page", "the mesh and its snapshots to turn, cut and play: .html"),
+                       ("film", "the snapshots as a film: .mp4 or .gif"),
+                       ("picture", "the snapshots at six moments, or those of --at: .png"),
+                       ("space-time", "along the way from the start of a neuron or cable to a tip, over time: .png"),
+                       ("traces", "the probes over time: .png"), ("raster", "spikes, a row for each site: .png"),
+                       ("features", "what eFEL measures of V of the probes: .csv")):
+        made.add_argument(f"--{name}", metavar="FILE", type=Path, help=text)
+    how = verb.add_argument_group("how")
+    how.add_argument("--variable", metavar="NAME", help="a variable of the snapshots (default: the first)")
+    how.add_argument("--range", metavar=("LOW", "HIGH"), nargs=2, type=float,
+                     help="values of the first and the last colour (default: all that is shown)")
+    for name, text in (("from", "the first time that is shown"), ("to", "the last time"),
+                       ("every", "time between frames; a multiple of the snapshots'")):
+        how.add_argument(f"--{name}", metavar="TIME", help=f'{text}, such as "20 ms"')
+    how.add_argument("--at", metavar="TIMES", default=None, help='moments of --picture: "5 ms, 10 ms"')
+    how.add_argument("--fps", metavar="N", type=float, help="frames of the film a second (default: 20)")
+    how.add_argument("--clip", metavar="HALF", help='what is kept of the mesh: "x < 10 mm"; solids are closed there')
+    how.add_argument("--isochrones", action="store_true", help="lines of equal activation time")
+    how.add_argument("--fibres", action="store_true", help="short lines along the fibres")
+    how.add_argument("--angles", metavar=("AZIMUTH", "ELEVATION"), nargs=2, type=float,
+                     help="where the viewer stands, degrees: from x around z, and above the plane of x and y")
+    how.add_argument("--width", metavar="PIXELS", type=int, help="of films and pictures (default: 900)")
+    how.add_argument("--triangles", metavar="N", type=int, help="of the surface at most (default: 60000)")
+    how.add_argument("--tip", metavar="SECTION", help="where --space-time ends (default: the farthest tip)")
+    how.add_argument("--feature", metavar="NAMES", help='of --features: "AP_amplitude, AHP_depth"')
+    how.add_argument("--window", metavar="TIMES", help='of --features, start and end of the input: "20 ms, 70 ms" '
+                                                       "(default: the first stimulus)")
+    verb.set_defaults(verb=_view)
 
 
 __all__ = ["main"]

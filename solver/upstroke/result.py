@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -59,6 +60,40 @@ class Result:
             for row in csv.DictReader(file):
                 times[row["name"]].append(float(row["time_ms"]))
         return {name: np.array(values) for name, values in times.items()}
+
+    def film(self, path: str | Path, fps: float = 20.0, **look: Any) -> Path:
+        """Write a film of the snapshots, .mp4 or .gif.
+
+        ``look`` is that of `upstroke.view.Look`: variable, bounds, clip, isochrones, fibres, angles, begin, end, every,
+        width, triangles. Raises UpstrokeError as ``upstroke view``.
+        """
+        from upstroke.view import Look, film
+
+        return film(self.directory, Path(path), Look(**look), fps).path
+
+    def page(self, path: str | Path, **look: Any) -> Path:
+        """Write the interactive page of the snapshots, .html; ``look`` as for `film`."""
+        from upstroke.view import Look, page
+
+        return page(self.directory, Path(path), Look(**look)).path
+
+    def picture(self, path: str | Path, moments: Sequence[float] = (), **look: Any) -> Path:
+        """Write a picture of the snapshots at some moments (ms; six by default), .png; ``look`` as for `film`."""
+        from upstroke.view import Look, picture
+
+        return picture(self.directory, Path(path), Look(**look), moments).path
+
+    def features(self, names: Sequence[str] = (), window: tuple[float, float] | None = None) -> dict[str, Any]:
+        """What eFEL measures of V of the probes: by probe and feature an array, empty where a trace has no such thing.
+
+        Arguments
+        ---------
+        names : eFEL's names of features; by default some usual ones
+        window : ms, start and end of what is applied; by default those of the first stimulus, else of the run
+        """
+        from upstroke.view import measure
+
+        return measure(self.directory, names, window)
 
     def grid(self) -> Any:
         """The mesh with its activation maps, as a ``pyvista.UnstructuredGrid``; needs the extra ``view``."""

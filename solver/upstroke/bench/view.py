@@ -10,7 +10,6 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,21 +18,13 @@ from numpy.typing import NDArray
 
 from upstroke.bench.traces import LEAD, Floats, Trace, read_traces
 from upstroke.errors import OptionError
-from upstroke.output.files import whole_file
+from upstroke.output.files import Made, whole_file
 
 PAGE = Path(__file__).parent / "page"
 ROWS = 100_000         # of a run that the file holds by default: 21 MB for 40 quantities
 
 
-@dataclass(frozen=True)
-class View:
-    """The file, and what the user should know of it."""
-
-    path: Path
-    notes: tuple[str, ...]
-
-
-def view(runs: Sequence[Path], output: Path | None = None, rows: int = ROWS) -> View:
+def view(runs: Sequence[Path], output: Path | None = None, rows: int = ROWS) -> Made:
     """Write the page.
 
     Arguments
@@ -66,7 +57,7 @@ def view(runs: Sequence[Path], output: Path | None = None, rows: int = ROWS) -> 
     text = page(traces, notes)
     with whole_file(output) as part:
         part.write_text(text, encoding="utf-8")
-    return View(output, tuple(notes))
+    return Made(output, tuple(notes))
 
 
 def thinned(trace: Trace, step: int) -> Trace:

@@ -8,12 +8,21 @@ import math
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from upstroke.errors import OutputError
+
+
+@dataclass(frozen=True)
+class Made:
+    """A file that was written, and what the user should know of it."""
+
+    path: Path
+    notes: tuple[str, ...] = ()
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from upstroke.output.scene import View
 
 FINER = 2                        # computed pixels along each side of a shown one
 AT_ONCE = 4_000_000              # candidate pixels looked at together
-AMBIENT = 0.65                   # share of light that does not depend on where a surface looks
+AMBIENT = 0.75                   # share of light that does not depend on where a surface looks
 THINNEST = 0.8                   # half width of a rod in shown pixels, at least
 GREY = np.float32(0.78)          # where there is no value
 DARK = 0.33                      # lines on what is darker than this are white, others black

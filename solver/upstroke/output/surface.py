@@ -6,6 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from upstroke.mesh.mesh import Mesh
+from upstroke.output.fields import MM_PER_CM
+from upstroke.output.raster import Scene
 
 LARGE = 2_000_000   # nodes; the cube of more does not fit into 64 bits
 
@@ -21,6 +23,31 @@ def surface_of(mesh: Mesh) -> NDArray[np.int32]:
     if mesh.grid is not None:
         return _halves(mesh.cells if mesh.dim == 2 else _outer_squares(mesh))
     return mesh.cells if mesh.dim == 2 else _outer_triangles(mesh)
+
+
+def neuron_of(mesh: Mesh) -> Scene:
+    """The rods of the mesh of a neuron."""
+    assert mesh.tree is not None
+    node = mesh.cells[:, 1]
+    radius = 0.5 * MM_PER_CM * mesh.tree.diameter[node]
+    return rods_of(mesh.points * MM_PER_CM, mesh.cells, mesh.tree.section[node], radius)
+
+
+def rods_of(points: NDArray[np.float64], cells: NDArray[np.int32], section: NDArray[np.integer],
+            radius: NDArray[np.float64]) -> Scene:
+    """Segments as thick as the cell is there: cones within a section, cylinders where one hangs on another.
+
+    Arguments
+    ---------
+    points : (n, 3) mm
+    cells : (m, 2) a node and the next one away from the root
+    section, radius : (m,) of the node that each segment leads to; mm
+    """
+    above = np.full(len(points), -1)
+    above[cells[:, 1]] = np.arange(len(cells))
+    up = above[cells[:, 0]]                                       # the segment that leads to where this one starts
+    goes_on = (up >= 0) & (section[up] == section)
+    return Scene.of_rods(points, cells, np.column_stack([np.where(goes_on, radius[up], radius), radius]))
 
 
 def _halves(squares: NDArray[np.int32]) -> NDArray[np.int32]:

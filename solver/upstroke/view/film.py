@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from upstroke.errors import BackendError, OptionError, OutputError
-from upstroke.output.files import whole_file
-from upstroke.view.look import INSTALL, Look, Made, frames_of
+from upstroke.output.files import Made, whole_file
+from upstroke.view.look import INSTALL, Look, frames_of
 from upstroke.view.paper import Paper, require_matplotlib
 from upstroke.view.recording import Recording, read_recording
 from upstroke.view.shape import shape_of
@@ -53,7 +53,7 @@ def film(folder: Path, path: Path, look: Look | None = None, fps: float = 20.0) 
     if len(frames) < 2:
         raise OptionError("--film", "one snapshot makes no film", "choose more with --from, --to and --every, or take "
                                                                   "--picture")
-    shape = shape_of(recording, look.clip, look.triangles)
+    shape = shape_of(recording, look.half, look.triangles)
     images = _images(recording, Paper(recording, shape, look, frames), frames, shape.nodes())
     with whole_file(path) as part:
         if encoder:
@@ -79,7 +79,7 @@ def picture(folder: Path, path: Path, look: Look | None = None, moments: Sequenc
         frames = np.array([np.abs(recording.times - moment).argmin() for moment in moments])
     else:
         frames = frames[np.unique(np.round(np.linspace(0, len(frames) - 1, MOMENTS + 1)).astype(int)[1:])]
-    shape = shape_of(recording, look.clip, look.triangles)
+    shape = shape_of(recording, look.half, look.triangles)
     paper = Paper(recording, shape, look, frames, len(frames))
     fields = list(recording.values(paper.variable, frames, shape.nodes()))
     save_png(path, paper.drawn(fields, recording.times[frames].tolist()))

@@ -3,25 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from upstroke.errors import OptionError
-from upstroke.output.scene import round_levels
+from upstroke.output.raster import Scene
+from upstroke.output.scene import View, round_levels
 from upstroke.view.recording import Recording
 from upstroke.view.shape import Half, Shape
 
+LEAST = 0.35            # height of a picture of its width, at least, and the other way round
 INSTALL = 'pip install "upstroke[view]"'
-
-
-@dataclass(frozen=True)
-class Made:
-    """A file that was written, and what the user should know of it."""
-
-    path: Path
-    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -32,7 +25,7 @@ class Look:
     ----------
     variable : of the snapshots; by default the first
     bounds : the values of the first and the last colour; by default the least and the greatest of what is shown
-    clip : the half space that is kept
+    clip : the half space that is kept, "x < 10 mm"
     isochrones, fibres : whether they are drawn
     angles : where the viewer stands, degrees: from x around z, and above the plane of x and y
     begin, end, every : ms, which frames
@@ -42,7 +35,7 @@ class Look:
 
     variable: str | None = None
     bounds: tuple[float, float] | None = None
-    clip: Half | None = None
+    clip: str | None = None
     isochrones: bool = False
     fibres: bool = False
     angles: tuple[float, float] | None = None
@@ -51,6 +44,10 @@ class Look:
     every: float | None = None
     width: int = 900
     triangles: int = 60_000
+
+    @property
+    def half(self) -> Half | None:
+        return None if self.clip is None else Half.read(self.clip)
 
     def __post_init__(self) -> None:
         if self.bounds is not None and not self.bounds[0] < self.bounds[1]:
@@ -94,8 +91,8 @@ def _nth(k: int) -> str:
     return {2: "second", 3: "third"}.get(k, f"{k}th")
 
 
-def bounds_of(recording: Recording, shape: Shape, variable: str, frames: NDArray[np.int64]) -> tuple[float, float]:
-    """The least and the greatest value that is shown, rounded outwards."""
+def range_of(recording: Recording, shape: Shape, variable: str, frames: NDArray[np.int64]) -> tuple[float, float]:
+    """The least and the greatest finite value that is shown; half a unit around it where they are the same."""
     low, high = np.inf, -np.inf
     for values in recording.values(variable, frames, shape.nodes()):
         known = values[np.isfinite(values)]
@@ -103,7 +100,12 @@ def bounds_of(recording: Recording, shape: Shape, variable: str, frames: NDArray
             low, high = min(low, float(known.min())), max(high, float(known.max()))
     if not low <= high:
         return 0.0, 1.0
-    levels = round_levels(low, high, 20)
+    return (low, high) if low < high else (low - 0.5, low + 0.5)
+
+
+def bounds_of(recording: Recording, shape: Shape, variable: str, frames: NDArray[np.int64]) -> tuple[float, float]:
+    """The same, rounded outwards: the values of the first and the last colour."""
+    levels = round_levels(*range_of(recording, shape, variable, frames), 20)
     return float(levels[0]), float(levels[-1])
 
 
@@ -135,3 +137,15 @@ def isochrones_of(recording: Recording, shape: Shape) -> tuple[NDArray[np.float6
                           "mesh, and V passed watch.activation.threshold")
     known = times[np.isfinite(times)]
     return times, round_levels(float(known.min()), float(known.max()))
+
+
+def view_of(scene: Scene, look: Look) -> View:
+    """From where it is seen: flat things and neurons from along the axis across them, solids from the right, above."""
+    extent = np.ptp(scene.points, axis=0)
+    flat = extent.min() <= 1e-6 * extent.max() or len(scene.rods) > 0
+    if look.angles is not None:
+        view = View.turned(scene.points, *look.angles)
+    else:
+        view = View.along(scene.points) if flat else View.turned(scene.points)
+    border = float(scene.radius.max()) if len(scene.radius) else 0.0
+    return view.with_room(LEAST, border)

@@ -16,13 +16,12 @@ from upstroke.errors import BackendError
 from upstroke.output.palette import FIRE, colours
 from upstroke.output.raster import Raster, Scene, rasterise
 from upstroke.output.scene import View, round_levels
-from upstroke.view.look import INSTALL, Look, bounds_of, isochrones_of, label_of
+from upstroke.view.look import INSTALL, Look, bounds_of, isochrones_of, label_of, view_of
 from upstroke.view.recording import Recording
 from upstroke.view.shape import Shape, fibres_of
 
 DPI = 100
 EDGE, HEAD, CAPTION, FOOT, GAP = 18, 46, 24, 62, 12            # pixels
-LEAST = 0.35             # height of a picture of its width, at least, and the other way round
 TALLEST = 1.1            # height of a picture of the paper's width, at most
 INK = "#202020"
 
@@ -57,18 +56,6 @@ class Projection:
         above = rasterise(scene, view, self.width, self.height).depth[self.raster.pixel]
         length = float(np.linalg.norm(lines[0, 1] - lines[0, 0]))
         return np.asarray(above > self.raster.depth[self.raster.pixel] - 0.5 * length)
-
-
-def view_of(scene: Scene, look: Look) -> View:
-    """From where it is seen: flat things and neurons from along the axis across them, solids from the right, above."""
-    extent = np.ptp(scene.points, axis=0)
-    flat = extent.min() <= 1e-6 * extent.max() or len(scene.rods) > 0
-    if look.angles is not None:
-        view = View.turned(scene.points, *look.angles)
-    else:
-        view = View.along(scene.points) if flat else View.turned(scene.points)
-    border = float(scene.radius.max()) if len(scene.radius) else 0.0
-    return view.with_room(LEAST, border)
 
 
 class Paper:

@@ -17,7 +17,7 @@ from upstroke.errors import OptionError, UnitError
 from upstroke.mesh.mesh import Mesh
 from upstroke.output.fields import MM_PER_CM, UM_PER_CM
 from upstroke.output.raster import Scene
-from upstroke.output.surface import surface_of
+from upstroke.output.surface import rods_of, surface_of
 from upstroke.units import parse
 from upstroke.view.recording import Recording
 
@@ -107,19 +107,14 @@ def shape_of(recording: Recording, clip: Half | None = None, most: int = 60_000)
 
 # -------------------------------------------------------------------------------------------------- neurons and cables
 def _rods(mesh: Mesh, recording: Recording) -> Shape:
-    """Segments as thick as the cell is there: cones within a section, cylinders where one hangs on another."""
-    points, cells, data = mesh.points * MM_PER_CM, mesh.cells, recording.data
+    """The rods of a neuron, or of cables whose diameter is not known."""
+    points, data = mesh.points * MM_PER_CM, recording.data
     if "diameter_um" in data:
-        own = 0.5 * MM_PER_UM * data["diameter_um"]
-        above = np.full(mesh.n_points, -1)
-        above[cells[:, 1]] = np.arange(len(cells))
-        up = above[cells[:, 0]]                                    # the segment that leads to where this one starts
-        goes_on = (up >= 0) & (data["section"][up] == data["section"])
-        radius = np.column_stack([np.where(goes_on, own[up], own), own])
+        scene = rods_of(points, mesh.cells, data["section"], 0.5 * MM_PER_UM * data["diameter_um"])
     else:
-        radius = np.full((len(cells), 2), THIN * np.ptp(points, axis=0).max())
+        radius = np.full((mesh.n_cells, 2), THIN * np.ptp(points, axis=0).max())
+        scene = Scene.of_rods(points, mesh.cells, radius)
     everyone = np.arange(mesh.n_points)
-    scene = Scene.of_rods(points, cells, radius)
     return Shape(scene, everyone, everyone, np.zeros(mesh.n_points))
 
 

@@ -1,12 +1,13 @@
-"""Upstroke, NEURON, CoreNEURON and Arbor on one long cable and on a population of cells, in turns on one machine.
+"""Upstroke, NEURON, CoreNEURON, Arbor and Jaxley on one long cable and on populations of cells, in turns.
 
-    sh benchmarks/peers/setup.sh neuron arbor
-    python benchmarks/neurons.py [--rounds 5] [--cells 256]
+    sh benchmarks/peers/setup.sh neuron arbor jaxley
+    python benchmarks/neurons.py [--rounds 5]
 
-Rallpack 3 is a cable of 1,000 compartments with Hodgkin-Huxley channels for 250 ms; the population cells of 312
-compartments (soma and axon that fire, thirty passive dendrites) for 25 ms. Every contestant runs in a process of its
-own with one thread, dt 0.025 ms, in double precision and without tables of rates. Compared are compartment-steps per
-CPU second of the time loop; spikes of the first cell show that all did the same work.
+Rallpack 3 is a cable of 1,000 compartments with Hodgkin-Huxley channels for 250 ms; the populations are 256 and 1,024
+cells of 312 compartments (soma and axon that fire, thirty passive dendrites) for 25 ms. Every contestant runs in a
+process of its own with one thread, dt 0.025 ms, in double precision and without tables of rates. Compared are
+compartment-steps per second of the time loop, of the processor and of the clock on the wall; spikes of the first cell
+show that all did the same work. A peer that is not installed is said so and left out.
 """
 
 from __future__ import annotations
@@ -24,18 +25,20 @@ import numpy as np
 from timing import stamp, write
 
 HERE = Path(__file__).parent
-RESULT = HERE / "results" / "neurons.json"
 DT = 0.025
-TASKS = {"rallpack3": 250.0, "population": 25.0}     # ms
+#: What the runners call it, cells, ms.
+TASKS = {"rallpack3": ("rallpack3", 1, 250.0), "population of 256": ("population", 256, 25.0),
+         "population of 1,024": ("population", 1024, 25.0)}
 PEERS = HERE.parent / ".peers"
-#: Interpreter, script and arguments of every contestant, and the scheme it takes.
+#: Environment (none: our own), script and arguments of every contestant, and the scheme it takes.
 CONTESTANTS: dict[str, tuple[str, ...]] = {
-    "Upstroke, implicit": (sys.executable, str(HERE / "neurons.py"), "--ours", "implicit"),
-    "Upstroke, staggered": (sys.executable, str(HERE / "neurons.py"), "--ours", "staggered"),
-    "NEURON, implicit": (str(PEERS / "neuron/bin/python"), str(HERE / "peers/neuron_cells.py")),
-    "NEURON, staggered": (str(PEERS / "neuron/bin/python"), str(HERE / "peers/neuron_cells.py"), "--staggered"),
-    "CoreNEURON, implicit": (str(PEERS / "neuron/bin/python"), str(HERE / "peers/neuron_cells.py"), "--coreneuron"),
-    "Arbor, implicit": (str(PEERS / "arbor/bin/python"), str(HERE / "peers/arbor_cells.py")),
+    "Upstroke, implicit": ("", "neurons.py", "--ours", "implicit"),
+    "Upstroke, staggered": ("", "neurons.py", "--ours", "staggered"),
+    "NEURON, implicit": ("neuron", "peers/neuron_cells.py"),
+    "NEURON, staggered": ("neuron", "peers/neuron_cells.py", "--staggered"),
+    "CoreNEURON, implicit": ("neuron", "peers/neuron_cells.py", "--coreneuron"),
+    "Arbor, implicit": ("arbor", "peers/arbor_cells.py"),
+    "Jaxley, implicit": ("jaxley", "peers/jaxley_cells.py"),
 }
 
 
@@ -106,53 +109,62 @@ def ours(splitting: str, task: str, cells: int, end: float) -> dict[str, Any]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--cells", type=int, default=256)
     parser.add_argument("--ours", metavar="SPLITTING", help=argparse.SUPPRESS)      # one of our own runs
     parser.add_argument("--task", help=argparse.SUPPRESS)
+    parser.add_argument("--cells", type=int, help=argparse.SUPPRESS)
     parser.add_argument("--end", type=float, help=argparse.SUPPRESS)
     a = parser.parse_args()
     if a.ours:
         print(json.dumps(ours(a.ours, a.task, a.cells, a.end)))
         return
-    runs: dict[str, dict[str, list[dict[str, Any]]]] = {task: {name: [] for name in CONTESTANTS} for task in TASKS}
+    runs: dict[str, dict[str, list[dict[str, Any]]]] = {task: {} for task in TASKS}
     for turn in range(a.rounds):
-        for task, end in TASKS.items():
-            for name, command in CONTESTANTS.items():
-                done = subprocess.run([*command, "--task", task, "--cells", str(a.cells), "--end", str(end)],
-                                      stdout=subprocess.PIPE, text=True)
+        for task, (called, cells, end) in TASKS.items():
+            for name, (peer, script, *more) in CONTESTANTS.items():
+                python = PEERS / peer / "bin/python" if peer else sys.executable
+                if peer and not (PEERS / peer / ".ready").exists():
+                    print(f"{name}: left out, for it is not installed: sh benchmarks/peers/setup.sh {peer}")
+                    continue
+                done = subprocess.run([python, HERE / script, *more, "--task", called, "--cells", str(cells),
+                                       "--end", str(end)], stdout=subprocess.PIPE, text=True)
                 if done.returncode:
                     sys.exit(f"{name} failed, see above")
-                runs[task][name].append(row := json.loads(done.stdout.splitlines()[-1]))
+                row = json.loads(done.stdout.splitlines()[-1])
+                runs[task].setdefault(name, []).append(row)
                 print(f"round {turn + 1}: {task}: {name}: {rate(row):.3g} compartment-steps/CPU-s", flush=True)
-    tabulate({"made": stamp(), "dt_ms": DT, "cells": a.cells, "end_ms": TASKS, "runs": runs})
+    content = {"made": stamp(), "dt_ms": DT, "end_ms": {task: end for task, (_, _, end) in TASKS.items()}, "runs": runs}
+    write("neurons", content, tabulate(content))
 
 
-def rate(row: dict[str, Any]) -> float:
-    return row["compartments"] * row["steps"] / row["cpu_s"]
+def rate(row: dict[str, Any], seconds: str = "cpu_s") -> float:
+    return row["compartments"] * row["steps"] / row[seconds]
 
 
-def tabulate(content: dict[str, Any]) -> None:
-    """Medians of the rounds, and ratios to the fastest peer."""
+def tabulate(content: dict[str, Any]) -> str:
+    """Medians of the rounds, and ratios to Arbor and to the fastest peer of each task."""
     head = content["made"]
     lines = ["# Neurons side by side: one thread each, dt 0.025 ms, double precision", "",
              f"`python benchmarks/neurons.py`; {head['processor']}, {head['compiler']}, commit {head['commit']}, "
-             f"{head['date']}.", "Medians of the rounds, in turns: compartment-steps per CPU second of the time loop. "
-             "NEURON notes a spike at the end of its step, the others between two.", ""]
+             f"{head['date']}.", "Medians of the rounds, in turns: compartment-steps per second of the time loop, of "
+             "the processor and of the wall's clock. What was compiled was compiled before. NEURON notes a spike at "
+             "the end of its step, the others between two.", ""]
     for task, by_name in content["runs"].items():
         rates = {name: [rate(row) for row in rows] for name, rows in by_name.items()}
-        fastest = max(median(values) for name, values in rates.items() if not name.startswith("Upstroke"))
+        peers = {name: median(values) for name, values in rates.items() if not name.startswith("Upstroke")}
         row = next(iter(by_name.values()))[0]
         lines += [f"## {task}: {row['compartments']:,} compartments, {content['end_ms'][task]:g} ms", "",
-                  "| code | set-up s | CPU s | compartment-steps / CPU-s | spread | to fastest peer | spikes | "
-                  "first ms | last ms |", "|---|---|---|---|---|---|---|---|---|"]
+                  "| code | set-up s | CPU s | compartment-steps / CPU-s | spread | / wall-s | to Arbor | "
+                  "to fastest peer | spikes | first ms | last ms |", "|---|" + 10 * "---|"]
         for name, values in rates.items():
             rows, spikes = by_name[name], by_name[name][0]["spikes_ms"] or [float("nan")]
             spread, setup = (max(values) - min(values)) / median(values), median(r["setup_s"] for r in rows)
+            to = [f"{median(values) / x:.2f}" if x else "" for x in (
+                peers.get("Arbor, implicit"), max(peers.values(), default=None))]
             lines.append(f"| {name} ({rows[0]['version']}) | {setup:.2f} | {median(r['cpu_s'] for r in rows):.3f} | "
-                         f"{median(values):.3g} | {100 * spread:.0f} % | {median(values) / fastest:.2f} | "
-                         f"{len(spikes)} | {spikes[0]:.3f} | {spikes[-1]:.3f} |")
+                         f"{median(values):.3g} | {100 * spread:.0f} % | {median(rate(r, 'wall_s') for r in rows):.3g} "
+                         f"| {to[0]} | {to[1]} | {len(spikes)} | {spikes[0]:.3f} | {spikes[-1]:.3f} |")
         lines.append("")
-    write("neurons", content, "\n".join(lines))
+    return "\n".join(lines)
 
 
 if __name__ == "__main__":

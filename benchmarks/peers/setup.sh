@@ -32,6 +32,7 @@ requirements() {         # NAME PYTHON: what pip has to install
         torchcor) echo "torchcor>=1.0.6 $(torch "$2")" ;;
         neuron) echo "neuron>=9.0.2" ;;
         arbor) echo "arbor>=0.12.2" ;;
+        jaxley) echo "jaxley>=0.13 jax" ;;
     esac
 }
 
@@ -47,15 +48,15 @@ install() {              # NAME
         { say "$1: not installed (see above)"; return 1; }
     "$venv/bin/python" -c "import $1" || { say "$1: installed, but does not import (see above)"; return 1; }
     touch "$venv/.ready"
-    say "$1: $("$venv/bin/python" -m pip list --disable-pip-version-check 2>/dev/null | awk -v p="$1" '$1 == p { print $2 }')" \
+    say "$1: $("$venv/bin/python" -m pip list --disable-pip-version-check 2>/dev/null | awk -v p="$1" 'tolower($1) == p { print $2 }')" \
         "in $venv, $(du -sm "$venv" | cut -f 1) MB, $(($(date +%s) - started)) s"
 }
 
 status=0
-for peer in ${*:-finitewave torchcor neuron arbor}; do
+for peer in ${*:-finitewave torchcor neuron arbor jaxley}; do
     case $peer in
-        finitewave | torchcor | neuron | arbor) install "$peer" || status=1 ;;
-        *) say "no peer '$peer'; there are finitewave, torchcor, neuron and arbor"; status=1 ;;
+        finitewave | torchcor | neuron | arbor | jaxley) install "$peer" || status=1 ;;
+        *) say "no peer '$peer'; there are finitewave, torchcor, neuron, arbor and jaxley"; status=1 ;;
     esac
 done
 exit $status

@@ -134,6 +134,7 @@ def test_steps_of_chains_are_those_of_their_matrices(n):
     ("Maltsev", "a front that is started on a line does not run along it"),
     ("GreenbergHastings", "a front that is started on a line does not run along it"),
     ("Izhikevich", "a front that is started on a line is not steady"),
+    ("IntegrateAndFire", "a front that is started on a line is not steady"),
     ("AdEx", "the voltage of a cell that is lifted, by any amount up to 130 mV, only falls"),
     ("LeakyIntegrateAndFire", "the voltage of a cell that is lifted, by any amount up to 130 mV, only falls"),
 ])

@@ -1,4 +1,4 @@
-"""``upstroke_follow``: added beside ``upstroke_advance``, which stays as it is; which states are exact; refusals."""
+"""``upstroke_follow``: added beside ``upstroke_advance``, which stays as it is; which states are exact; events."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from ptxas import report, spilled
 from samples import RESETS, SAMPLE_MODELS, STIFF
 
 from upstroke.codegen import generate
-from upstroke.errors import ModelError
 from upstroke.ionic import load_model
 
 ODD = """
@@ -62,18 +61,23 @@ def test_what_depends_on_v_alone_is_found_once_for_all_stages():
     assert "v1_alpha_M" in text
 
 
-def test_models_that_reset_v_are_refused(tmp_path):
-    with pytest.raises(ModelError) as error:
-        generate(model_of(tmp_path, RESETS), "c", "fp64", follow=True)
-    assert str(error.value).endswith(
-        'own.model: own resets values at events, which implicit steps of V do not take\n'
-        '  -> set time.splitting = "strang" or "godunov"')
+@pytest.mark.parametrize("target", ["c", "cuda"])
+def test_events_happen_after_the_states_step_and_v_is_stored_where_they_change_it(tmp_path, target):
+    kernel = generate(model_of(tmp_path, RESETS), target, "fp64", follow=True)
+    follow = kernel.source[kernel.source.index("upstroke_follow_args"):]
+    assert follow.index("v_bound = ") < follow.index("v_V = up_select(h0") < follow.index("up_V[up_i] = v_V;")
+    assert kernel.resets and follow.index("up_V[up_i] = v_V;") < follow.index("up_G[up_i] = ")
+
+    plain = generate(model_of(tmp_path, ODD + "when (V > 0) { late = 0; }"), target, "fp64", follow=True)
+    follow = plain.source[plain.source.index("upstroke_follow_args"):]
+    assert not plain.resets and "v_late = up_select(h0" in follow and "up_V[up_i] = v_V;" not in follow
 
 
 @pytest.mark.parametrize("precision", ["fp64", "fp32", "mixed"])
-@pytest.mark.parametrize("name", [*SAMPLE_MODELS, "stiff"])
+@pytest.mark.parametrize("name", [*SAMPLE_MODELS, "stiff", "resets"])
 def test_cuda_kernels_compile(tmp_path, name, precision):
-    model = model_of(tmp_path, STIFF) if name == "stiff" else load_model(name)
+    texts = {"stiff": STIFF, "resets": RESETS}
+    model = model_of(tmp_path, texts[name]) if name in texts else load_model(name)
     nodal = ["GNa", "GL"] if name == "HodgkinHuxley" else []
     log = report(generate(model, "cuda", precision, nodal=nodal, follow=True).source)
     assert "upstroke_follow" in re.findall(r"entry function '(\w+)'", log)

@@ -256,6 +256,7 @@ class CpuBackend:
         """
         args = FollowArgs(a=self._membrane_args(arrays, C_m, part * dt, steps), G=self.pointer(G))
         args.step_dt = dt
+        args.step_dt = dt
         stage = self.kernel(source, "upstroke_follow", args, len(arrays["V"]), dt=dt, label="states", start=lead * dt)
         stage.keep = dict(arrays), G
         return stage

@@ -245,10 +245,17 @@ typedef struct {
 } upstroke_follow_args;
 """
 
+# A membrane so excitable that the linearised step of V, over which C_m/dt + theta dIion/dV must stay positive, would
+# lose its meaning: as beyond the threshold of an exponential integrate-and-fire cell. The slope ends where the matrix
+# is safe, and V leaves upwards, by Euler's step or more.
+_LEAST = """\
+const real up_least = (real)(-0.5 * up_a->C_m / up_a->step_dt);   /* mS/cm^2 */
+"""
+
 
 def c_follow(text: FollowText) -> str:
     """What follows an implicit step of V, upon a ``c_unit``: steps of the states with V as it is, then the current."""
-    opening = _OPEN.format(restrict="restrict", uniform="up_a->P")
+    opening = _OPEN.format(restrict="restrict", uniform="up_a->P") + _LEAST
     return f"""
 {_FOLLOW_ARGS}
 /* All steps of the states of the nodes [up_begin, up_end), a multiple of UP_LANES in number; then Iion and G. */
@@ -287,6 +294,7 @@ static long up_follow_few(long begin, long end, const upstroke_args *a, real *G_
     UP_GATHER(W, a->W, UP_W);
     UP_GATHER(N, a->N, UP_N);
     const long status = up_follow(0, UP_LANES, &few, G);
+    UP_SCATTER(a->V, V, 1);
     UP_SCATTER(a->S, S, UP_S);
     UP_SCATTER(a->W, W, UP_W);
     UP_SCATTER(a->Iion, Iion, 1);
@@ -309,7 +317,7 @@ UP_EXPORT long upstroke_follow(long begin, long end, const upstroke_follow_args 
 
 def cuda_follow(layout: Layout, text: FollowText) -> str:
     """The same upon a ``cuda_unit``. A solve that broke V (status 4) leaves the states as they are, as on a CPU."""
-    opening = _OPEN.format(restrict="__restrict__", uniform="up_uniform")
+    opening = _OPEN.format(restrict="__restrict__", uniform="up_uniform") + _LEAST
     parameter, value = ("upstroke_uniform up_p, ", "up_p.value") if layout.uniform else ("", "nullptr")
     return f"""
 {_FOLLOW_ARGS}
@@ -326,20 +334,32 @@ upstroke_follow(upstroke_follow_args up_args, {parameter}long up_n, upstroke_clo
 {_block(opening, text.constants)}
     const double up_start = up_time(up_a->t, up_clock->step, up_a->step_dt);
     up_bits up_bad = 0, up_clamped = 0;
-{_lines(text.load, 4)}
-    for (long up_k = 0; up_k < up_a->steps; up_k++) {{
-        const real v_t = (real)up_time(up_start, up_k, up_a->dt);
-        (void)v_t;
-{_lines(text.step, 8)}
-    }}
-{_lines(text.store, 4)}
-    const real v_t = (real)up_time(up_start, up_a->steps, up_a->dt);
-    (void)v_t;
-{_lines(text.current, 4)}
+{_steps_with_resets(text) if text.resets else _steps(text)}
     const int up_found = (up_bad ? 1 : 0) | (up_clamped ? 2 : 0);
     if (up_found & ~up_clock->status) atomicOr(&up_clock->status, up_found);
 }}
 """
+
+
+_STEP = """\
+for (long up_k = 0; up_k < up_a->steps; up_k++) {
+    const real v_t = (real)up_time(up_start, up_k, up_a->dt);
+    (void)v_t;"""
+_END = """\
+    const real v_t = (real)up_time(up_start, up_a->steps, up_a->dt);
+    (void)v_t;"""
+
+
+def _steps(text: FollowText) -> str:
+    """All steps with the node in registers, then the current."""
+    return "\n".join((_lines(text.load, 4), indent(_STEP, "    "), _lines(text.step, 8), "    }",
+                      _lines(text.store, 4), _END, _lines(text.current, 4)))
+
+
+def _steps_with_resets(text: FollowText) -> str:
+    """The same where V may be another after each step, and so all that depends on it."""
+    return "\n".join((indent(_STEP, "    "), _lines((*text.load, *text.step, *text.store), 8), "    }",
+                      _END, _lines((*text.load, *text.current), 4)))
 
 
 def _lines(statements: tuple[str, ...], width: int) -> str:

@@ -1,15 +1,16 @@
 """The statements of a node whose V is given: its states over a step, then Iion and dIion/dV at where they are.
 
 What an implicit step of V needs, which is taken elsewhere, for all nodes at once. The text is that of ``body``, without
-V among what changes: what depends on V alone is found once, so that a gate takes its exact exponential step.
+V among what changes: what depends on V alone is found once, so that a gate takes its exact exponential step. Events
+happen after the states' step, as elsewhere; they may change V, for its next step.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+from upstroke.codegen import events
 from upstroke.codegen.body import Body, Layout
-from upstroke.errors import ModelError
 from upstroke.ionic.jacobian import Jacobian, differentiated
 from upstroke.ionic.methods import METHODS, STORE, Method
 from upstroke.ionic.model import Definition, Model
@@ -23,24 +24,17 @@ class FollowText:
     constants: tuple[str, ...]   # once per call: parameters that no node changes
     load: tuple[str, ...]        # once per node: what memory holds, and what depends on parameters and V alone
     step: tuple[str, ...]        # once per step: the states
-    store: tuple[str, ...]       # once per node: the states
-    current: tuple[str, ...]     # once per node, of the states as they are: Iion and its slope, stored
+    store: tuple[str, ...]       # once per node: the states, and V where events change it
+    current: tuple[str, ...]     # once per node, of V and the states as they are: Iion and its slope, stored
+    resets: bool                 # events change V, so after each step all is loaded anew
 
 
 class FrozenV(Body):
-    """Writes the statements of one model at a given V.
-
-    Raises
-    ------
-    ModelError : the model changes V in events
-    """
+    """Writes the statements of one model at a given V."""
 
     GIVEN = frozenset({"V"})
 
     def __init__(self, model: Model, layout: Layout) -> None:
-        if model.events:
-            raise ModelError(model.file, f"{model.name} resets values at events, which implicit steps of V do not take",
-                             'set time.splitting = "strang" or "godunov"')
         self._slope_of_iion = _slope(model)
         super().__init__(model, layout)
 
@@ -60,16 +54,19 @@ class FrozenV(Body):
             step += self._stage(stage)
         slope = self._slope_of_iion.entries["V", "V"]
         electric = [self._iion, slope]
-        roots = [*electric, *(e for stage in range(self._stages.stages) for e in self._stage_roots(stage))]
+        roots = [*electric, *(e for stage in range(self._stages.stages) for e in self._stage_roots(stage)),
+                 *events.roots(self._model.events)]
         states = self._layout.states
+        resets = self._model.resets
         current = [*self._define(self._closure(electric), 0), self._current(0), "up_Iion[up_i] = up_I;",
-                   f"up_G[up_i] = up_finite({self._value(slope, 0)});   /* mS/cm^2 */"]
+                   f"up_G[up_i] = up_max(up_finite({self._value(slope, 0)}), up_least);   /* mS/cm^2 */"]
         return FollowText(
             constants=self._parameters(roots, nodal=False),
             load=(*self._parameters(roots, nodal=True), *self._load(states), *self._define_constants(roots)),
             step=(*step, *self._commit()),
-            store=tuple(self._store(states)),
+            store=(*["up_V[up_i] = v_V;"] * resets, *self._store(states)),
             current=tuple(current),
+            resets=resets,
         )
 
     def exact(self) -> tuple[str, ...]:

@@ -29,6 +29,7 @@ class Kernel:
     uniform: tuple[str, ...]       # parameters read from P[k]; others are literals
     nodal: tuple[str, ...]         # parameters read from N[k*stride + node]
     exact: tuple[str, ...] = ()    # states that ``upstroke_follow`` advances without error at a given V
+    resets: bool = False           # whether events change V
 
     @property
     def traffic(self) -> int:
@@ -53,8 +54,7 @@ def generate(model: Model, target: Target, precision: Precision, *, uniform: Seq
 
     Raises
     ------
-    ModelError : an unknown parameter, a model without Iion, methods that do not go together;
-        with ``follow``, a model with events
+    ModelError : an unknown parameter, a model without Iion, methods that do not go together
     ValueError : an unknown target or precision
     """
     frames = {"c": c_unit, "cuda": cuda_unit}
@@ -72,7 +72,7 @@ def generate(model: Model, target: Target, precision: Precision, *, uniform: Seq
         exact = tuple(name for name, plain in zip(layout.states, layout_in_c.states, strict=True)
                       if plain in frozen.exact())
     return Kernel(model.name, target, precision, source, layout.states, layout.wide, layout.uniform, layout.nodal,
-                  exact)
+                  exact, model.resets)
 
 
 def _in_c(model: Model, layout: Layout) -> tuple[Model, Layout]:

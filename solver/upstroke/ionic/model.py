@@ -116,6 +116,11 @@ class Model:
     lookups: tuple[Lookup, ...] = ()
     events: tuple[Event, ...] = ()                            # all at once; of several changes of a name the first
 
+    @property
+    def resets(self) -> bool:
+        """Whether events change V."""
+        return any(change.name == "V" for event in self.events for change in event.changes)
+
     @cached_property
     def jacobian(self) -> Jacobian:
         """The derivatives that the methods of its states need."""

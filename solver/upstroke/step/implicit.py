@@ -3,7 +3,8 @@
     (m + theta dt a g / C_m + theta dt K) delta = -dt K V - dt a (I - Istim) / C_m,   V += delta,   g = dI/dV,
 
 then every state by its own method, and I and g anew. Nothing but V and the states is split, and gates take exact steps.
-Synapses and electrodes add to I and g before V is solved for.
+Synapses and electrodes add to I and g before V is solved for. Events of a model happen at the end of the states' step
+and may reset V, for which points where branches meet are set anew (`balance`).
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from upstroke.case.schema import TimeTable
 from upstroke.errors import CaseError
 from upstroke.protocol import Conductances
 from upstroke.space.operator import Operator
+from upstroke.step.balance import balance_stages
 from upstroke.step.conductances import conductance_stages
 from upstroke.step.gaps import gap_stages
 from upstroke.step.noise import noise_stages
@@ -39,13 +41,15 @@ def implicit_stages(splitting: Splitting, operator: Operator, state: State, time
               for source, arrays, slope in groups]
     for stage, (_, _, slope) in zip(states, groups, strict=True):
         stage.memory = {"G": slope}
+    balance = balance_stages(operator, state, dt, backend)
     voltage = backend.voltage(operator.stiffness, operator.lumped_mass, state.V, state.Iion, state.Istim, G, C_m, dt,
                               splitting.theta, operator.membrane_area)
     conduct = conductance_stages(conductances, state, G, operator, C_m, dt, splitting.theta,
                                  round(time.end / dt), backend)
     join, remember = gap_stages(conductances.gaps, state, G, operator.membrane_area, dt, splitting.theta, backend)
     disturb = noise_stages(conductances.noise, state, G, operator.membrane_area, dt, backend)
-    return start, {"voltage": [*conduct, *join, *disturb, voltage, *remember], "states": [*states]}
+    return [*start, *balance], {"voltage": [*conduct, *join, *disturb, voltage, *remember],
+                                "states": [*states, *balance]}
 
 
 def check_operator(operator: Operator, splitting: str) -> None:

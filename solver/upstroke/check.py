@@ -6,7 +6,8 @@ import math
 from time import perf_counter
 
 from upstroke.case import Case, to_toml
-from upstroke.mesh.tree import Tree
+from upstroke.mesh.tree import Population, Tree
+from upstroke.observe.activation import watched
 from upstroke.observe.probes import far_note, place_probes
 from upstroke.run import prepare
 from upstroke.setup import Setup
@@ -43,7 +44,7 @@ def check(case: Case) -> str:
 def _sizes(setup: Setup) -> list[str]:
     mesh, stepper = setup.mesh, setup.stepper
     low, high = mesh.points.min(axis=0) * 10, mesh.points.max(axis=0) * 10
-    trains = [f"stimulus {t.name!r}: {len(t.nodes):,} nodes, {t.current:g} uA/cm^2" for t in stepper.stimuli.trains]
+    trains = [train.describe() for train in stepper.stimuli.trains]
     return [f"mesh: {mesh.n_points:,} nodes, {mesh.n_cells:,} {mesh.cell_name}, "
             + " x ".join(f"{x:g}" for x in high - low) + " mm",
             *(_sections(mesh.tree) if mesh.tree is not None else []), *_membranes(setup),
@@ -52,13 +53,19 @@ def _sizes(setup: Setup) -> list[str]:
 
 
 def _sections(tree: Tree) -> list[str]:
-    """What was built of a neuron: a line for each section."""
-    compartments, area, far = int((tree.area > 0.0).sum()), 1e8 * tree.area.sum(), 1e4 * tree.distance.max()
-    lines = [f"neuron: {len(tree.sections):,} sections, {compartments:,} compartments, {area:,.6g} um^2, up to "
-             f"{far:,.5g} um from the soma or the start"]
-    width = max(len(section.name) for section in tree.sections)
-    for s in tree.sections:
-        at = f"on {tree.sections[s.parent].name}({s.parent_x:g})" if s.parent >= 0 else "root"
+    """What was built of neurons: of each population a line, and a line for each section of its cells."""
+    return [line for population in tree.populations for line in _sections_of(population, tree)]
+
+
+def _sections_of(population: Population, tree: Tree) -> list[str]:
+    cell = slice(population.first_node, population.first_node + population.n_nodes)
+    sections, area = population.sections, tree.area[cell]
+    what = f"population {population.name!r}: {population.count:,} cells of" if population.name else "neuron:"
+    lines = [f"{what} {len(sections):,} sections, {(area > 0.0).sum():,} compartments, {1e8 * area.sum():,.6g} um^2, "
+             f"up to {1e4 * tree.distance[cell].max():,.5g} um from the soma or the start"]
+    width = max(len(section.name) for section in sections)
+    for s in sections:
+        at = f"on {sections[s.parent].name}({s.parent_x:g})" if s.parent >= 0 else "root"
         mean = s.area / (math.pi * s.length)
         lines.append(f"  {s.name:<{width}}  {s.type:<8} {at:<{width + 8}} {1e4 * s.length:>9.5g} um x "
                      f"{1e4 * mean:<7.4g} um {1e8 * s.area:>10.6g} um^2 {s.n_compartments:>5} compartments")
@@ -102,7 +109,8 @@ def _estimates(setup: Setup) -> list[str]:
     cells = mesh.cells.nbytes + (9 + 3) * 8 * mesh.n_cells                            # with diffusivity and fibre
     nodes = mesh.points.nbytes + setup.state.nbytes + 10 * 8 * operator.n             # with the solver's vectors
     memory = PROGRAM + nodes + cells + 4 * matrix
-    device = [f"GPU memory: {taken / 2 ** 20:,.0f} MiB, and about {WATCHED * operator.n / 2 ** 20:,.0f} for activation "
+    seen = len(watched(setup.case.watch.activation, setup.state.order, mesh.tree)[0])
+    device = [f"GPU memory: {taken / 2 ** 20:,.0f} MiB, and about {WATCHED * seen / 2 ** 20:,.0f} for activation "
               f"times; {free / 2 ** 20:,.0f} MiB are left" for taken, free in filter(None, [backend.memory()])]
     seconds = (STEP_SECONDS + 2.0 * _reaction_seconds(setup)) * setup.stepper.n_steps
     hours, rest = divmod(round(seconds), 3600)

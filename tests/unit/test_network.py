@@ -1,16 +1,31 @@
 """Networks: copies of cells, their regions, numbers and places."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
 from upstroke.case import load_case, to_toml
-from upstroke.case.schema import Cable, CableRegion, Compartments, Drawn, NetworkMesh, Population, Section, SectionsMesh
+from upstroke.case.schema import (
+    Cable,
+    CableRegion,
+    Compartments,
+    Drawn,
+    NetworkMesh,
+    Population,
+    Probes,
+    Section,
+    SectionsMesh,
+    Site,
+    Stimulus,
+)
 from upstroke.errors import ErrorList, UpstrokeError
 from upstroke.mesh import build_mesh, cells_of_regions, nodes_of_region
 from upstroke.mesh.neuron import cell_values
 from upstroke.mesh.order import membrane_of_nodes, solve_order
+from upstroke.observe.probes import place_probes
+from upstroke.protocol import schedule
 
 SOMA, UM = Section(name="soma", type="soma", length=2e-3, diameter=2e-3), 1e-4
 CELL = SectionsMesh(section=(SOMA, Section(name="dend", parent="soma", length=2e-2, diameter=2e-4)))
@@ -244,3 +259,33 @@ def test_a_network_that_cannot_be(change, expected):
     with pytest.raises(ErrorList) as error:
         load_case(GOOD | change)
     assert expected in str(error.value)
+
+
+# ------------------------------------------------------------------------------------------- inputs and probes
+def test_a_stimulus_differs_from_cell_to_cell():
+    mesh = network(Population(name="a", count=3, cell=CELL, values={"input": (1.0, 2.0, 0.5)}),
+                   Population(name="b", count=2, cell=CELL))
+    current = Stimulus(site=Site(section="dend", population="a"), total_current=1e-4, duration=1.0, scale="input")
+    train, = schedule([current], mesh, np.nan, 0.1).trains
+    assert train.scale.tolist() == [1.0, 2.0, 0.5] and mesh.tree.cell[train.nodes].tolist() == [0, 1, 2]
+    assert train.current * mesh.tree.area[train.nodes] == pytest.approx(1e-4, rel=1e-12)
+    for site, scale, text in (("b", "input", "stimulus.0.scale: the point data 'input' have no value at 2 of the 2 "
+                               "nodes of this stimulus (the first is node 39)\n"
+                               "  -> write them for all nodes of its regions"),
+                              ("a", "inptu", "stimulus.0.scale: the mesh has no point data 'inptu'\n"
+                               "  -> did you mean 'input'?")):
+        with pytest.raises(UpstrokeError) as error:
+            schedule([replace(current, site=Site(section="dend", population=site), scale=scale)], mesh, np.nan, 0.1)
+        assert str(error.value) == text
+
+
+def test_probes_of_a_population_are_numbered():
+    mesh = two(3, 2)
+    points = {"soma": Site(section="soma", population="bas"), "one": Site(section="soma", population="pyr", cell=1),
+              "tip": Site(section="dend", population="pyr", x=0.0)}
+    probes = place_probes(Probes(points=points, every=0.1), mesh)
+    assert [p.name for p in probes] == ["soma[0]", "soma[1]", "one", "tip[0]", "tip[1]", "tip[2]"]
+    assert [mesh.tree.cell[p.nodes].tolist() for p in probes] == [[3], [4], [1], [0, 0], [1, 1], [2, 2]]
+    for probe in probes[3:]:                               # an end: V there follows from the compartments around
+        near, weights = mesh.tree.around(int(mesh.tree.nodes_at(points["tip"], "")[mesh.tree.cell[probe.nodes[0]]]))
+        assert np.array_equal(probe.nodes, near) and np.array_equal(probe.weights, weights)

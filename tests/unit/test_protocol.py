@@ -23,7 +23,7 @@ def currents(trains, dt, steps, n=4):
     """(steps, n): what each node receives in each step."""
     table = Stimuli(tuple(trains), dt).table(steps)
     current, seen = np.zeros(n), []
-    stage = Inputs(current, table.nodes, table.offsets, table.trains, table.steps, table.values)
+    stage = Inputs(current, table.nodes, table.offsets, table.trains, table.scale, table.steps, table.values)
     for step in range(steps):
         stage.run(step)
         seen.append(current.copy())
@@ -108,3 +108,14 @@ def test_renumbered_trains_reach_the_same_nodes():
     assert [t.nodes.tolist() for t in moved.trains] == [[0, 3], [2]]
     assert moved.dt == 0.1 and moved.trains[1].current == 5.0
     assert stimuli.trains[0].nodes.tolist() == [0, 1]
+
+
+def test_nodes_receive_multiples_of_a_current_in_any_numbering():
+    scale = np.array([1.0, 0.5, 2.0])
+    pulses = (train(nodes=np.array([0, 1, 3]), scale=scale), train(nodes=np.array([1]), current=3.0))
+    assert currents(pulses, 1.0, 3)[1].tolist() == [10.0, 8.0, 0.0, 20.0]
+    rank = np.array([3, 0, 2, 1])
+    moved = Stimuli(pulses, 1.0).renumbered(rank).trains
+    assert moved[0].nodes.tolist() == [0, 1, 3] and moved[0].scale.tolist() == [0.5, 2.0, 1.0]
+    assert pulses[0].describe() == "stimulus 's': 3 nodes, 10 uA/cm^2 times 0.5 to 2"
+    assert pulses[1].describe() == "stimulus 's': 1 nodes, 3 uA/cm^2"

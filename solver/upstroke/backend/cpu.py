@@ -191,12 +191,12 @@ class CpuBackend:
                           **{name: self.pointer(array) for name, array in arrays.items()})
 
     def inputs(self, out: NDArray[Any], nodes: NDArray[np.int64], offsets: NDArray[np.int64], trains: NDArray[np.int32],
-               steps: NDArray[np.int64], values: NDArray[np.float64]) -> Inputs:
-        """The stage "stimulus": out[nodes[i]] = sum of values[e, trains[j]], offsets[i] <= j < offsets[i + 1].
+               scale: NDArray[np.float64], steps: NDArray[np.int64], values: NDArray[np.float64]) -> Inputs:
+        """The stage "stimulus": out[nodes[i]] = sum of scale[j] values[e, trains[j]], offsets[i] <= j < offsets[i + 1].
 
         e is the last event with steps[e] <= n; before the first, nothing is written.
         """
-        return Inputs(out, nodes, offsets, trains, steps, values)
+        return Inputs(out, nodes, offsets, trains, scale, steps, values)
 
     def loop(self, stages: Sequence[Stage]) -> Loop:
         """Steps made of these stages, from step 0 on."""
@@ -302,14 +302,15 @@ class Inputs:
     name = "stimulus"
 
     def __init__(self, out: NDArray[Any], nodes: NDArray[np.int64], offsets: NDArray[np.int64],
-                 trains: NDArray[np.int32], steps: NDArray[np.int64], values: NDArray[np.float64]) -> None:
-        self._out, self._nodes, self._offsets, self._trains = out, nodes, offsets[:-1], trains
+                 trains: NDArray[np.int32], scale: NDArray[np.float64], steps: NDArray[np.int64],
+                 values: NDArray[np.float64]) -> None:
+        self._out, self._nodes, self._offsets, self._trains, self._scale = out, nodes, offsets[:-1], trains, scale
         self._steps, self._values, self._event = steps, values, -1
 
     def run(self, n: int) -> None:
         event = bisect_right(self._steps, n) - 1
         if event != self._event:
-            self._out[self._nodes] = np.add.reduceat(self._values[event, self._trains], self._offsets)
+            self._out[self._nodes] = np.add.reduceat(self._scale * self._values[event, self._trains], self._offsets)
             self._event = event
 
 

@@ -184,12 +184,13 @@ class CudaBackend:
         return (np.frombuffer(data.tobytes(), np.dtype((np.void, data.nbytes))),) if len(values) else ()
 
     def inputs(self, out: Any, nodes: NDArray[np.int64], offsets: NDArray[np.int64], trains: NDArray[np.int32],
-               steps: NDArray[np.int64], values: NDArray[np.float64]) -> NodeKernel:
-        """The stage "stimulus": out[nodes[i]] = sum of values[e, trains[j]], offsets[i] <= j < offsets[i + 1].
+               scale: NDArray[np.float64], steps: NDArray[np.int64], values: NDArray[np.float64]) -> NodeKernel:
+        """The stage "stimulus": out[nodes[i]] = sum of scale[j] values[e, trains[j]], offsets[i] <= j < offsets[i + 1].
 
         e is the last event with steps[e] <= n; before the first, nothing is written.
         """
-        arrays = {"nodes": nodes, "offsets": offsets, "trains": trains, "steps": steps, "values": values}
+        arrays = {"nodes": nodes, "offsets": offsets, "trains": trains, "scale": scale, "steps": steps,
+                  "values": values}
         device = {name: self.array(np.asarray(array)) for name, array in arrays.items()}
         args = InputArgs(out=self.pointer(out), events=len(steps), width=values.shape[1],
                          **{name: self.pointer(array) for name, array in device.items()})

@@ -49,7 +49,8 @@ class DiffusionArgs(ctypes.Structure):
 class InputArgs(ctypes.Structure):
     """``inputs`` of kernels.cu."""
 
-    _fields_ = [*((name, ctypes.c_void_p) for name in ("out", "nodes", "offsets", "trains", "steps", "values")),
+    _fields_ = [*((name, ctypes.c_void_p) for name in ("out", "nodes", "offsets", "trains", "scale", "steps",
+                                                       "values")),
                 ("events", ctypes.c_long), ("width", ctypes.c_long)]
 
 

@@ -238,6 +238,7 @@ typedef struct {
     real *out;
     const long *nodes, *offsets;      /* (m), (m + 1) */
     const int *trains;                /* of node i: trains[offsets[i]] to trains[offsets[i + 1]] */
+    const double *scale;              /* what it receives of each is multiplied by */
     const long *steps;                /* (events) first step of each */
     const double *values;             /* (events, width) */
     long events, width;
@@ -256,7 +257,7 @@ extern "C" __global__ void __launch_bounds__(128) apply_inputs(inputs a, long m,
     }
     if (low == 0) return;
     double sum = 0;
-    for (long k = a.offsets[i]; k < a.offsets[i + 1]; k++) sum += a.values[(low - 1) * a.width + a.trains[k]];
+    for (long k = a.offsets[i]; k < a.offsets[i + 1]; k++) sum += a.scale[k] * a.values[(low - 1) * a.width + a.trains[k]];
     a.out[a.nodes[i]] = (real)sum;
 }
 

@@ -139,6 +139,12 @@ class Tree:
         sizes = np.repeat([p.n_nodes for p in self.populations], [p.count for p in self.populations])
         return np.repeat(np.arange(len(sizes)), sizes)
 
+    @cached_property
+    def cells(self) -> NDArray[np.int64]:
+        """(cells,) the node in the middle of the first section of each, which is the soma where a cell has one."""
+        return np.concatenate([p.first_node + p.n_nodes * np.arange(p.count) + p.sections[0].node_at(0.5)
+                               for p in self.populations])
+
     def population_at(self, site: Site, where: str) -> Population:
         """The population that a site names; the only one where it names none.
 

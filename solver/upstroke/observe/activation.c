@@ -5,6 +5,7 @@
  * of the beat's own amplitude. Crossings are interpolated linearly between the last step and this one. */
 typedef struct {
     const REAL *V;            /* mV, now */
+    const long *node;         /* where in V each watched node is, NULL where all are watched; what follows is by those */
     REAL *before;             /* mV, one step ago */
     REAL *lowest;             /* mV, minimum since the maximum of the last beat, or since the start */
     REAL *highest;            /* mV, maximum of the running beat */
@@ -58,10 +59,10 @@ INLINE void keep_lowest(double *place, double value)
 #endif
 }
 
-/* V of node i after a step that began at t_before. */
+/* V of watched node i after a step that began at t_before. */
 INLINE void see(const activation_args *a, long i, double t_before)
 {
-    const REAL threshold = (REAL)a->threshold, V = a->V[i], before = a->before[i];
+    const REAL threshold = (REAL)a->threshold, V = a->V[a->node ? a->node[i] : i], before = a->before[i];
     a->before[i] = V;
 
     if (before < threshold && V >= threshold) {
@@ -109,7 +110,7 @@ extern "C" __global__ void __launch_bounds__(128) upstroke_see_activation(activa
     double low = 1e300, negative_high = 1e300;
     if (i < n) {
         see(&a, i, a.t + clock->step * a.step_dt);
-        low = a.V[i];
+        low = a.before[i];                            /* V now */
         negative_high = -low;
     }
     for (int apart = 16; apart > 0; apart /= 2) {
@@ -135,10 +136,10 @@ long upstroke_see_activation(long begin, long end, const activation_args *a)
 {
     double low = 1e300, negative_high = 1e300;
     for (long i = begin; i < end; i++) {
-        const double V = a->V[i];
+        see(a, i, a->t);
+        const double V = a->before[i];                /* now */
         low = V < low ? V : low;
         negative_high = -V < negative_high ? -V : negative_high;
-        see(a, i, a->t);
     }
     keep_lowest(&a->range[0], low);
     keep_lowest(&a->range[1], negative_high);

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from upstroke.backend import Fetch
 from upstroke.case.schema import Activation
 from upstroke.errors import BackendError
+from upstroke.mesh.tree import Tree
 
 MOST_BEATS = 65536     # of one node
 REAL = {np.dtype(np.float32): "float", np.dtype(np.float64): "double"}
@@ -40,8 +41,8 @@ class ActivationMap:
     activation, repolarisation : (beats, n) float64, ms; NaN where a node has no such beat (or it did not end)
     threshold : mV
     fraction : f
-    v_min, v_max : mV, over all nodes and steps
-    recrossed : number of nodes
+    v_min, v_max : mV, over all watched nodes and steps
+    recrossed : number of watched nodes
     """
 
     activation: NDArray[np.float64]
@@ -81,14 +82,14 @@ class _Args(ctypes.Structure):
     """``activation_args`` of activation.c."""
 
     _fields_ = [
-        *((name, ctypes.c_void_p) for name in ("V", "before", "lowest", "highest", "rest", "beats", "active", "again",
-                                               "activation", "repolarisation", "rows", "range")),
+        *((name, ctypes.c_void_p) for name in ("V", "node", "before", "lowest", "highest", "rest", "beats",
+                                               "active", "again", "activation", "repolarisation", "rows", "range")),
         *((name, ctypes.c_double) for name in ("t", "step_dt", "threshold", "fraction")),
     ]
 
 
 class ActivationWatcher:
-    """Sees every step, keeps a few numbers per node, and gives an `ActivationMap` at any time.
+    """Sees every step, keeps a few numbers per watched node, and gives an `ActivationMap` at any time.
 
     Parameters
     ----------
@@ -96,16 +97,19 @@ class ActivationWatcher:
     state : gives ``V``, an array (n,) of the backend in mV, and ``order``, the mesh's node at each of its places
     backend : compiles and runs activation.c
     dt : time step, ms
+    tree : of neurons. In a network each cell is watched in the middle of its first section alone, and the map has
+        that at all its nodes, unless the section says otherwise
 
     Attributes
     ----------
     stage : what it does in every step
     """
 
-    def __init__(self, section: Activation, state: Any, backend: Any, dt: float) -> None:
+    def __init__(self, section: Activation, state: Any, backend: Any, dt: float, tree: Tree | None = None) -> None:
         V = state.V
-        self._order, self._backend, self._section, self._n = state.order, backend, section, len(V)
-        start = np.asarray(backend.to_host(V))
+        places, self._shown = watched(section, np.asarray(state.order), tree)
+        self._backend, self._section, self._n = backend, section, len(places)
+        start = np.asarray(backend.to_host(V))[places]
         self._arrays = {name: backend.array(start) for name in ("before", "lowest", "highest", "rest")}
         self._arrays |= {"beats": backend.zeros(self._n, dtype=np.int32)}
         self._arrays |= {name: backend.zeros(self._n, dtype=np.uint8) for name in ("active", "again")}
@@ -119,7 +123,9 @@ class ActivationWatcher:
         self._count = {"rows": self._arrays["rows"]}
         self._asked: Fetch | None = None
         self._make_room(0)
-        args = _Args(V=backend.pointer(V), threshold=section.threshold, fraction=section.repolarisation, step_dt=dt,
+        self._node = backend.array(places.astype(np.int64)) if self._n < len(V) else None
+        args = _Args(V=backend.pointer(V), node=None if self._node is None else backend.pointer(self._node),
+                     threshold=section.threshold, fraction=section.repolarisation, step_dt=dt,
                      **{name: backend.pointer(array) for name, array in (self._arrays | self._pointers).items()})
         text = resources.files(__package__).joinpath("activation.c").read_text()
         self.stage = backend.kernel(f"#define REAL {REAL[start.dtype]}\n{text}", "upstroke_see_activation", args,
@@ -183,10 +189,22 @@ class ActivationWatcher:
         """The map as far as the run has come."""
         host = {name: np.asarray(self._backend.to_host(self._arrays[name])) for name in ("rows", "range", "again")}
         used = int(host["rows"][:2].min())
-        times = {name: np.empty((used, self._n)) for name in self._rows}
+        times = {name: np.empty((used, len(self._shown))) for name in self._rows}
         for name, rows in self._rows.items():
             for k in range(used):
-                times[name][k, self._order] = self._backend.to_host(rows[k])
+                times[name][k] = np.asarray(self._backend.to_host(rows[k]))[self._shown]
         return ActivationMap(
             **times, threshold=self._section.threshold, fraction=self._section.repolarisation,
             v_min=float(host["range"][0]), v_max=-float(host["range"][1]), recrossed=int(host["again"].sum()))
+
+
+def watched(section: Activation, order: NDArray[np.int64],
+            tree: Tree | None) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The places (k,) that are watched, and which of them each node of the mesh shows, (n,)."""
+    rank = np.empty_like(order)
+    rank[order] = np.arange(len(order))
+    at = section.at if section.at != "auto" else "cells" if tree is not None and len(tree.cells) > 1 else "nodes"
+    if at == "nodes":
+        return np.arange(len(order)), rank
+    assert tree is not None                     # the case was checked
+    return rank[tree.cells], tree.cell

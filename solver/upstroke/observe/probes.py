@@ -191,7 +191,9 @@ def _at_site(name: str, site: Site, mesh: Mesh, where: str) -> list[Probe]:
     tree = mesh.tree
     assert tree is not None               # the case was checked
     nodes, several = tree.nodes_at(site, where), site.cell is None and tree.population_at(site, where).name
-    return [Probe(f"{name}[{k}]" if several else name, *tree.around(node), 0.0) for k, node in enumerate(nodes)]
+    near, weights = tree.around(nodes[0])                     # of the others likewise: cells are copies
+    return [Probe(f"{name}[{k}]" if several else name, near + away, weights, 0.0)
+            for k, away in enumerate(nodes - nodes[0])]
 
 
 def _at_points(points: Mapping[str, Sequence[float]], interpolate: bool, mesh: Mesh, table: str) -> tuple[Probe, ...]:
@@ -215,6 +217,8 @@ def _three(where: str, point: Sequence[float]) -> NDArray[np.float64]:
 
 def far_note(probe: Probe, mesh: Mesh) -> str:
     """A warning where the node is farther from the place asked for than its longest edge, else nothing."""
+    if probe.distance == 0.0:
+        return ""
     node = int(probe.nodes[0])
     touching = replace(mesh, cells=mesh.cells[(mesh.cells == node).any(axis=1)])
     edge = float(longest_edges(touching).max(initial=0.0))

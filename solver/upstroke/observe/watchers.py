@@ -121,7 +121,7 @@ def open_watchers(section: Watch, mesh: Mesh, state: Any, backend: Any, dt: floa
         every = whole_steps("watch.snapshots.every", section.snapshots.every, dt)
         others.append(SnapshotWatcher(section.snapshots, mesh, state, backend, every, steps, directory / "vm.vtkhdf",
                                       series))
-    activation = ActivationWatcher(section.activation, state, backend, dt)
+    activation = ActivationWatcher(section.activation, state, backend, dt, mesh.tree)
     return Watchers(activation, (activation.stage, *stages), tuple(others), places, notes, spikes)
 
 

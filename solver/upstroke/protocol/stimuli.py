@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from upstroke.case.schema import Stimulus
 from upstroke.errors import CaseError
+from upstroke.mesh.labels import values_at
 from upstroke.mesh.locate import nodes_in_box, nodes_in_sphere, nodes_of_region, nodes_of_set
 from upstroke.mesh.mesh import Mesh
 from upstroke.protocol.table import InputTable, tabulate
@@ -31,7 +32,7 @@ class Stimuli:
 
     def renumbered(self, rank: NDArray[np.int64]) -> Stimuli:
         """The same trains with their nodes in another numbering; ``rank`` (n,) is the new number of each node."""
-        return replace(self, trains=tuple(replace(train, nodes=np.sort(rank[train.nodes])) for train in self.trains))
+        return replace(self, trains=tuple(train.renumbered(rank) for train in self.trains))
 
     def table(self, n_steps: int) -> InputTable:
         """What each node receives in each of ``n_steps`` steps."""
@@ -46,7 +47,7 @@ def schedule(stimuli: Sequence[Stimulus], mesh: Mesh, surface_to_volume: float, 
 
     Raises
     ------
-    CaseError where a stimulus touches no node or names an unknown set or region
+    CaseError, MeshError where a stimulus touches no node, or names an unknown set, region, place or scale
     """
     trains = []
     for k, s in enumerate(stimuli):
@@ -57,8 +58,9 @@ def schedule(stimuli: Sequence[Stimulus], mesh: Mesh, surface_to_volume: float, 
             raise CaseError(where, "the stimulus touches no node", "the mesh spans "
                             f"({', '.join(f'{x:.4g}' for x in low)}) to ({', '.join(f'{x:.4g}' for x in high)}) mm")
         current = _density(s, mesh, nodes, surface_to_volume)
+        scale = values_at(mesh, s.scale, nodes, f"{where}.scale", "stimulus") if s.scale is not None else 1.0
         trains.append(Train(s.name or f"stimulus {k + 1}", nodes, current, s.start, s.duration,
-                            s.period if s.period is not None else math.inf, s.count))
+                            s.period if s.period is not None else math.inf, s.count, scale))
     return Stimuli(tuple(trains), dt)
 
 

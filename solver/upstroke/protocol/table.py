@@ -20,6 +20,7 @@ class InputTable:
     ----------
     nodes : (m,) the nodes that any train reaches
     offsets, trains : node i is reached by ``trains[offsets[i]:offsets[i + 1]]``
+    scale : (len(trains),) what it receives of each is multiplied by
     steps : (events,) the first step of each event, ascending; before the first, all currents are zero
     values : (events, trains) uA/cm^2, the mean current of each train over every step of the event
     """
@@ -27,14 +28,18 @@ class InputTable:
     nodes: NDArray[np.int64]
     offsets: NDArray[np.int64]
     trains: NDArray[np.int32]
+    scale: NDArray[np.float64]
     steps: NDArray[np.int64]
     values: NDArray[np.float64]
 
 
 def tabulate(trains: Sequence[Train], dt: float, n_steps: int) -> InputTable:
     """The table of ``n_steps`` steps of ``dt`` (ms)."""
-    reached = np.concatenate([np.unique(train.nodes) for train in trains] or [np.zeros(0, np.int64)])
-    owner = np.repeat(np.arange(len(trains), dtype=np.int32), [len(np.unique(train.nodes)) for train in trains])
+    parts = [np.unique(train.nodes, return_index=True) for train in trains]
+    reached = np.concatenate([part for part, _ in parts] or [np.zeros(0, np.int64)])
+    owner = np.repeat(np.arange(len(trains), dtype=np.int32), [len(part) for part, _ in parts])
+    scale = np.concatenate([np.broadcast_to(train.scale, train.nodes.shape)[first]
+                            for train, (_, first) in zip(trains, parts, strict=True)] or [np.zeros(0)])
     by_node = np.argsort(reached, kind="stable")
     nodes, first = np.unique(reached[by_node], return_index=True)
     steps = np.array(sorted(_edges(trains, dt, n_steps)), np.int64)
@@ -42,8 +47,8 @@ def tabulate(trains: Sequence[Train], dt: float, n_steps: int) -> InputTable:
     values = values.reshape(len(steps), len(trains))
     before = np.vstack([np.zeros((1, len(trains))), values[:-1]])
     changed = (values != before).any(axis=1)
-    return InputTable(nodes, np.append(first, len(reached)).astype(np.int64), owner[by_node], steps[changed],
-                      values[changed])
+    return InputTable(nodes, np.append(first, len(reached)).astype(np.int64), owner[by_node], scale[by_node],
+                      steps[changed], values[changed])
 
 
 def _edges(trains: Sequence[Train], dt: float, n_steps: int) -> set[int]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +15,8 @@ SNAP = 1e-9      # parts of a step: what is nearer to a step's edge than this li
 class Train:
     """Pulses of ``current`` (uA/cm^2) into ``nodes``: [start + k period, start + k period + duration), k < count.
 
-    ``nodes`` are ascending numbers of the mesh, or, once `Stimuli.renumbered`, ascending places in solve order.
+    ``nodes`` are ascending numbers of the mesh, or, once `Stimuli.renumbered`, ascending places in solve order. Each
+    receives ``scale`` times the current, one number or (nodes,).
     """
 
     name: str
@@ -25,6 +26,19 @@ class Train:
     duration: float
     period: float
     count: int
+    scale: float | NDArray[np.float64] = 1.0
+
+    def renumbered(self, rank: NDArray[np.int64]) -> Train:
+        """The same with nodes in another numbering; ``rank`` (n,) is the new number of each node."""
+        order = np.argsort(rank[self.nodes])
+        scale = np.broadcast_to(self.scale, self.nodes.shape)
+        return replace(self, nodes=rank[self.nodes][order], scale=scale[order])
+
+    def describe(self) -> str:
+        """A line for reports."""
+        low, high = np.min(self.scale), np.max(self.scale)
+        times = f" times {low:.4g} to {high:.4g}" if low != 1.0 or high != 1.0 else ""
+        return f"stimulus {self.name!r}: {len(self.nodes):,} nodes, {self.current:g} uA/cm^2{times}"
 
     def share(self, n: int, dt: float) -> float:
         """The part of step n, [n dt, (n + 1) dt), during which a pulse is on: exact charge for any dt."""

@@ -85,7 +85,8 @@ def _clamp_stages(conductances: Conductances, nodes: NDArray[np.int64], operator
     if not len(table.steps):
         return []
     places = np.searchsorted(nodes, table.nodes)
-    return [backend.inputs(out[name], places, table.offsets, table.trains, table.steps, table.values * factor)
+    return [backend.inputs(out[name], places, table.offsets, table.trains, table.scale, table.steps,
+                           table.values * factor)
             for name, factor in zip(("held", "drive", "slope"), np.array(values).T, strict=True)]
 
 

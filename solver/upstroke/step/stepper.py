@@ -21,8 +21,8 @@ from upstroke.step.state import State
 def stimulus_stages(stimuli: Stimuli, state: State, n_steps: int, backend: Backend) -> list[Stage]:
     """Sets what each node receives, where there is anything to receive."""
     table = stimuli.table(n_steps)
-    return [backend.inputs(state.Istim, table.nodes, table.offsets, table.trains, table.steps,
-                           table.values)] if len(table.nodes) else []
+    return [backend.inputs(state.Istim, table.nodes, table.offsets, table.trains, table.scale,
+                           table.steps, table.values)] if len(table.nodes) else []
 
 
 def reaction_stages(state: State, part: float, time: TimeTable, C_m: float, backend: Backend) -> list[Stage]:

@@ -98,6 +98,8 @@ def sites_are_on_neurons(mesh: Any, stimuli: Sequence[Stimulus], watch: Watch) -
         if stimulus.volume_current is not None and neuron:
             yield Mistake(("stimulus", k, "volume_current"), "a neuron fills no volume",
                           'give current = "35.7 uA/cm^2", or total_current = "0.1 nA" at a site')
+    if watch.activation.at == "cells" and not neuron:
+        yield Mistake(("watch", "activation", "at"), '"cells", but the mesh is no neuron', 'set at = "nodes"')
     for table, points in (("probes", watch.probes.points if watch.probes is not None else {}),
                           ("spikes", watch.spikes.points if watch.spikes is not None else {})):
         for name, point in points.items():

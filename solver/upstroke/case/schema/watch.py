@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from upstroke.case.schema.keys import Names, Point, Regions, Time, Voltage, key
 from upstroke.case.schema.stimulus import Site
@@ -17,6 +18,9 @@ class Activation:
                              example='"0 mV"')
     repolarisation: float = key("repolarisation: return by this fraction of the beat's own amplitude "
                                 "(0.9 gives APD90)", 0.9, must="> 0 and < 1")
+    at: Literal["auto", "nodes", "cells"] = key(
+        "'nodes': at every node; 'cells': of neurons, in the middle of the first section of each cell, which maps show "
+        "all over the cell; 'auto': 'cells' of a network, else 'nodes'", "auto")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -23,7 +23,7 @@ from upstroke.progress import progress
 from upstroke.protocol import place_conductances, schedule
 from upstroke.record import Record
 from upstroke.result import Result
-from upstroke.setup import Setup, curves_of, lowest_methods, make_membranes, splitting_notes
+from upstroke.setup import Setup, curves_of, lowest_methods, make_membranes, splitting_notes, temperature_notes
 from upstroke.space import coarse_notes, discretise
 from upstroke.step.state import State
 from upstroke.step.stepper import Stepper
@@ -60,7 +60,8 @@ def prepare(case: Case) -> Setup:
         check_watch(case.watch, mesh, state.names, case.time.dt)            # what we look at
     notes = (*mesh.notes, *(note for m in membranes for note in m.notes), *curve_notes,
              *coarse_notes(mesh, case.coupling, curves, cells),
-             *lost_cells_notes(mesh, regions, owner), *splitting_notes(case), *stepper.notes(lowest_methods(membranes)))
+             *lost_cells_notes(mesh, regions, owner), *splitting_notes(case),
+             *temperature_notes(case, membranes), *stepper.notes(lowest_methods(membranes)))
     return Setup(case, backend, mesh, operator, curves, membranes, state, stepper, notes, clock.seconds)
 
 

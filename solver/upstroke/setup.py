@@ -14,12 +14,13 @@ from upstroke.backend import Backend
 from upstroke.bench.statefile import read_state
 from upstroke.bench.svfile import Saved
 from upstroke.case import Case, located
+from upstroke.case.schema import Cable
 from upstroke.case.schema import Membrane as Table
 from upstroke.codegen import Kernel, generate
 from upstroke.errors import BackendError, DivergenceError, ModelError
 from upstroke.ionic import METHODS, initial_state, load_model, rates
 from upstroke.ionic.model import Model
-from upstroke.ionic.spelling import parameters_of
+from upstroke.ionic.spelling import EVERY, parameters_of
 from upstroke.mesh.labels import values_at
 from upstroke.mesh.mesh import Mesh
 from upstroke.space import Curve, Operator
@@ -29,6 +30,7 @@ from upstroke.step.state import State
 from upstroke.step.stepper import Stepper
 from upstroke.waves import curve_of
 
+CELSIUS = "celsius"    # what models call their temperature
 AT_ONCE = 2 ** 16      # nodes that are interpreted together, to spare memory
 
 
@@ -112,7 +114,7 @@ def make_membranes(case: Case, backend: Backend) -> tuple[Membrane, ...]:
     membranes = []
     for k, table in enumerate(case.membrane):
         with located(case, "membrane" if len(case.membrane) == 1 else f"membrane.{k}"):
-            model = load_model(table.model, table.flags, table.parameters, table.method, table.plugins)
+            model = model_of(table, case.cable)
             table = replace(table, nodal=parameters_of(model, table.nodal))
             saved = read_state(table.initial, model) if isinstance(table.initial, Path) else Saved(table.initial)
             initial = _start(model, saved.values, _defaults(model, table.nodal))
@@ -120,6 +122,35 @@ def make_membranes(case: Case, backend: Backend) -> tuple[Membrane, ...]:
                               follow=SPLITTINGS[case.time.splitting].implicit)
         membranes.append(Membrane(table, model, kernel, saved.values, initial, saved.notes))
     return tuple(membranes)
+
+
+def model_of(table: Table, cable: Cable | None) -> Model:
+    """The model of a membrane table, at the temperature of [cable]."""
+    model = load_model(table.model, table.flags, table.parameters, table.method, table.plugins)
+    if cable is None or cable.temperature is None or not any(_is_celsius(p.name) for p in model.parameters):
+        return model
+    parameters = {**table.parameters, f"{EVERY}{CELSIUS}": cable.temperature}
+    return load_model(table.model, table.flags, parameters, table.method, table.plugins)
+
+
+def _is_celsius(name: str) -> bool:
+    return name.rpartition(".")[2] == CELSIUS
+
+
+def temperature_notes(case: Case, membranes: Sequence[Membrane]) -> list[str]:
+    """What the user should know of models and plug-ins with states that the temperature changes nothing in."""
+    if case.cable is None or case.cable.temperature is None:
+        return []
+    left: dict[str, None] = {}
+    for model in (membrane.model for membrane in membranes):
+        base, *plugins = model.name.split(" + ")
+        with_states = {s.name.rpartition(".")[0] for s in model.states if s.name not in model.externals}
+        warm = {p.name.rpartition(".")[0] for p in model.parameters if _is_celsius(p.name)}
+        left |= dict.fromkeys(name for key, name in (("", base), *zip(plugins, plugins, strict=True))
+                              if key in with_states - warm)
+    if not left:
+        return []
+    return [f"cable.temperature changes nothing in {', '.join(left)}: no parameter {CELSIUS} there"]
 
 
 def curves_of(case: Case, mesh: Mesh, membranes: Sequence[Membrane]) -> tuple[tuple[Curve, ...], tuple[str, ...]]:

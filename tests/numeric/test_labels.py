@@ -62,3 +62,26 @@ def test_three_regions_are_neurons_to_the_last_digit(splitting, tmp_path):
     assert max(expected["axon"]) > 35
     for place, theirs in expected.items():
         assert np.abs(V[place] - theirs).max() < 1e-7
+
+
+# ------------------------------------------------------------------------------------------------ temperature
+@pytest.mark.parametrize("splitting", ["implicit", "staggered"])
+@pytest.mark.parametrize("celsius", ["6.3", "18.5"])
+def test_the_squid_axon_is_neurons_at_each_temperature(celsius, splitting, tmp_path):
+    """18.7 m/s at 18.5 degC (Hodgkin and Huxley measured 21.2, and found 18.8 by hand); 12.3 at 6.3."""
+    V = traces({
+        "mesh": {"kind": "sections", "compartments": {"number": 400}, "section": [
+            {"name": "axon", "type": "axon", "length": "80 mm", "diameter": "476 um"}]},
+        "cable": {"axial_resistivity": "35.4 ohm*cm", "temperature": f"{float(celsius) + 273.15} kelvin"},
+        "membrane": {"model": "HodgkinHuxley", "parameters": {"V_L": 10.7}},
+        "time": {"end": "9 ms" if celsius == "6.3" else "6 ms", "dt": "0.01 ms", "splitting": splitting},
+        "stimulus": {"site": {"section": "axon", "x": 0.5 / 400}, "total_current": "200 uA", "start": "0.1 ms",
+                     "duration": "0.2 ms"},
+        "watch": {"probes": {"every": "0.01 ms", "points": {
+            "near": {"section": "axon", "x": 100.5 / 400}, "far": {"section": "axon", "x": 300.5 / 400}}}},
+        "backend": {"threads": 1}, "output": {"picture": False}}, tmp_path)
+    t, found = V["time_ms"], []
+    for place in ("near", "far"):
+        k = np.flatnonzero((V[place][:-1] < 0) & (V[place][1:] >= 0))[0]
+        found.append(t[k] - 0.01 * V[place][k] / (V[place][k + 1] - V[place][k]))
+    assert found == pytest.approx(NEURON["squid_crossings_ms"][celsius][splitting], abs=2e-7)

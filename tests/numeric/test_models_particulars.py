@@ -42,7 +42,7 @@ def test_mitchell_schaeffer_gate_needs_no_annotation() -> None:
 # ------------------------------------------------------------------------------------------------ Hodgkin and Huxley
 def test_rates_grow_threefold_in_ten_degrees() -> None:
     state = initial_state(load_model("HH")) | {"V": -58.0}
-    cold, warm = (Cell(load_model("HH", parameters={"T": T}), 0.01, state).rates() for T in (6.3, 16.3))
+    cold, warm = (Cell(load_model("HH", parameters={"celsius": T}), 0.01, state).rates() for T in (6.3, 16.3))
     assert warm["V"] == pytest.approx(cold["V"], rel=1e-12)
     for gate in "MHN":
         assert warm[gate] == pytest.approx(3 * cold[gate], rel=1e-9)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -94,6 +95,7 @@ def load_model(
         name_or_path: a shipped model, an alias of one, or the path of a .model file.
         flags: options, each as ``EPI`` or ``cell_type=EPI``.
         parameters: new values: numbers, or changes as text: ``=5.6``, ``+0.1``, ``-62%``, ``*0.38``, ``/2``.
+            ``*.E_K`` is E_K of the model and of all plug-ins that have it, but of those where it is given by itself.
         methods: ``{"m": "rk4", "V": "rk2"}``, or one method for V and all states; a state that the one method does not
             suit (rush_larsen with a rate that is not linear in the state) is left with fe.
         plugins: names or paths; or each with the values of its parameters, ``{"IKATP_Ferrero": {"ATP_i": 4}}``, flags
@@ -127,6 +129,8 @@ def read_model(
     from upstroke.ionic.plugins import compose
 
     file = file or f"{name}.model"
+    parameters = _by_name(parameters or {}, plugins, partial(read_model, text, name, file, flags, methods=methods,
+                                                             plugins=plugins))
     values, ways = dict(parameters or {}), methods if isinstance(methods, str) else dict(methods)
     parts = [_load_plugin(path, its, values, ways) for path, its in _wanted(plugins).items()]
     try:
@@ -136,6 +140,20 @@ def read_model(
         return compose(build(program, name, read_header(text), flags, values, ways), parts, shared)
     except RecursionError:
         raise ModelError(file, "blocks are nested too deeply", "write fewer levels") from None
+
+
+def _by_name(parameters: Changes, plugins: Plugins, read: Callable[..., Model]) -> Changes:
+    """Parameters without ``*.name``: with what this stands for in the model that ``read`` gives for the others."""
+    from upstroke.ionic.spelling import EVERY, like, parameters_of
+
+    every = {name: value for name, value in parameters.items() if name.startswith(EVERY)}
+    if not every:
+        return parameters
+    others = {name: value for name, value in parameters.items() if name not in every}
+    model = read(parameters=others)
+    given = [*others, *(f"{path.stem}.{name}" for path, its in _wanted(plugins).items() for name in its)]
+    stand_for = parameters_of(model, every)
+    return others | {name: value for name, value in stand_for.items() if not like(name, given)}
 
 
 def load_plugin(name_or_path: str | Path, parameters: Changes | None = None) -> Model:

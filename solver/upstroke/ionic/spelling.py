@@ -12,6 +12,8 @@ from typing import TypeVar
 from upstroke.errors import ModelError, did_you_mean
 from upstroke.ionic.model import Model
 
+EVERY = "*."            # in front of a parameter's name: of the model and of all its plug-ins
+
 Content = TypeVar("Content")
 
 
@@ -42,8 +44,29 @@ def respelled(
 
 
 def parameters_of(model: Model, given: Mapping[str, Content]) -> dict[str, Content]:
-    """What was given for parameters of a model, by the model's own names; ModelError for a name that is none."""
-    return _of(model, given, [p.name for p in model.parameters], "parameter")
+    """What was given for parameters of a model, by the model's own names; ModelError for a name that is none.
+
+    ``*.E_K`` is E_K of the model and of each of its plug-ins that has it, but for those that are given by themselves.
+    """
+    known = [p.name for p in model.parameters]
+    own = _of(model, {name: content for name, content in given.items() if not name.startswith(EVERY)}, known,
+              "parameter")
+    every: dict[str, Content] = {}
+    for name, content in given.items():
+        if name.startswith(EVERY):
+            every |= dict.fromkeys(_called(model, name.removeprefix(EVERY), known), content)
+    return every | own
+
+
+def _called(model: Model, name: str, known: Collection[str]) -> list[str]:
+    """The parameters of a name, PLUGIN.name among them; those alike where none is spelled exactly so."""
+    last = {parameter: parameter.rpartition(".")[2] for parameter in known}
+    names = dict.fromkeys(last.values())
+    wanted = [name] if name in names else like(name, names)
+    if not wanted:
+        raise ModelError(f"model {model.name}", f"no parameter '{name}', neither of the model nor of a plug-in",
+                         did_you_mean(name, names))
+    return [parameter for parameter in known if last[parameter] in wanted]
 
 
 def states_of(model: Model, given: Mapping[str, Content]) -> dict[str, Content]:

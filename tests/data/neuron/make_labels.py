@@ -1,8 +1,7 @@
-"""A cell of three regions by NEURON, with its own steps, as labels9.json: python make_labels.py, with
-`pip install neuron`.
+"""Cells by NEURON, with its own steps, as labels9.json: python make_labels.py, with `pip install neuron`.
 
-A ball and a stick of two halves with an axon. The outer half has another Ra and C_m, and spines that double its
-membrane.
+Three regions: a ball and a stick of two halves with an axon. The outer half has another Ra and C_m, and spines that
+double its membrane. Squid: the giant axon at 6.3 and at 18.5 degrees C, the temperature of the paper's running impulse.
 """
 
 import json
@@ -39,14 +38,38 @@ def run(sections, order):
     return {name: [round(V, 8) for V in list(trace)[::16]] for name, trace in traces.items()}
 
 
+def squid(celsius, order):
+    """When 0 mV is crossed upwards 20 and 60 mm along an axon of 476 um, in compartments of 0.2 mm, dt 0.01 ms."""
+    h.secondorder, h.celsius, h.dt, h.steps_per_ms = order, celsius, 0.01, 100
+    axon = h.Section(name="axon")
+    axon.L, axon.diam, axon.nseg, axon.Ra, axon.cm = 80_000, 476, 400, 35.4, 1
+    axon.insert("hh")
+    clamp = h.IClamp(axon(0.5 / 400))
+    clamp.delay, clamp.dur, clamp.amp = 0.1, 0.2, 2e5
+    traces = [h.Vector().record(axon(x)._ref_v) for x in (100.5 / 400, 300.5 / 400)]
+    h.finitialize(-65)
+    h.continuerun(9 if celsius < 10 else 6)
+    return [crossing(list(V), h.dt) for V in traces]
+
+
+def crossing(V, dt):
+    k = next(k for k in range(len(V) - 1) if V[k] < 0 <= V[k + 1])
+    return round(dt * (k - V[k] / (V[k + 1] - V[k])), 9)
+
+
 def main():
     h.load_file("stdrun.hoc")
     h.usetable_hh = 0
     sections = cell()
     clamp = h.IClamp(sections["soma"](0.5))
     clamp.delay, clamp.dur, clamp.amp = 2, 1, 0.6
+    schemes = {"implicit": 0, "staggered": 2}
+    three = {name: run(sections, order) for name, order in schemes.items()}
+    del sections, clamp
     result = {"source": f"NEURON {h.nrnversion(5)}", "every_ms": 0.4,
-              "three_regions": {"implicit": run(sections, 0), "staggered": run(sections, 2)}}
+              "three_regions": three,
+              "squid_crossings_ms": {celsius: {name: squid(celsius, order) for name, order in schemes.items()}
+                                     for celsius in (6.3, 18.5)}}
     (HERE / "labels9.json").write_text(json.dumps(result, indent=1) + "\n")
 
 

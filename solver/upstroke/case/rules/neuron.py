@@ -15,6 +15,7 @@ from upstroke.case.schema import (
     Compartments,
     Drawn,
     Events,
+    Membrane,
     MorphologyMesh,
     NetworkMesh,
     Population,
@@ -86,6 +87,21 @@ def one_way_to_draw(normal: Any, lognormal: Any, uniform: Any, file: Any, seed: 
         yield Mistake(("lognormal",), f"the median is {lognormal[0]:.12g}", "give one above 0")
     elif uniform is not None and uniform[1] < uniform[0]:
         yield Mistake(("uniform",), f"lowest {uniform[0]:.12g} is above highest {uniform[1]:.12g}", "swap the two")
+
+
+@rule(Case, "cable", "membrane")
+def one_temperature(cable: Cable | None, membranes: Sequence[Membrane]) -> Iterator[Mistake]:
+    if cable is None or cable.temperature is None:
+        return
+    for k, table in enumerate(membranes):
+        keys: list[tuple[str | int, ...]] = [*(("parameters", key) for key in table.parameters),
+                                             *(("nodal", key) for key in table.nodal)]
+        if isinstance(table.plugins, dict):
+            keys += [("plugins", plugin, key) for plugin, values in table.plugins.items() for key in values]
+        for path in keys:
+            if str(path[-1]).rpartition(".")[2] == "celsius":
+                yield Mistake(("membrane", k, *path), f"cable.temperature is {cable.temperature:.12g} degC already",
+                              "keep one of the two")
 
 
 @rule(Case, "mesh", "stimulus", "watch")

@@ -22,7 +22,8 @@ class Membrane:
         "a shipped model's name, or the path of a .model file", example='"tenTusscherPanfilov"')
     flags: tuple[str, ...] = key("variants of the model", (), example='["EPI"]')
     parameters: dict[str, float | str] = key(
-        "parameters by name: a value in the model's unit, or a change of its default: '-62%', '*0.38', '+0.1'",
+        "parameters by name: a value in the model's unit, or a change of its default: '-62%', '*0.38', '+0.1'. "
+        "`\"*.E_K\"` is E_K of the model and of all its plug-ins that have it",
         factory=dict, example='{ GNa = "-62%", GK1 = 1.081 }')
     plugins: tuple[Annotated[str, FileIfSuffix(".model")], ...] | dict[str, dict[str, float | str]] = key(
         "what is added to the model: plug-ins by name or path; or by name with values of their parameters. A plug-in's "

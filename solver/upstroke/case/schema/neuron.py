@@ -8,7 +8,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 
-from upstroke.case.schema.keys import Capacitance, Count, Direction, Frequency, Length, Regions, Resistivity, key
+from upstroke.case.schema.keys import (
+    Capacitance,
+    Count,
+    Direction,
+    Frequency,
+    Length,
+    Regions,
+    Resistivity,
+    Temperature,
+    key,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,4 +104,7 @@ class Cable:
     surface_to_volume: ClassVar[float] = math.nan        # a neuron fills no volume
     axial_resistivity: Resistivity = key("Ra, of the cytoplasm", example='"100 ohm*cm"', must="> 0")
     capacitance: Capacitance = key("C_m, membrane capacitance per area", 1.0, example='"1 uF/cm^2"', must="> 0")
+    temperature: Temperature | None = key(
+        "the temperature of all membranes: the parameter `celsius` of every model and plug-in that has one; default: "
+        "as their papers have it", None, example='"34 degC"', must="> -100 and < 100")
     region: tuple[CableRegion, ...] = key("what differs in single regions", ())

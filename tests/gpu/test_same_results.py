@@ -22,6 +22,9 @@ TINY = {
         "activation": {"threshold": "-60 mV"}}},
     "rallpack2": {"mesh": {"section": {"levels": 4}}, "time": {"end": "5 ms"}, "watch": {
         "activation": {"threshold": "-60 mV"}, "probes": {"points": {"twig": {"section": "branch[14]"}}}}},
+    "rallpack3": {"mesh": {"compartments": {"number": 40}}, "time": {"end": "3 ms"}, "watch": {
+        "spikes": {"points": {"far": {"section": "axon", "x": 0.5}}}}},
+    "squid_axon": {"mesh": {"compartments": {"number": 41}}, "time": {"end": "1.5 ms"}},
     "wall": {"time": {"end": "0.4 ms"}, "stimulus": {
         "sphere": {"centre": ["0 mm", "20 mm"], "radius": "1.5 mm"}, **SHOCK}},
 }

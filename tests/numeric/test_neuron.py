@@ -83,6 +83,46 @@ def test_rallpack_within_a_hundredth_of_a_percent(name, places, length, length_c
         assert error < 1e-4
 
 
+CASES = Path(__file__).parents[2] / "cases"
+BRIEF = {"output": {"picture": False}, "backend": {"device": "cpu", "threads": 1}}
+
+
+def test_rallpack_3_has_its_17th_spike_in_time(tmp_path):
+    """Within 0.05 ms of the limit of small steps: NEURON 9.0.2, extrapolated from dt 0.01 and 0.005 ms."""
+    spikes = upstroke.run(load_case(CASES / "rallpack3", BRIEF), tmp_path / "out").spikes()
+    assert spikes["near"][16] == pytest.approx(233.987682, abs=0.05)
+    assert spikes["far"][16] == pytest.approx(236.677581, abs=0.05)
+
+
+def test_rallpacks_converge_with_order_two_in_space(tmp_path):
+    """By differences between three resolutions: V at the far end after 20 ms; when the second spike gets there."""
+    def far(case, number, end, place):
+        over = BRIEF | {"mesh": {"compartments": {"number": number}}, "time": {"end": f"{end} ms"}, "watch": {
+            "spikes": {"points": {"far": place}}, "probes": {"points": {"far": place}}}}
+        folder = tmp_path / f"{case}_{number}"
+        spikes = upstroke.run(load_case(CASES / case, over), folder).spikes()["far"]
+        V = np.genfromtxt(folder / "probes.csv", delimiter=",", names=True, deletechars="")["far.V"]
+        return spikes[1] if case == "rallpack3" else V[-1]
+
+    for case, numbers, end, place in (
+            ("rallpack1", (20, 40, 80), 20, {"section": "cable", "x": 1}),
+            ("rallpack2", (1, 3, 9), 20, {"section": "branch[1022]", "x": 0.5}),
+            ("rallpack3", (50, 100, 200), 20, {"section": "axon", "x": 1})):
+        coarse, middle, fine = (far(case, number, end, place) for number in numbers)
+        assert math.log((coarse - middle) / (middle - fine), numbers[1] / numbers[0]) == pytest.approx(2.0, abs=0.05)
+
+
+@pytest.mark.parametrize("diameter", [476, 119])
+def test_the_squids_axon_conducts_as_in_neuron(diameter, tmp_path):
+    """12.322 m/s within 0.1 %, and as the square root of the diameter."""
+    scale = math.sqrt(diameter / 476)
+    case = load_case(CASES / "squid_axon", BRIEF, {
+        "mesh": {"section": {"diameter": f"{diameter} um", "length": f"{100 * scale} mm"}}, "time": {"end": "7 ms"}},
+        overrides=[f"stimulus.0.total_current={20 * scale ** 3} uA"])
+    at = upstroke.run(case, tmp_path / "out").summary["probe_activation_ms"]
+    assert 100 * scale * 400 / 1001 / (at["at70"] - at["at30"]) == pytest.approx(12.321787 * scale, rel=1e-3)
+
+
 def test_a_spike_of_the_soma_runs_into_the_dendrite(tmp_path):
     case = neuron(BALL_AND_STICK | {"compartments": {}}, {"section": "soma"}, {
         "soma": {"section": "soma"}, "tip": {"section": "dend", "x": 1}},

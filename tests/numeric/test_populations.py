@@ -103,3 +103,16 @@ def test_the_map_tells_when_cells_fired(together, tmp_path):
     everywhere = upstroke.run(case, tmp_path / "run").activation.activation
     assert np.array_equal(everywhere[0, tree.cells], times[0, tree.cells], equal_nan=True)
     assert not np.array_equal(everywhere[0], times[0], equal_nan=True)
+
+
+def test_a_gpu_finds_the_same(emulated_cupy, tmp_path):
+    """Levels of all trees in one, spikes of all sites in one list, currents that differ from cell to cell."""
+    case = network(GNA[:11], INPUT[:11], end="7 ms")
+    case["watch"]["probes"]["every"] = "1 ms"
+    found = [upstroke.run(case | {"backend": {"device": device}}, tmp_path / device) for device in ("cpu", "cuda")]
+    spikes = [result.spikes() for result in found]
+    assert sum(map(len, spikes[0].values())) >= 3 and spikes[0].keys() == spikes[1].keys()
+    for name, times in spikes[0].items():
+        assert spikes[1][name] == pytest.approx(times, abs=1e-7)
+    assert np.allclose(found[0].state.variable("V"), found[1].state.variable("V"), rtol=0, atol=1e-6)
+    assert np.allclose(found[0].activation.activation, found[1].activation.activation, atol=1e-7, equal_nan=True)

@@ -6,8 +6,9 @@ typedef struct {
     const double *weight;         /* (terms) */
     const long *first;            /* (sites + 1) the first term of each site */
     double *before;               /* (sites) mV, one step ago */
-    int *count;                   /* (sites) spikes so far */
-    double *times;                /* [site][row] ms; spike j of a site is in row j % rows */
+    unsigned long long *count;    /* spikes of all sites so far; spike j is in row j % rows, those of a step in any order */
+    int *site;                    /* [row] whose it is */
+    double *time;                 /* [row] ms */
     long rows;
     double threshold;             /* mV */
     double t, step_dt;            /* ms, the start of the step (on a device: of step 0), its length */
@@ -20,14 +21,24 @@ typedef struct {
 #define INLINE static inline
 #endif
 
+INLINE unsigned long long next(unsigned long long *count)
+{
+#ifdef __CUDACC__
+    return atomicAdd(count, 1ull);
+#else
+    return __atomic_fetch_add(count, 1ull, __ATOMIC_RELAXED);
+#endif
+}
+
 INLINE void look(const spike_args *a, long site, double t_before)
 {
     double V = 0;
     for (long k = a->first[site]; k < a->first[site + 1]; k++) V += a->weight[k] * a->V[a->node[k]];
     const double before = a->before[site];
     if (before < a->threshold && V >= a->threshold) {
-        const int j = a->count[site]++;
-        a->times[site * a->rows + j % a->rows] = t_before + a->step_dt * (a->threshold - before) / (V - before);
+        const long row = (long)(next(a->count) % (unsigned long long)a->rows);
+        a->site[row] = (int)site;
+        a->time[row] = t_before + a->step_dt * (a->threshold - before) / (V - before);
     }
     a->before[site] = V;
 }

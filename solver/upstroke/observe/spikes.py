@@ -21,20 +21,23 @@ from upstroke.observe.activation import REAL
 from upstroke.observe.lines import LineFile
 from upstroke.observe.probes import place_probes
 
-ROWS = 256      # spikes of a site that a device keeps until they are fetched
+ROWS = 2 ** 20          # spikes that a device keeps until they are fetched, or more, for many sites
+STEPS = 512, 16         # at most, at least: between two fetches
 
 
 class _Args(ctypes.Structure):
     """``spike_args`` of spikes.c."""
 
-    _fields_ = [*((name, ctypes.c_void_p) for name in ("V", "node", "weight", "first", "before", "count", "times")),
+    _fields_ = [*((name, ctypes.c_void_p) for name in ("V", "node", "weight", "first", "before", "count", "site",
+                                                            "time")),
                 ("rows", ctypes.c_long), *((name, ctypes.c_double) for name in ("threshold", "t", "step_dt"))]
 
 
 class SpikeWatcher:
     """Sees every step where the state lies; the host fetches the last spikes at least every half second.
 
-    A site spikes at most every second step, so between two fetches, ``ROWS`` steps apart at most, no spike is lost.
+    Spikes of all sites are one list, in which the device goes round. A site spikes at most every second step, so the
+    list is long enough for all between two fetches.
 
     Parameters
     ----------
@@ -44,15 +47,18 @@ class SpikeWatcher:
     Attributes
     ----------
     stage : what it does in every step
-    count : spikes of each site that have been written, by name
+    sites : where it looks
     """
 
     def __init__(self, section: Spikes, mesh: Mesh, state: Any, backend: Any, dt: float, path: Path) -> None:
         self.sites = place_probes(section, mesh)
-        self.count = {site.name: 0 for site in self.sites}
+        self._counts, self._taken = np.zeros(len(self.sites), np.int64), 0      # of each site; of the device's list
         self._backend = backend
         self._asked: Fetch | None = None
-        self._next = ROWS                          # the step after which spikes are asked for at the latest
+        most, least = STEPS
+        self._every = min(most, max(least, ROWS // len(self.sites)))    # steps after which spikes are asked for
+        self._rows = len(self.sites) * (self._every // 2 + 1)
+        self._next = self._every
         V = np.asarray(backend.to_host(state.V), np.float64)
         terms = [(state.rank[site.nodes], site.weights) for site in self.sites]
         columns = {"node": np.concatenate([nodes for nodes, _ in terms]).astype(np.int64),
@@ -60,9 +66,9 @@ class SpikeWatcher:
                    "first": np.cumsum([0, *(len(nodes) for nodes, _ in terms)]).astype(np.int64),
                    "before": np.array([weights @ V[nodes] for nodes, weights in terms])}
         self._arrays = {name: backend.array(column) for name, column in columns.items()}
-        self._seen = {"count": backend.zeros(len(terms), dtype=np.int32),
-                      "times": backend.zeros(len(terms), ROWS, dtype=np.float64)}
-        args = _Args(V=backend.pointer(state.V), rows=ROWS, threshold=section.threshold, step_dt=dt,
+        self._seen = {"count": backend.zeros(1, dtype=np.uint64), "site": backend.zeros(self._rows, dtype=np.int32),
+                      "time": backend.zeros(self._rows, dtype=np.float64)}
+        args = _Args(V=backend.pointer(state.V), rows=self._rows, threshold=section.threshold, step_dt=dt,
                      **{name: backend.pointer(array) for name, array in (self._arrays | self._seen).items()})
         text = resources.files(__package__).joinpath("spikes.c").read_text()
         self.stage = backend.kernel(f"#define REAL {REAL[np.dtype(state.V.dtype)]}\n{text}", "upstroke_see_spikes",
@@ -73,7 +79,7 @@ class SpikeWatcher:
     def see(self, n: int, t: float) -> None:
         if n >= self._next or (self._asked is None and self._out.due):
             self._collect()                        # of the last one, which must not be overtaken
-            self._asked, self._next = self._backend.fetch(self._seen), n + ROWS
+            self._asked, self._next = self._backend.fetch(self._seen), n + self._every
         if self._asked is not None and self._asked.ready():
             self._collect()
             self._out.flush()
@@ -83,24 +89,29 @@ class SpikeWatcher:
         if self._asked is None:
             return
         host, self._asked = self._asked.get(), None
-        new = [(host["times"][k, j % ROWS], site.name) for k, site in enumerate(self.sites)
-               for j in range(self.count[site.name], host["count"][k])]
-        for time, name in sorted(new):
-            self._out.add([name, f"{time:.12g}"])
-            self.count[name] += 1
+        new = np.arange(self._taken, int(host["count"][0])) % self._rows
+        self._taken += len(new)
+        times, sites = host["time"][new], host["site"][new]
+        for k in np.lexsort((sites, times)):
+            self._out.add([self.sites[sites[k]].name, f"{times[k]:.12g}"])
+        self._counts += np.bincount(sites, minlength=len(self._counts))
+
+    @property
+    def count(self) -> dict[str, int]:
+        """Spikes of each site that have been written, by name."""
+        return {site.name: int(n) for site, n in zip(self.sites, self._counts, strict=True)}
 
     def memory(self) -> dict[str, Any]:
         """What it has seen and written, for `recall`."""
         self._finish()
-        host = {name: np.array(self._backend.to_host(array)) for name, array in
-                (self._seen | {"before": self._arrays["before"]}).items()}
-        return host | {"bytes": self._out.length()}
+        return {"before": np.array(self._backend.to_host(self._arrays["before"])), "counts": self._counts.copy(),
+                "taken": self._taken, "bytes": self._out.length()}
 
     def recall(self, memory: Mapping[str, Any]) -> None:
         """Go on from what an earlier run had seen; what it wrote later is cut off."""
-        for name, array in (self._seen | {"before": self._arrays["before"]}).items():
-            self._backend.put(array, memory[name])
-        self.count = {site.name: int(n) for site, n in zip(self.sites, memory["count"], strict=True)}
+        self._backend.put(self._arrays["before"], memory["before"])
+        self._counts[:], self._taken = memory["counts"], memory["taken"]
+        self._backend.put(self._seen["count"], np.array([self._taken], np.uint64))
         self._out.cut(memory["bytes"])
 
     def _finish(self) -> None:

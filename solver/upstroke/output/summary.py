@@ -40,6 +40,7 @@ def summarise(mesh: Mesh, activation: ActivationMap, probes: Sequence[Probe] = (
         "threshold_mV": activation.threshold,
         "probe_activation_ms": {p.name: p.read(first) for p in probes},
         "spikes": dict(spikes or {}),
+        "spikes_in_all": sum((spikes or {}).values()),
         "solver": dict(solver or {}),
         "notes": [*notes, *activation.notes()],
     }

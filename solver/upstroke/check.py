@@ -6,6 +6,7 @@ import math
 from time import perf_counter
 
 from upstroke.case import Case, to_toml
+from upstroke.mesh.locate import cells_of_regions
 from upstroke.mesh.tree import Population, Tree
 from upstroke.observe.activation import watched
 from upstroke.observe.probes import far_note, place_probes
@@ -47,9 +48,23 @@ def _sizes(setup: Setup) -> list[str]:
     trains = [train.describe() for train in stepper.stimuli.trains]
     return [f"mesh: {mesh.n_points:,} nodes, {mesh.n_cells:,} {mesh.cell_name}, "
             + " x ".join(f"{x:g}" for x in high - low) + " mm",
-            *(_sections(mesh.tree) if mesh.tree is not None else []), *_membranes(setup),
+            *(_sections(mesh.tree) if mesh.tree is not None else []), *_cable_regions(setup), *_membranes(setup),
             f"steps: {stepper.n_steps:,} of {setup.case.time.dt:g} ms", *trains,
             *stepper.conductances.describe()]
+
+
+def _cable_regions(setup: Setup) -> list[str]:
+    """What differs from [cable] where: a line for each of its regions."""
+    cable, tree, lines = setup.case.cable, setup.mesh.tree, []
+    if cable is None or tree is None:
+        return []
+    for k, table in enumerate(cable.region):
+        area = tree.area[setup.mesh.cells[cells_of_regions(setup.mesh, table.regions), 1]]
+        Ra, C_m = table.axial_resistivity or cable.axial_resistivity, table.capacitance or cable.capacitance
+        factor = f" ({table.area_factor:g} times the cones')" if table.area_factor != 1.0 else ""
+        lines.append(f"cable.region.{k}, {', '.join(map(str, table.regions))}: {(area > 0.0).sum():,} compartments, "
+                     f"{1e8 * area.sum():,.6g} um^2 of membrane{factor}, Ra {1e3 * Ra:g} ohm*cm, C_m {C_m:g} uF/cm^2")
+    return lines
 
 
 def _sections(tree: Tree) -> list[str]:

@@ -8,6 +8,7 @@ import pytest
 
 import upstroke
 from upstroke import load_case
+from upstroke.check import check
 from upstroke.run import prepare
 
 NEURON = json.loads((Path(__file__).parents[1] / "data" / "neuron" / "labels9.json").read_text())
@@ -37,10 +38,9 @@ def test_a_gradient_of_a_channel_is_that_of_its_expression():
     assert np.array_equal(rows["Rm"], np.where(tree.diameter > 2e-4, 20.0, 10.0)) and np.ptp(rows["Rm"]) == 10.0
 
 
-@pytest.mark.parametrize("splitting", ["implicit", "staggered"])
-def test_three_regions_are_neurons_to_the_last_digit(splitting, tmp_path):
-    """Ra, C_m and spines of an axon and of the outer half of a dendrite, which here is one section."""
-    V = traces({
+def three_regions(splitting, device="cpu", **tables):
+    """The cell of make_labels.py, whose halves of the dendrite here are one section."""
+    return {
         "mesh": {"kind": "sections", "compartments": {"max_length": "40 um"}, "section": [
             {"name": "soma", "type": "soma", "length": "20 um", "diameter": "20 um"},
             {"name": "dend", "parent": "soma", "length": "400 um", "diameter": "2 um"},
@@ -57,7 +57,37 @@ def test_three_regions_are_neurons_to_the_last_digit(splitting, tmp_path):
         "watch": {"probes": {"every": f"{NEURON['every_ms']} ms", "points": {
             "soma": {"section": "soma"}, "near": {"section": "dend", "x": 0.25},
             "far": {"section": "dend", "x": 0.95}, "axon": {"section": "axon", "x": 0.45}}}},
-        "backend": {"threads": 1}, "output": {"picture": False}}, tmp_path)
+        "backend": {"device": device} | ({"threads": 1} if device == "cpu" else {}),
+        "output": {"picture": False}} | tables
+
+
+def test_check_tells_of_regions():
+    said = check(load_case(three_regions("implicit"))).splitlines()
+    assert [line for line in said if "# cable.region" in line] == [
+        "# cable.region.0, far: 5 compartments, 2,513.27 um^2 of membrane (2 times the cones'), Ra 300 ohm*cm, C_m 1.6 "
+        "uF/cm^2", "# cable.region.1, axon: 8 compartments, 942.478 um^2 of membrane, Ra 70 ohm*cm, C_m 0.5 uF/cm^2"]
+
+
+@pytest.mark.parametrize("splitting", ["implicit", "staggered"])
+def test_cuda_does_as_the_processor(emulated_cupy, splitting, tmp_path):
+    """With a clamp on the axon, whose slope is fitted to the capacitance of its compartment, and a nodal leak. The
+    clamp holds what it is on, though it has another place in the order of solving than in the mesh."""
+    tables = {"time": {"end": "3.2 ms", "dt": "0.025 ms", "splitting": splitting},
+              "voltage_clamp": {"site": {"section": "axon", "x": 0.9}, "levels": ["-40 mV", "-70 mV"],
+                                "durations": ["1 ms", "0.61 ms"], "series_resistance": "2 Mohm"}}
+    cases = {device: three_regions(splitting, device, **tables) for device in ("cpu", "cuda")}
+    for case in cases.values():
+        case["membrane"][1] |= {"parameters": {"Rm": 20}, "nodal": {"V_rest": "-65 - 5 * distance / (400 um)"}}
+    cpu, cuda = (traces(case, tmp_path / device) for device, case in cases.items())
+    assert max(np.abs(cpu[name] - cuda[name]).max() for name in cpu) < 1e-9
+    held = cpu["axon"][(cpu["time_ms"] > 0.3) & (cpu["time_ms"] < 1.0)]
+    assert (held > -60).all() and cpu["soma"].max() > 0
+
+
+@pytest.mark.parametrize("splitting", ["implicit", "staggered"])
+def test_three_regions_are_neurons_to_the_last_digit(splitting, tmp_path):
+    """Ra, C_m and spines of an axon and of the outer half of a dendrite."""
+    V = traces(three_regions(splitting), tmp_path)
     expected = NEURON["three_regions"][splitting]
     assert max(expected["axon"]) > 35
     for place, theirs in expected.items():

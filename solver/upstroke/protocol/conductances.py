@@ -78,7 +78,8 @@ class Conductances:
     def renumbered(self, rank: NDArray[np.int64]) -> Conductances:
         """The same at nodes in another numbering; ``rank`` (n,) is the new number of each node."""
         return Conductances(tuple(replace(s, nodes=rank[s.nodes]) for s in self.synapses),
-                            tuple(replace(c, node=int(rank[c.node])) for c in self.clamps),
+                            tuple(replace(c, node=int(rank[c.node]), held=tuple(t.renumbered(rank) for t in c.held))
+                                  for c in self.clamps),
                             tuple(replace(g, one=rank[g.one], other=rank[g.other]) for g in self.gaps),
                             tuple(replace(n, nodes=rank[n.nodes]) for n in self.noise))
 

@@ -54,7 +54,12 @@ def _check(arguments: argparse.Namespace) -> int:
     from upstroke.case import load_case
     from upstroke.check import check
 
-    print(check(load_case(*arguments.case, overrides=_overrides(arguments))))
+    case = load_case(*arguments.case, overrides=_overrides(arguments))
+    print(check(case))
+    if arguments.draw:
+        from upstroke.view.cell import draw_cell
+
+        print(draw_cell(case, arguments.draw).path)
     return 0
 
 
@@ -255,6 +260,8 @@ def _parser() -> argparse.ArgumentParser:
                             description="Check a case and print it resolved, with node count, stability limits and "
                                         "estimates of memory and time.")
     add_case(verb)
+    verb.add_argument("--draw", metavar="FILE", type=Path,
+                      help="draw a neuron by region with the sites of its inputs: .png")
     verb.set_defaults(verb=_check)
 
     verb = verbs.add_parser("models", help="list the ionic models, or describe one")

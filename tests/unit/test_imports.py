@@ -39,7 +39,7 @@ MAY_IMPORT = {
 }
 HEAVY = {"pyvista": ("output/render.py", "result.py"), "vtk": ("output/render.py",),
          "matplotlib": ("output/render.py", "bench/plot.py", "reduce/report.py", "sweep/gather.py",
-                        "view/paper.py", "view/curves.py"), "PIL": ("view/film.py",),
+                        "view/paper.py", "view/curves.py", "view/cell.py"), "PIL": ("view/film.py",),
          "imageio_ffmpeg": ("view/film.py",), "efel": ("view/features.py",), "mpi4py": ("sweep/__init__.py",),
          "cupy": ("backend/cuda.py",), "morphio": ("mesh/traced.py",), "myokit": ("exchange/source.py",),
          "cupyx": ("backend/cuda.py",)}     # and the files that may import it

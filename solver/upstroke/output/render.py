@@ -1,9 +1,9 @@
 """``activation.png``: the activation map with isochrones. The only file that imports pyvista or matplotlib.
 
-Matplotlib sets the page: axes in mm, colour bar, title. Flat sheets and straight cables it draws alone. Solids and
-curved surfaces are drawn by PyVista as an image that is laid into the page, in a process of its own: where the machine
-has no usable OpenGL library, VTK ends the process that asks it to draw, and that must not be the run. There, Matplotlib
-draws the triangles, back to front.
+Matplotlib sets the page: axes in mm, colour bar, title. Flat sheets and straight cables it draws alone, and neurons
+with the help of ``raster.py``. Solids and curved surfaces are drawn by PyVista as an image that is laid into the page,
+in a process of its own: where the machine has no usable OpenGL library, VTK ends the process that asks it to draw, and
+that must not be the run. There, Matplotlib draws the triangles, back to front.
 """
 
 from __future__ import annotations
@@ -22,8 +22,9 @@ from numpy.typing import ArrayLike, NDArray
 from upstroke.mesh.mesh import Mesh
 from upstroke.output.fields import MM_PER_CM
 from upstroke.output.files import whole_file
-from upstroke.output.scene import Picture, View, isochrones
-from upstroke.output.surface import surface_of
+from upstroke.output.raster import Scene, rasterise
+from upstroke.output.scene import Picture, View, isochrones, round_length
+from upstroke.output.surface import neuron_of, surface_of
 
 Renderer = Literal["auto", "pyvista", "matplotlib"]
 BAR = "activation time (ms)"
@@ -59,12 +60,19 @@ def draw_activation(mesh: Mesh, times: ArrayLike, path: Path, title: str = "", r
     """
     if not find_spec("matplotlib"):
         return Drawn("", f"activation.png was not drawn: matplotlib is not installed; {INSTALL}")
+    if mesh.tree is not None:
+        figure = _page()
+        _neuron(figure, neuron_of(mesh), np.asarray(times, np.float64), title)
+        return _saved(figure, path, Drawn("matplotlib", ""))
     cells = surface_of(mesh) if mesh.dim > 1 else mesh.cells
     used, renumbered = np.unique(cells, return_inverse=True)
     picture = Picture(mesh.points[used] * MM_PER_CM, renumbered.reshape(cells.shape).astype(np.int32),
                       np.asarray(times, np.float64)[used], title)
     figure = _page()
-    drawn = _fill(figure, picture, renderer)
+    return _saved(figure, path, _fill(figure, picture, renderer))
+
+
+def _saved(figure: Any, path: Path, drawn: Drawn) -> Drawn:
     with whole_file(path) as part:
         figure.savefig(part, format="png", bbox_inches="tight", pad_inches=0.15)
     return drawn
@@ -110,6 +118,31 @@ def _chart(figure: Any, picture: Picture) -> None:
     axes.grid(color="#e4e4e4", linewidth=0.6)
     axes.spines[["top", "right"]].set_visible(False)
     _head(axes, picture, silent)
+
+
+def _neuron(figure: Any, scene: Scene, times: NDArray[np.float64], title: str) -> None:
+    """The cells with their diameters, coloured by when each place was first activated."""
+    view = View.upright(scene.points).with_room(0.25, float(scene.radius.max()))
+    picture = Picture(scene.points, scene.rods, times, title)
+    levels, wide = picture.levels, view.half[0] >= view.half[1]
+    width = WIDTH // 2 if wide else round(WIDTH / 2 * view.half[0] / view.half[1])
+    raster = rasterise(scene, view, width, round(width * view.half[1] / view.half[0]))
+    axes = figure.subplots()
+    axes.set(aspect="equal", frame_on=False, xticks=[], yticks=[])
+    axes.imshow(raster.image(times, levels[0], levels[-1], _colour_map()(np.linspace(0, 1, 256))[:, :3]),
+                extent=view.frame, interpolation="antialiased")
+    length_bar(axes, view)
+    _bar(figure, axes, levels, "horizontal" if wide else "vertical")
+    _head(axes, picture, picture.silent)
+
+
+def length_bar(axes: Any, view: View) -> None:
+    """A bar of a round length below the lower left corner of what axes in mm show."""
+    left, right, bottom, top = view.frame
+    mm, text = round_length(0.25 * (right - left))
+    below = bottom - 0.03 * max(right - left, top - bottom)
+    axes.plot([left, left + mm], [below, below], color=INK, linewidth=2.5, solid_capstyle="butt", clip_on=False)
+    axes.annotate(text, (left, below), (0, -5), textcoords="offset points", va="top", color=INK, annotation_clip=False)
 
 
 def _sheet(figure: Any, picture: Picture) -> None:

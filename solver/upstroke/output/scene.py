@@ -71,6 +71,13 @@ class View:
         return cls._around(points, right, up)
 
     @classmethod
+    def upright(cls, points: NDArray[np.float64]) -> View:
+        """The same, but y is up where it is not that axis: neurons stand."""
+        x, y, z = np.eye(3)
+        right, up = ((z, y), (x, z), (x, y))[int(np.ptp(points, axis=0).argmin())]
+        return cls._around(points, right, up)
+
+    @classmethod
     def turned(cls, points: NDArray[np.float64], azimuth: float = -60.0, elevation: float = 28.0) -> View:
         """From a direction, in degrees: the angle from x around z, and that above the plane of x and y."""
         e, a = np.deg2rad([elevation, azimuth])
@@ -113,6 +120,13 @@ def round_levels(low: float, high: float, most: int = 10) -> NDArray[np.float64]
         if last - first <= most:
             break
     return step * np.arange(first, max(last, first + 1) + 1)
+
+
+def round_length(most: float) -> tuple[float, str]:
+    """The greatest of 1, 2 or 5 times a power of ten that is not above ``most``, mm, and as it is written."""
+    decade = 10.0 ** np.floor(np.log10(most))
+    mm = max(factor * decade for factor in (1.0, 2.0, 5.0) if factor * decade <= most)
+    return mm, f"{1000 * mm:g} um" if mm < 0.999 else f"{mm / 10:g} cm" if mm > 99.9 else f"{mm:g} mm"
 
 
 def isochrones(picture: Picture) -> tuple[NDArray[np.float64], NDArray[np.int64]]:

@@ -142,10 +142,11 @@ def isochrones_of(recording: Recording, shape: Shape) -> tuple[NDArray[np.float6
 def view_of(scene: Scene, look: Look) -> View:
     """From where it is seen: flat things and neurons from along the axis across them, solids from the right, above."""
     extent = np.ptp(scene.points, axis=0)
-    flat = extent.min() <= 1e-6 * extent.max() or len(scene.rods) > 0
     if look.angles is not None:
         view = View.turned(scene.points, *look.angles)
+    elif len(scene.rods):
+        view = View.upright(scene.points)
     else:
-        view = View.along(scene.points) if flat else View.turned(scene.points)
+        view = View.along(scene.points) if extent.min() <= 1e-6 * extent.max() else View.turned(scene.points)
     border = float(scene.radius.max()) if len(scene.radius) else 0.0
     return view.with_room(LEAST, border)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from upstroke.errors import BackendError
 from upstroke.output.palette import FIRE, colours
 from upstroke.output.raster import Raster, Scene, rasterise
-from upstroke.output.scene import View, round_levels
+from upstroke.output.scene import View, round_length, round_levels
 from upstroke.view.look import INSTALL, Look, bounds_of, isochrones_of, label_of, view_of
 from upstroke.view.recording import Recording
 from upstroke.view.shape import Shape, fibres_of
@@ -74,7 +74,7 @@ class Paper:
         self._shape, self._nodes = shape, shape.nodes()
         self.variable = recording.variable(look.variable)
         self.bounds = look.bounds or bounds_of(recording, shape, self.variable, frames)
-        self._columns = min(count, 3 if count > 4 else 2)
+        self._columns = 2 if count in (2, 4) else min(count, 3)
         rows = -(-count // self._columns)
         room = (look.width - 2 * EDGE - (self._columns - 1) * GAP) // self._columns
         self._seen = Projection(recording, shape, look, room)
@@ -122,13 +122,11 @@ class Paper:
         """A round length, about a fifth of the picture."""
         from matplotlib.lines import Line2D
 
-        reach = 0.25 * self._seen.width * self._seen.mm_per_pixel
-        decade = 10.0 ** np.floor(np.log10(reach))
-        mm = max(factor * decade for factor in (1.0, 2.0, 5.0) if factor * decade <= reach)
+        mm, text = round_length(0.25 * self._seen.width * self._seen.mm_per_pixel)
         pixels, y = mm / self._seen.mm_per_pixel, 1.0 - (height - 40) / self._size[1]
         self._figure.add_artist(Line2D([EDGE / self._size[0], (EDGE + pixels) / self._size[0]], [y, y], color=INK,
                                        linewidth=2.5, solid_capstyle="butt"))
-        self._text(EDGE, height - 18, length_text(mm))
+        self._text(EDGE, height - 18, text)
 
     def _colour_bar(self, label: str, width: int, height: int) -> None:
         from matplotlib.colors import ListedColormap
@@ -144,8 +142,3 @@ class Paper:
         axes.tick_params(labelsize=8, length=3, colors=INK)
         axes.spines[:].set_visible(False)
         self._text(width - EDGE - 22 - long, height - 38, label, ha="right", va="center")
-
-
-def length_text(mm: float) -> str:
-    """In um below a millimetre, in cm from ten centimetres."""
-    return f"{1000 * mm:g} um" if mm < 0.999 else f"{mm / 10:g} cm" if mm > 99.9 else f"{mm:g} mm"

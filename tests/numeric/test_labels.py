@@ -94,6 +94,26 @@ def test_three_regions_are_neurons_to_the_last_digit(splitting, tmp_path):
         assert np.abs(V[place] - theirs).max() < 1e-7
 
 
+@pytest.mark.parametrize("splitting", ["implicit", "staggered"])
+def test_a_leak_that_grows_with_the_distance_is_neurons(splitting, tmp_path):
+    V = traces({
+        "mesh": {"kind": "sections", "compartments": {"max_length": "60 um"}, "section": [
+            {"name": "soma", "type": "soma", "length": "20 um", "diameter": "20 um"},
+            {"name": "trunk", "type": "apical", "parent": "soma", "length": "300 um", "diameter": "3 um"},
+            {"name": "tuft", "type": "apical", "parent": "trunk", "length": "400 um", "diameter": "1 um"}]},
+        "cable": {"axial_resistivity": "100 ohm*cm"},
+        "time": {"end": "20 ms", "dt": "0.025 ms", "splitting": splitting},
+        "membrane": {"model": "Passive", "parameters": {"V_rest": -65}, "initial": {"V": -65},
+                     "nodal": {"Rm": "20 / (1 + (distance / (200 um)) ** 2)"}},
+        "stimulus": {"site": {"section": "trunk"}, "total_current": "0.2 nA", "start": "1 ms", "duration": "10 ms"},
+        "watch": {"probes": {"every": "0.8 ms", "points": {
+            "soma": {"section": "soma"}, "trunk": {"section": "trunk", "x": 0.9},
+            "tuft": {"section": "tuft", "x": 0.95}}}},
+        "backend": {"threads": 1}, "output": {"picture": False}}, tmp_path)
+    for place, theirs in NEURON["gradient"][splitting].items():
+        assert np.ptp(theirs) > 3 and np.abs(V[place] - theirs).max() < 1e-7
+
+
 # ------------------------------------------------------------------------------------------------ temperature
 @pytest.mark.parametrize("splitting", ["implicit", "staggered"])
 @pytest.mark.parametrize("celsius", ["6.3", "18.5"])

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
+from upstroke import load_case
 from upstroke.errors import UpstrokeError
-from upstroke.mesh import Mesh
+from upstroke.mesh import Mesh, build_mesh
 from upstroke.mesh.expressions import Quantity, condition, number
 from upstroke.mesh.labels import places, values_at
 
@@ -117,6 +118,25 @@ def test_tissue_has_coordinates_and_point_data():
     assert values_at(mesh, "1 + depth * (x + 2 * y + z) / (1 mm)", nodes, "k") == pytest.approx([4.0, 1.5])
     assert values_at(mesh, "x", nodes, "k").tolist() == [7.0, 7.0]         # alone it is the point data
     assert set(places(mesh)) == {"depth", "two words", "x", "y", "z"}
+
+
+def test_neurons_have_their_own_places_and_networks_populations():
+    cells = [{"name": name, "count": 2, "cell": {"kind": "sections", "compartments": {"number": 2}, "section": [
+        {"name": "soma", "type": "soma", "length": "20 um", "diameter": "10 um"},
+        {"name": "dend", "parent": "soma", "length": "100 um", "diameter": "2 um"}]}} for name in ("pyr", "basket")]
+    case = load_case({"mesh": {"kind": "network", "population": cells}, "cable": {"axial_resistivity": "150 ohm*cm"},
+                      "membrane": {"model": "Passive"}, "time": {"end": "1 ms", "dt": "0.1 ms"}})
+    mesh = build_mesh(case.mesh, case.cable)
+    tree, every = mesh.tree, np.arange(mesh.n_points)
+    text = "x if type == 'soma' else distance / (1 um) * (section == 'dend' and 1)"
+    with pytest.raises(UpstrokeError, match="is a number, not a condition"):
+        values_at(mesh, text, every, "k")
+    text = "x + (10 if population == 'pyr' else 20) if type == 'soma' else distance / diameter"
+    soma = np.array([s.type == "soma" for s in tree.sections])[tree.section]
+    pyr = every < mesh.n_points // 2
+    expected = np.where(soma, tree.x + np.where(pyr, 10, 20), tree.distance / tree.diameter)
+    assert np.array_equal(values_at(mesh, text, every, "k"), expected)
+    assert np.array_equal(values_at(mesh, text, every[[2, 9]], "k"), expected[[2, 9]])
 
 
 @pytest.mark.parametrize(("text", "expected"), [

@@ -14,7 +14,7 @@ from upstroke.case import Case, load_case, located
 from upstroke.checkpoint import Checkpoint, Saver, restore
 from upstroke.errors import CaseError, OutputError
 from upstroke.mesh import build_mesh
-from upstroke.mesh.order import lost_cells_notes, membrane_of_nodes, solve_order, table_of_cells
+from upstroke.mesh.order import lost_cells_notes, membrane_of_nodes, table_of_cells
 from upstroke.observe import check_watch, open_watchers
 from upstroke.output.checkpoint import clear_away, newest_checkpoint
 from upstroke.output.manifest import read_manifest
@@ -23,7 +23,15 @@ from upstroke.progress import progress
 from upstroke.protocol import place_conductances, schedule
 from upstroke.record import Record
 from upstroke.result import Result
-from upstroke.setup import Setup, curves_of, lowest_methods, make_membranes, splitting_notes, temperature_notes
+from upstroke.setup import (
+    Setup,
+    curves_of,
+    lowest_methods,
+    make_membranes,
+    node_order,
+    splitting_notes,
+    temperature_notes,
+)
 from upstroke.space import coarse_notes, discretise
 from upstroke.step.state import State
 from upstroke.step.stepper import Stepper
@@ -46,7 +54,7 @@ def prepare(case: Case) -> Setup:
         operator = discretise(mesh, case.coupling, curves, cells)           # how neighbours couple
         clock("operator")
         owner = membrane_of_nodes(mesh, regions)
-        order = solve_order(owner, operator.stiffness, keep=case.mesh.kind != "file", tree=mesh.tree)
+        order = node_order(case, operator, owner)
         operator = operator.permuted(order)
         clock("order")
         nodes = [order[owner[order] == k] for k in range(len(membranes))]

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from upstroke.backend import Backend
+from upstroke.backend.hines import tree_order
 from upstroke.bench.statefile import read_state
 from upstroke.bench.svfile import Saved
 from upstroke.case import Case, located
@@ -23,8 +24,10 @@ from upstroke.ionic.model import Model
 from upstroke.ionic.spelling import EVERY, parameters_of
 from upstroke.mesh.labels import values_at
 from upstroke.mesh.mesh import Mesh
+from upstroke.mesh.order import solve_order
 from upstroke.space import Curve, Operator
 from upstroke.space.curve import NO_WAVES
+from upstroke.step.implicit import check_operator
 from upstroke.step.splitting import SPLITTINGS
 from upstroke.step.state import State
 from upstroke.step.stepper import Stepper
@@ -179,6 +182,22 @@ def curves_of(case: Case, mesh: Mesh, membranes: Sequence[Membrane]) -> tuple[tu
     if all(curve is NO_WAVES for curve in curves):
         curves = []
     return tuple(curves), tuple(filter(None, notes))
+
+
+def node_order(case: Case, operator: Operator, owner: NDArray[np.int64]) -> NDArray[np.int64]:
+    """(n,) the mesh's number of each node in turn, membrane by membrane: as V is eliminated, where it is solved for
+    with the membrane's current, else so that neighbours are near.
+
+    ``owner`` (n,) is the membrane of each node.
+
+    Raises
+    ------
+    CaseError for an implicit splitting on a mesh with loops
+    """
+    if not SPLITTINGS[case.time.splitting].implicit:
+        return solve_order(owner, operator.stiffness, keep=case.mesh.kind != "file")
+    check_operator(operator, case.time.splitting)
+    return tree_order(operator.stiffness, owner)
 
 
 def splitting_notes(case: Case) -> list[str]:

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from upstroke.backend.hines import tree_order
 from upstroke.case import load_case, to_toml
 from upstroke.case.schema import (
     Cable,
@@ -23,9 +24,10 @@ from upstroke.case.schema import (
 from upstroke.errors import ErrorList, UpstrokeError
 from upstroke.mesh import build_mesh, cells_of_regions, nodes_of_region
 from upstroke.mesh.neuron import cell_values
-from upstroke.mesh.order import membrane_of_nodes, solve_order
+from upstroke.mesh.order import membrane_of_nodes
 from upstroke.observe.probes import place_probes
 from upstroke.protocol import schedule
+from upstroke.space import discretise
 
 SOMA, UM = Section(name="soma", type="soma", length=2e-3, diameter=2e-3), 1e-4
 CELL = SectionsMesh(section=(SOMA, Section(name="dend", parent="soma", length=2e-2, diameter=2e-4)))
@@ -200,15 +202,12 @@ def test_like_cells_go_eight_abreast():
     mesh = network(Population(name="a", count=11, cell=CELL), Population(name="b", count=6, cell=CELL),
                    Population(name="c", count=2, cell=OTHER))
     owner = membrane_of_nodes(mesh, [("soma",), None])
-    order = solve_order(owner, None, keep=True, tree=mesh.tree)
+    order = tree_order(discretise(mesh, CABLE).stiffness, owner)
     assert sorted(order) == list(range(mesh.n_points)) and (np.diff(owner[order]) >= 0).all()
     cell = mesh.tree.cell[order]
     eights = cell[:8 * int((mesh.tree.cell[owner == 0] < 8).sum() / 8)].reshape(-1, 8)
     assert (eights == np.arange(8)).all()
     assert {tuple(row) for row in cell[owner[order] == 1][:32].reshape(-1, 8)} <= {tuple(range(8)), tuple(range(8, 16))}
-    alone = build_mesh(CELL, CABLE)
-    assert np.array_equal(solve_order(np.zeros(alone.n_points, int), None, keep=True, tree=alone.tree),
-                          np.arange(alone.n_points))
 
 
 # ------------------------------------------------------------------------------------------- the case

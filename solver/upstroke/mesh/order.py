@@ -16,10 +16,8 @@ from upstroke.errors import CaseError
 from upstroke.mesh.check import relative_sizes
 from upstroke.mesh.locate import cells_of_regions
 from upstroke.mesh.mesh import Mesh
-from upstroke.mesh.tree import Population, Tree
 
 TIE = 1e-9      # relative: volumes this near to each other are equal
-ABREAST = 8     # like cells: numbers of a line of a cache, and of a vector
 
 
 def table_of_cells(mesh: Mesh, regions: Sequence[tuple[int | str, ...] | None], where: str,
@@ -115,46 +113,22 @@ def lost_cells_notes(mesh: Mesh, regions: Sequence[tuple[int | str, ...] | None]
             for k in range(len(regions)) if (n := int(lost[cells == k].sum()))]
 
 
-def solve_order(owner: NDArray[np.int64], stiffness: Any, *, keep: bool, tree: Tree | None = None) -> NDArray[np.int64]:
+def solve_order(owner: NDArray[np.int64], stiffness: Any, *, keep: bool) -> NDArray[np.int64]:
     """(n,) the mesh's number of each node in turn: membrane by membrane and, within, so that neighbours are near.
 
-    Within a membrane: like cells of neurons eight abreast; else reverse Cuthill-McKee on the pattern of ``stiffness``
-    (E. Cuthill, J. McKee, Proc. 24th ACM National Conference, 157 (1969), doi 10.1145/800195.805928; reversed: A.
-    George, thesis, Stanford (1971)).
+    Within a membrane: reverse Cuthill-McKee on the pattern of ``stiffness`` (E. Cuthill, J. McKee, Proc. 24th ACM
+    National Conference, 157 (1969), doi 10.1145/800195.805928; reversed: A. George, thesis, Stanford (1971)).
 
     Parameters
     ----------
     owner : (n,) the membrane of each node
     stiffness : (n, n) CSR, symmetric
     keep : leave the nodes of a membrane in the mesh's own order, where that is a good one
-    tree : of neurons
     """
-    nodes = np.arange(len(owner)) if tree is None else cells_abreast(tree)
-    parts = [nodes[owner[nodes] == k] for k in range(owner.max() + 1)]
+    parts = [np.flatnonzero(owner == k) for k in range(owner.max() + 1)]
     if not keep:
         from scipy.sparse.csgraph import reverse_cuthill_mckee
         parts = [part[reverse_cuthill_mckee(_pattern(stiffness, part), symmetric_mode=True)] for part in parts]
-    return np.concatenate(parts)
-
-
-def cells_abreast(tree: Tree) -> NDArray[np.int64]:
-    """(n,) the nodes of cells that branch alike, eight cells at a time: a node of each of the eight, then the next.
-
-    So the eight are one vector in memory, where a step of V takes them together. Those that are left over, and cells
-    that are alone in their kind, follow one by one.
-    """
-    alike: dict[bytes, list[Population]] = {}
-    for population in tree.populations:
-        first = population.first_node
-        parent = tree.parent[first:first + population.n_nodes]
-        alike.setdefault(np.where(parent < 0, -1, parent - first).tobytes(), []).append(population)
-    parts = []
-    for populations in alike.values():
-        n = populations[0].n_nodes
-        start = np.concatenate([p.first_node + n * np.arange(p.count) for p in populations])
-        whole = len(start) // ABREAST * ABREAST
-        parts += [(start[:whole].reshape(-1, 1, ABREAST) + np.arange(n)[:, None]).ravel(),
-                  (start[whole:, None] + np.arange(n)).ravel()]
     return np.concatenate(parts)
 
 

@@ -40,12 +40,13 @@ STRUCTS = [
     ("upstroke.step", "gaps.c", "gap_args", "upstroke.step.gaps:GapArgs"),
     ("upstroke.step", "noise.c", "noise_kind", "upstroke.step.noise:KIND"),
     ("upstroke.step", "noise.c", "noise_args", "upstroke.step.noise:NoiseArgs"),
+    ("upstroke.step", "network.c", "network_args", "upstroke.step.network:NetworkArgs"),
     ("upstroke.step", "conductances.c", "conductance_args", "upstroke.step.conductances:ConductanceArgs"),
 ]
 RENAMED = {"runtime.c": {"t": "team"}}
 NEEDED = {"up_couplings": ("rows",), "diffusion": ("rows",),
           "upstroke_follow_args": ("upstroke_args",), "voltage_args": ("tree_pack",),
-          "conductance_args": ("synapse_kind",), "noise_args": ("noise_kind",)}     # what stands in them
+          "conductance_args": ("synapse_kind",), "noise_args": ("noise_kind",), "network_args": ("synapse_kind",)}     # what stands in them
 
 
 def declaration(text: str, name: str) -> str:
@@ -57,7 +58,8 @@ def read(package: str, file: str) -> str:
     if package == "upstroke.codegen":
         return frames._ARGS + getattr(frames, file)
     text = resources.files(package).joinpath(file).read_text()
-    return resources.files(package).joinpath("couplings.cu").read_text() + text if file == "kernels.cu" else text
+    before = {"kernels.cu": "couplings.cu", "network.c": "conductances.c"}.get(file)
+    return (resources.files(package).joinpath(before).read_text() if before else "") + text
 
 
 def in_python(name: str) -> tuple[list[str], list[int]]:

@@ -10,7 +10,7 @@ from upstroke.mesh import build_mesh
 from upstroke.protocol import place_conductances
 from upstroke.protocol.conductances import Kinetics
 from upstroke.protocol.events import poisson, trains
-from upstroke.step.conductances import synapse_arrays
+from upstroke.step.conductances import merge, synapse_arrays
 
 CASE = """\
 [mesh]
@@ -146,7 +146,7 @@ def test_synapses_of_a_region_are_where_the_membrane_is(tmp_path):
 def test_delays_and_the_end_of_the_run(tmp_path):
     s, late = placed(tmp_path, SYNAPSE.replace('["5 ms"]', '["49 ms", "5 ms"]\ndelay = "2 ms"')
                      + SYNAPSE.replace('"5 ms"', '"50 ms"\n]\nname = "late"#')).synapses
-    assert [times.tolist() for times in s.arrivals] == [[7.0]] and s.weight == 1e-6
+    assert [times.tolist() for times in s.arrivals] == [[7.0]] and s.weight.tolist() == [1e-6]
     assert s.kinetics == Kinetics(0.2, 1.7, 0.0)
     assert late.arrivals[0].size == 0
 
@@ -165,9 +165,11 @@ def test_the_peak_of_a_conductance_is_its_weight():
 
 def test_synapses_of_a_kind_at_a_node_are_one(tmp_path):
     pair = SYNAPSE.replace("count", "") + 'count = 3\n'
-    arrays = synapse_arrays(both := placed(tmp_path, pair + SYNAPSE + SYNAPSE.replace("ampa", "gaba")),
-                            np.unique(np.concatenate([s.nodes for s in both.synapses])), 0.025)
-    assert arrays["first"].tolist() == [0, 2] and arrays["kind"].tolist() == [0, 1] and arrays["kinds"].shape == (2, 9)
+    synapses = placed(tmp_path, pair + SYNAPSE + SYNAPSE.replace("ampa", "gaba")).synapses
+    merged = merge(synapses, np.unique(np.concatenate([s.nodes for s in synapses])))
+    assert [which.tolist() for which in merged.which] == [[0, 0, 0], [0], [1]]
+    arrays = synapse_arrays(synapses, merged, np.ones(2), 1, 0.025)
+    assert arrays["first"].tolist() == [0, 2] and arrays["kind"].tolist() == [0, 1] and arrays["kinds"].shape == (2, 12)
     assert arrays["end"].tolist() == [4, 5] and arrays["next"].tolist() == [0, 4]
     assert arrays["step"].tolist() == [200] * 5 and arrays["left"].tolist() == [0.025] * 5
 
@@ -189,7 +191,7 @@ def test_synapses_of_a_kind_at_a_node_are_one(tmp_path):
     ('"ampa"', '"ampa"\ntau_rise = "2 ms"', "case.toml:21: synapse.0.tau_rise: 2 ms is not shorter than the decay of "
      "1.7 ms\n  -> make the rise shorter or the decay longer"),
     ('events.times = ["5 ms"]', "events = {}", "case.toml:23: synapse.0.events: says not when\n"
-     '  -> add one of times, rate, file, for example rate = "5 /s"'),
+     '  -> add one of times, rate, file, source, for example rate = "5 /s"'),
     ('["5 ms"]', '["5 ms"]\nevents.rate = "5 /s"', "case.toml:24: synapse.0.events.rate: given together with times\n"
      "  -> keep one; use one [[synapse]] for each"),
     ('["5 ms"]', '["5 ms"]\nevents.seed = 3', "case.toml:24: synapse.0.events.seed: does nothing with times\n"

@@ -8,12 +8,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from upstroke.case.schema import KINETICS, Case, Synapse
-from upstroke.errors import CaseError
-from upstroke.mesh.locate import cells_of_regions
+from upstroke.case.schema import KINETICS, Case, Synapse, TimeTable
 from upstroke.mesh.mesh import Mesh
 from upstroke.protocol.events import Times, trains
 from upstroke.protocol.gaps import GapJunctions, place_gaps
+from upstroke.protocol.network import Sources, delays_of, places_of, weights_of, wire
 from upstroke.protocol.noise import Noise, place_noise
 from upstroke.protocol.train import Train
 
@@ -42,18 +41,38 @@ class Kinetics:
 
 @dataclass(frozen=True, eq=False)
 class Synapses:
-    """The synapses of a table: the node of each, the times (ms) when its spikes arrive; weight in mS."""
+    """The synapses of a table.
+
+    Attributes
+    ----------
+    weight : (m,) mS
+    delay : (m,) ms, from leaving to arrival
+    nodes : (m,) where they are
+    arrivals : of each, the times (ms) when its spikes arrive; empty where they come from cells
+    source : the cells whose spikes they receive
+    """
 
     name: str
     kinetics: Kinetics
-    weight: float
+    weight: NDArray[np.float64]
+    delay: NDArray[np.float64]
     nodes: NDArray[np.int64]
     arrivals: list[Times]
+    source: Sources | None = None
 
     def describe(self) -> str:
         """A line for reports."""
+        weight = 1e6 * self.weight.mean() if len(self.weight) else 0.0
+        spikes = f"{sum(map(len, self.arrivals)):,} spikes" if self.source is None else \
+            f"spikes of {len(np.unique(self.source.nodes)):,} cells"
+        each = "each" if len(np.unique(self.weight)) <= 1 else "on average"
         return (f"synapses {self.name!r}: {len(self.nodes):,} in {len(np.unique(self.nodes)):,} compartments, "
-                f"{sum(map(len, self.arrivals)):,} spikes, {1e6 * self.weight:g} nS each")
+                f"{spikes}, {weight:.3g} nS {each}")
+
+    def renumbered(self, rank: NDArray[np.int64]) -> Synapses:
+        """The same at nodes in another numbering."""
+        return replace(self, nodes=rank[self.nodes],
+                       source=None if self.source is None else self.source.renumbered(rank))
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,7 +96,7 @@ class Conductances:
 
     def renumbered(self, rank: NDArray[np.int64]) -> Conductances:
         """The same at nodes in another numbering; ``rank`` (n,) is the new number of each node."""
-        return Conductances(tuple(replace(s, nodes=rank[s.nodes]) for s in self.synapses),
+        return Conductances(tuple(s.renumbered(rank) for s in self.synapses),
                             tuple(replace(c, node=int(rank[c.node]), held=tuple(t.renumbered(rank) for t in c.held))
                                   for c in self.clamps),
                             tuple(replace(g, one=rank[g.one], other=rank[g.other]) for g in self.gaps),
@@ -91,7 +110,7 @@ class Conductances:
     def notes(self) -> list[str]:
         """What the user should know of synapses that nothing reaches."""
         return [f"synapse {s.name!r}: no spike arrives during the run" for s in self.synapses
-                if not any(map(len, s.arrivals))]
+                if not (any(map(len, s.arrivals)) if s.source is None else len(s.nodes))]
 
 
 def place_conductances(case: Case, mesh: Mesh) -> Conductances:
@@ -101,7 +120,7 @@ def place_conductances(case: Case, mesh: Mesh) -> Conductances:
     ------
     CaseError, MeshError for places that the cell lacks, and for files of events that cannot be read
     """
-    synapses = tuple(_synapses(table, k, mesh, case.time.end) for k, table in enumerate(case.synapse))
+    synapses = tuple(_synapses(table, k, mesh, case.time) for k, table in enumerate(case.synapse))
     clamps = []
     for k, table in enumerate(case.voltage_clamp):
         assert mesh.tree is not None                        # the case was checked
@@ -113,7 +132,7 @@ def place_conductances(case: Case, mesh: Mesh) -> Conductances:
     return Conductances(synapses, tuple(clamps), place_gaps(case.gap_junction, mesh), place_noise(case.noise, mesh))
 
 
-def _synapses(table: Synapse, k: int, mesh: Mesh, end: float) -> Synapses:
+def _synapses(table: Synapse, k: int, mesh: Mesh, time: TimeTable) -> Synapses:
     where = f"synapse.{k}" + (f" ({table.name})" if table.name else "")
     rise, decay, reversal = KINETICS[table.kind]
     magnesium = 0.0
@@ -123,24 +142,15 @@ def _synapses(table: Synapse, k: int, mesh: Mesh, end: float) -> Synapses:
     assert decay is not None                                # the case was checked
     kinetics = Kinetics(table.tau_rise or rise, decay, reversal if table.reversal is None else table.reversal,
                         magnesium)
-    nodes = _nodes(table, k + 1, mesh, where)
-    leave = trains(table.events, len(nodes), end, k + 1, f"{where}.events")
-    arrive = [times[: np.searchsorted(times, end)] for times in (times + table.delay for times in leave)]
-    return Synapses(table.name or f"synapse {k + 1}", kinetics, table.weight, nodes, arrive)
-
-
-def _nodes(table: Synapse, number: int, mesh: Mesh, where: str) -> NDArray[np.int64]:
-    """The compartment of each synapse; in a region drawn in proportion to their areas."""
-    tree = mesh.tree
-    assert tree is not None                                 # the case was checked
-    if table.site is not None:
-        return np.repeat(tree.compartments_at(table.site, f"{where}.site"), table.count)
-    assert table.region is not None
-    there = mesh.cells[cells_of_regions(mesh, [table.region], f"{where}.region"), 1]
-    area = tree.area[there]
-    if not (area > 0.0).any():
-        raise CaseError(f"{where}.region", f"region {table.region!r} has no membrane", "name another region")
-    seed = np.array([number if table.seed is None else table.seed, 0], np.uint64)
-    u = np.random.Generator(np.random.Philox(key=seed)).random(table.count)
-    along = np.cumsum(area)
-    return there[np.searchsorted(along, u * along[-1], side="right")].astype(np.int64)
+    name = table.name or f"synapse {k + 1}"
+    places = places_of(table, mesh, where)
+    seed = k + 1 if table.seed is None else table.seed
+    if table.events.source is not None:
+        wiring = wire(table, k + 1, mesh, places, time.dt, where)
+        return Synapses(name, kinetics, wiring.weight, wiring.delay, places.draw(wiring.cell, seed), [], wiring.source)
+    nodes = places.draw(np.repeat(np.arange(len(places.cells)), table.count), seed)
+    delay = delays_of(table, len(nodes), k + 1, 0.0)
+    leave = trains(table.events, len(nodes), time.end, k + 1, f"{where}.events")
+    arrive = [times[: np.searchsorted(times, time.end)] for times in (
+        times + late for times, late in zip(leave, delay, strict=True))]
+    return Synapses(name, kinetics, weights_of(table, len(nodes), k + 1), delay, nodes, arrive)

@@ -3,14 +3,17 @@
  *
  * Synapses of a kind at a node are one: their conductances follow the same linear equations. Each has a rise and a decay,
  * which events step up and which decay exactly. What acts in a step is the mean over it, also of events within it, so
- * that the charge of a conductance does not depend on where between two steps a spike arrives. */
+ * that the charge of a conductance does not depend on where between two steps a spike arrives. Events that are known
+ * before the run are listed; spikes of cells are summed up by network.c, which goes behind this text. */
 typedef struct {
     double keep_rise, keep_decay;       /* what is left of 1 after a step */
     double mean_rise, mean_decay;       /* its mean over the step */
     double per_rise, per_decay;         /* 1/ms, one over the time constants */
+    double steps_rise, steps_decay;     /* the time constants in steps */
     double rise;                        /* of an event's weight: 1, or 0 where there is decay alone */
     double reversal;                    /* mV */
     double block;                       /* Mg / 3.57 mM, 0 without block */
+    double quantum;                     /* mS, the unit of what spikes of cells bring */
 } synapse_kind;
 
 typedef struct {
@@ -28,6 +31,8 @@ typedef struct {
     const int *step;                    /* (events) in which an event arrives */
     const double *left;                 /* (events) ms from there to the end of that step */
     const double *weight;               /* (events) mS */
+    long long *arrived;                 /* (synapses, 3) quanta from cells in this step: weights, what is left of their
+                                         * rise and of their decay at its end; sums of whole numbers have no order */
     const REAL *held, *drive, *slope;   /* (places) electrodes: mS/cm^2; times their level, uA/cm^2; mS/cm^2 */
     double t, step_dt;                  /* ms, the start of the step (C only), its length */
 } conductance_args;
@@ -48,21 +53,27 @@ INLINE void conduct(const conductance_args *a, long i, long now)
     double current = 0, slope = 0;
     for (int j = a->first[i]; j < a->first[i + 1]; j++) {
         const synapse_kind *s = a->kinds + a->kind[j];
-        double rise = a->state[2 * j], decay = a->state[2 * j + 1];
-        double g = decay * s->mean_decay - rise * s->mean_rise;
-        rise = rise > VANISHED ? rise * s->keep_rise : 0;
-        decay = decay > VANISHED ? decay * s->keep_decay : 0;
+        double came = 0, left_rise = 0, left_decay = 0;     /* in this step, and what is left of it at its end */
         int e = a->next[j];
         for (; e < a->end[j] && a->step[e] <= now; e++) {
-            const double left_rise = exp(-a->left[e] * s->per_rise), left_decay = exp(-a->left[e] * s->per_decay);
-            const double weight = a->weight[e], w_rise = weight * s->rise;
-            g += (weight * (1 - left_decay) / s->per_decay - w_rise * (1 - left_rise) / s->per_rise) / a->step_dt;
-            rise += w_rise * left_rise;
-            decay += weight * left_decay;
+            const double weight = a->weight[e];
+            came += weight;
+            left_rise += weight * s->rise * exp(-a->left[e] * s->per_rise);
+            left_decay += weight * exp(-a->left[e] * s->per_decay);
         }
         a->next[j] = e;
-        a->state[2 * j] = rise;
-        a->state[2 * j + 1] = decay;
+        long long *arrived = a->arrived + 3 * (long)j;
+        if (arrived[0]) {
+            came += s->quantum * (double)arrived[0];
+            left_rise += s->quantum * (double)arrived[1];
+            left_decay += s->quantum * (double)arrived[2];
+            arrived[0] = arrived[1] = arrived[2] = 0;
+        }
+        const double rise = a->state[2 * j], decay = a->state[2 * j + 1];
+        const double g = decay * s->mean_decay - rise * s->mean_rise
+            + (came - left_decay) * s->steps_decay - (came * s->rise - left_rise) * s->steps_rise;
+        a->state[2 * j] = left_rise + (rise > VANISHED ? rise * s->keep_rise : 0);
+        a->state[2 * j + 1] = left_decay + (decay > VANISHED ? decay * s->keep_decay : 0);
         /* B = 1 / (1 + block exp(-0.062 V)), and the slope of B (V - reversal) */
         const double blocked = s->block > 0 ? s->block * exp(-0.062 * V) : 0, B = 1 / (1 + blocked);
         const double drive = V - s->reversal;
@@ -77,7 +88,7 @@ INLINE void conduct(const conductance_args *a, long i, long now)
 }
 
 #ifdef __CUDACC__
-extern "C" __global__ void __launch_bounds__(128) upstroke_conduct(conductance_args a, long n, upstroke_clock *clock)
+extern "C" __global__ void __launch_bounds__(128, 4) upstroke_conduct(conductance_args a, long n, upstroke_clock *clock)
 {
     const long i = (long)blockIdx.x * blockDim.x + threadIdx.x;
     if (!clock->halted && i < n)

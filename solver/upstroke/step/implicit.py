@@ -44,11 +44,11 @@ def implicit_stages(splitting: Splitting, operator: Operator, state: State, time
     balance = balance_stages(operator, state, dt, backend)
     voltage = backend.voltage(operator.stiffness, operator.lumped_mass, state.V, state.Iion, state.Istim, G, C_m, dt,
                               splitting.theta, operator.membrane_area)
-    conduct = conductance_stages(conductances, state, G, operator, C_m, dt, splitting.theta,
+    conduct, send = conductance_stages(conductances, state, G, operator, C_m, dt, splitting.theta,
                                  round(time.end / dt), backend)
     join, remember = gap_stages(conductances.gaps, state, G, operator.membrane_area, dt, splitting.theta, backend)
     disturb = noise_stages(conductances.noise, state, G, operator.membrane_area, dt, backend)
-    return [*start, *balance], {"voltage": [*conduct, *join, *disturb, voltage, *remember],
+    return [*start, *balance], {"voltage": [*conduct, *join, *disturb, voltage, *remember, *send],
                                 "states": [*states, *balance]}
 
 

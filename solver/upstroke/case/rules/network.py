@@ -1,12 +1,63 @@
-"""Rules of gap junctions and noise."""
+"""Rules of spikes of cells, gap junctions and noise."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from upstroke.case.rules.rule import Mistake, rule
-from upstroke.case.schema import GapJunction, NoiseTable
+from upstroke.case.schema import (
+    Case,
+    DrawnConductance,
+    DrawnTime,
+    Events,
+    GapJunction,
+    NoiseTable,
+    Synapse,
+    TimeTable,
+)
+
+
+@rule(Events, "source", "threshold", "probability", "pairs", "autapses", "seed")
+def connections_have_sources(source: Any, threshold: float | None, probability: float | None, pairs: Any,
+                             autapses: bool, seed: int | None) -> Iterator[Mistake]:
+    if source is None:
+        for name, value in (("threshold", threshold), ("probability", probability), ("pairs", pairs),
+                            ("autapses", autapses or None)):
+            if value is not None:
+                yield Mistake((name,), "is for spikes of cells",
+                              f'add source = {{ population = "exc", section = "soma" }}, or remove {name}')
+    elif pairs is not None:
+        for name, value in (("probability", probability), ("autapses", autapses or None), ("seed", seed)):
+            if value is not None:
+                yield Mistake((name,), "does nothing with pairs", "remove it; the file says which cells are joined")
+
+
+@rule(Synapse, "events", "count")
+def files_of_pairs_count(events: Events, count: int) -> Iterator[Mistake]:
+    if events.pairs is not None and count != 1:
+        yield Mistake(("count",), "does nothing with events.pairs", "remove it; a line of the file is a synapse")
+
+
+@rule(Case, "time", "synapse")
+def spikes_take_a_step(time: TimeTable, synapses: Sequence[Synapse]) -> Iterator[Mistake]:
+    for k, synapse in enumerate(synapses):
+        delay = synapse.delay
+        least = min(delay.uniform or (time.dt,)) if isinstance(delay, DrawnTime) else delay
+        if synapse.events.source is not None and least < time.dt * (1.0 - 1e-9):
+            yield Mistake(("synapse", k, "delay"), f"{least:.12g} ms is shorter than a step of {time.dt:.12g} ms, and "
+                          "spikes of cells are known at its end", f'make it "{time.dt:.12g} ms" or longer, or time.dt '
+                          "shorter")
+
+
+@rule((DrawnConductance, DrawnTime), "normal", "uniform")
+def one_way_to_differ(normal: Any, uniform: tuple[float, float] | None) -> Iterator[Mistake]:
+    if normal is None and uniform is None:
+        yield Mistake((), "says not how", "add one of normal, uniform")
+    elif normal is not None and uniform is not None:
+        yield Mistake(("uniform",), "given together with normal", "keep one of the two")
+    elif uniform is not None and uniform[1] < uniform[0]:
+        yield Mistake(("uniform",), f"lowest {uniform[0]:.12g} is above highest {uniform[1]:.12g}", "swap the two")
 
 
 @rule(GapJunction, "ring", "probability", "pairs", "seed")

@@ -165,16 +165,17 @@ def synapses_have_their_time_constants(kind: str, rise: float | None, decay: flo
                           "make the rise shorter or the decay longer")
 
 
-@rule(Events, "times", "rate", "file", "start", "end", "seed")
-def one_kind_of_events(times: Any, rate: Any, file: Any, start: float, end: float | None,
+@rule(Events, "times", "rate", "file", "source", "start", "end", "seed")
+def one_kind_of_events(times: Any, rate: Any, file: Any, source: Any, start: float, end: float | None,
                        seed: int | None) -> Iterator[Mistake]:
-    given = [name for name, value in (("times", times), ("rate", rate), ("file", file)) if value is not None]
+    given = [name for name, value in (("times", times), ("rate", rate), ("file", file), ("source", source))
+             if value is not None]
     if not given:
-        yield Mistake((), "says not when", 'add one of times, rate, file, for example rate = "5 /s"')
+        yield Mistake((), "says not when", 'add one of times, rate, file, source, for example rate = "5 /s"')
     elif len(given) > 1:
         yield Mistake((given[1],), f"given together with {given[0]}", "keep one; use one [[synapse]] for each")
     elif rate is None:
-        for name, value in (("start", start or None), ("end", end), ("seed", seed)):
+        for name, value in (("start", start or None), ("end", end), ("seed", None if source else seed)):
             if value is not None:
                 yield Mistake((name,), f"does nothing with {given[0]}", "remove it; it belongs to a Poisson process")
     elif end is not None and end <= start:

@@ -53,7 +53,7 @@ from upstroke.case.schema.network import Drawn, NetworkMesh, Population
 from upstroke.case.schema.neuron import Cable, CableRegion, Compartments, MorphologyMesh, Section, SectionsMesh
 from upstroke.case.schema.noise import NoiseTable
 from upstroke.case.schema.stimulus import Box, Site, Sphere, Stimulus
-from upstroke.case.schema.synapse import KINETICS, Events, Synapse, VoltageClamp
+from upstroke.case.schema.synapse import KINETICS, DrawnConductance, DrawnTime, Events, Synapse, VoltageClamp
 from upstroke.case.schema.time import Solver, TimeTable
 from upstroke.case.schema.tissue import ConductivityTable, Tissue
 from upstroke.case.schema.watch import Activation, Probes, Snapshots, Spikes, Watch
@@ -79,6 +79,8 @@ __all__ = [
     "CurrentDensity",
     "Direction",
     "Drawn",
+    "DrawnConductance",
+    "DrawnTime",
     "Events",
     "FileIfSuffix",
     "FileMesh",

@@ -19,7 +19,7 @@ KINETICS: dict[str, tuple[float | None, float | None, float]] = {
 
 @dataclass(frozen=True, kw_only=True)
 class Events:
-    """When the spikes leave that a synapse receives: a list, a Poisson process, or a file."""
+    """When the spikes leave that a synapse receives: a list, a Poisson process, a file, or when cells spike."""
 
     times: Annotated[tuple[Time, ...], Count(1)] | None = key("one by one; all synapses of the table receive them",
                                                               None, example='["20 ms", "35 ms"]', must=">= 0")
@@ -27,10 +27,46 @@ class Events:
                                  example='"5 /s"', must="> 0")
     start: Time = key("when the process begins", 0.0, example='"0 ms"', must=">= 0")
     end: Time | None = key("when it ends; default: with the run", None, example='"500 ms"', must="> 0")
-    seed: int | None = key("of the process: tables with the same seed receive the same trains, synapse by synapse; "
-                           "default: the number of the table, from 1", None, example="1", must=">= 0 and <= 4294967295")
+    seed: int | None = key("of the process, or of the chance by which sources are drawn: tables with the same seed "
+                           "receive the same trains, or those of the same cells, synapse by synapse; default: the "
+                           "number of the table, from 1", None, example="1", must=">= 0 and <= 4294967295")
+    source: Site | None = key(
+        "cells whose spikes are received: each synapse gets one of them by chance, never the cell it is on", None)
+    threshold: Voltage | None = key("of the source's V; a crossing upwards is a spike; default: 0 mV", None,
+                                    example='"-20 mV"')
+    probability: float | None = key("of a synapse from each cell of the source on each cell of the table, instead of "
+                                    "`count` on each; `count` is then how many each such pair has", None,
+                                    example="0.1", must="> 0 and <= 1")
+    pairs: Path | None = key("text, instead, a synapse a line: number of a cell of the source, from 0, number of the "
+                             "cell it is on, and, if they differ, weight in nS, and delay in ms", None,
+                             example='"pairs.txt"')
+    autapses: bool = key("a cell may receive its own spikes", False)
     file: Path | None = key("text, a spike a line: its time in ms, which all synapses of the table receive, or the "
                             "number of a synapse, from 0, and its time", None, example='"spikes.txt"')
+
+
+@dataclass(frozen=True, kw_only=True)
+class DrawnConductance:
+    """Weights of synapses that differ, each drawn by chance."""
+
+    normal: tuple[Conductance, Conductance] | None = key(
+        "mean and standard deviation; what falls below 0 is 0", None, example='["1 nS", "0.2 nS"]', must=">= 0")
+    uniform: tuple[Conductance, Conductance] | None = key("lowest and highest", None, example='["0.5 nS", "2 nS"]',
+                                                          must=">= 0")
+    seed: int | None = key("of the chance; default: the number of the table, from 1", None, example="1",
+                           must=">= 0 and <= 4294967295")
+
+
+@dataclass(frozen=True, kw_only=True)
+class DrawnTime:
+    """Delays of synapses that differ, each drawn by chance."""
+
+    normal: tuple[Time, Time] | None = key(
+        "mean and standard deviation; what falls below 0, or of spikes of cells below time.dt, is put there", None,
+        example='["2 ms", "0.3 ms"]', must=">= 0")
+    uniform: tuple[Time, Time] | None = key("lowest and highest", None, example='["1 ms", "3 ms"]', must=">= 0")
+    seed: int | None = key("of the chance; default: the number of the table, from 1", None, example="1",
+                           must=">= 0 and <= 4294967295")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,12 +82,13 @@ class Synapse:
         "'expsyn': decay alone; 'exp2syn': rise and decay; 'ampa', 'nmda', 'gaba': the same, with values of their own "
         "(Markram et al. 2015): 0.2 and 1.7 ms; 0.29 and 43 ms; 0.2 and 8 ms, reversal -80 mV",
         example='"exp2syn"')
-    weight: Conductance = key("peak of the conductance that a spike opens, unblocked", example='"1 nS"', must="> 0")
+    weight: Conductance | DrawnConductance = key("peak of the conductance that a spike opens, unblocked",
+                                                 example='"1 nS"', must="> 0")
     events: Events = key("when spikes leave")
     site: Site | None = key("where: the compartment that holds this place", None)
     region: int | str | None = key("where: anywhere on a region, by chance, as likely as there is membrane", None,
                                    example='"apical"')
-    count: int = key("how many synapses", 1, must=">= 1 and <= 10000000")
+    count: int = key("how many synapses; of a network, on each cell", 1, must=">= 1 and <= 10000000")
     seed: int | None = key("of the chance by which places in a region are drawn; default: the number of the table, "
                            "from 1", None, example="1", must=">= 0 and <= 4294967295")
     tau_rise: Time | None = key("time constant of the rise", None, example='"0.5 ms"', must="> 0")
@@ -59,7 +96,8 @@ class Synapse:
                                  must="> 0")
     reversal: Voltage | None = key("E; default: 0 mV, of 'gaba' -80 mV", None, example='"0 mV"')
     magnesium: Concentration | None = key("Mg outside, for 'nmda'; default: 1 mM", None, example='"1 mM"', must=">= 0")
-    delay: Time = key("from leaving to arrival", 0.0, example='"1 ms"', must=">= 0")
+    delay: Time | DrawnTime = key("from leaving to arrival; of spikes of cells at least time.dt", 0.0,
+                                  example='"1 ms"', must=">= 0")
     name: str = key("what messages call it", "", example='"inhibition"')
 
 

@@ -94,6 +94,22 @@ def test_three_regions_are_neurons_to_the_last_digit(splitting, tmp_path):
         assert np.abs(V[place] - theirs).max() < 1e-7
 
 
+def test_a_clamp_charges_the_capacitance_of_its_compartment(tmp_path):
+    """Alone, by an exponential in every step, though dt is three times the time constant of 0.013 ms."""
+    V = traces({
+        "mesh": {"kind": "sections", "compartments": {"number": 1}, "section": [
+            {"name": "axon", "type": "axon", "length": "20 um", "diameter": "20 um"}]},
+        "cable": {"axial_resistivity": "150 ohm*cm", "region": {"regions": ["axon"], "capacitance": "0.25 uF/cm^2"}},
+        "membrane": {"model": "Passive", "parameters": {"Rm": 1e9, "V_rest": -65}, "initial": {"V": -65}},
+        "time": {"end": "0.4 ms", "dt": "0.04 ms", "splitting": "staggered"},
+        "voltage_clamp": {"site": {"section": "axon"}, "levels": ["-20 mV"], "durations": ["1 ms"],
+                          "series_resistance": "4 Mohm"},
+        "watch": {"probes": {"every": "0.04 ms", "points": {"axon": {"section": "axon"}}}},
+        "backend": {"threads": 1}, "output": {"picture": False}}, tmp_path)
+    tau = 4e3 * 0.25 * np.pi * 20e-4 ** 2                     # ms = kOhm uF
+    assert V["axon"] == pytest.approx(-20 - 45 * np.exp(-V["time_ms"] / tau), abs=1e-6)
+
+
 @pytest.mark.parametrize("splitting", ["implicit", "staggered"])
 def test_a_leak_that_grows_with_the_distance_is_neurons(splitting, tmp_path):
     V = traces({

@@ -62,12 +62,10 @@ def branches(task: str, cells: int) -> tuple[Any, Any, Any, Any, float]:
     return whole.ravel(), np.tile(g, cells), np.tile(area, cells), np.tile(fires, cells), current
 
 
-def ours(splitting: str, task: str, cells: int, end: float) -> dict[str, Any]:
-    """One run of ours, in the form in which the peers' runners report."""
+def build(backend: Any, splitting: str, task: str, cells: int, end: float) -> Any:
+    """The stepper of a task; nodes lie in memory as V is eliminated."""
     from scipy import sparse
 
-    import upstroke
-    from upstroke.backend import open_backend
     from upstroke.backend.hines import tree_order
     from upstroke.case.schema import Solver, TimeTable
     from upstroke.codegen import generate
@@ -77,7 +75,6 @@ def ours(splitting: str, task: str, cells: int, end: float) -> dict[str, Any]:
     from upstroke.step.state import State
     from upstroke.step.stepper import Stepper
 
-    start = time.perf_counter()
     parent, g, area, fires, current = branches(task, cells)
     n, child = len(parent), np.flatnonzero(parent >= 0)
     u, v, k = child, parent[child], g[child]
@@ -87,21 +84,29 @@ def ours(splitting: str, task: str, cells: int, end: float) -> dict[str, Any]:
     operator = Operator(K * 0, K, area, True).permuted(order)
     leak = {"V_L": 0.0, "GL": 0.025} if task == "rallpack3" else {"V_L": 10.7}
     models = [load_model("HodgkinHuxley", parameters=leak), load_model("Plonsey", parameters={"Rm": 40, "V_rest": -65})]
-    backend = open_backend("cpu", threads=1)
     sizes = [int(fires.sum()), int((~fires).sum())]
-    state = State([(generate(model, "c", "fp64", follow=True), initial_state(model), size)
+    state = State([(generate(model, backend.target, "fp64", follow=True), initial_state(model), size)
                    for model, size in zip(models, sizes, strict=True) if size], backend, order)
-    roots = np.flatnonzero(parent < 0)
-    state.Istim[state.rank[roots]] = current / area[roots]
-    stepper = Stepper(operator, state, TimeTable(end=end, dt=DT, splitting=splitting),  # type: ignore[arg-type]
-                      Solver(), 1.0, Stimuli((), DT), backend)
+    state.Istim[:] = backend.array(np.where(parent < 0, current / area, 0.0)[order])
+    return Stepper(operator, state, TimeTable(end=end, dt=DT, splitting=splitting),  # type: ignore[arg-type]
+                   Solver(), 1.0, Stimuli((), DT), backend)
+
+
+def ours(splitting: str, task: str, cells: int, end: float) -> dict[str, Any]:
+    """One run of ours, in the form in which the peers' runners report."""
+    import upstroke
+    from upstroke.backend import open_backend
+
+    start = time.perf_counter()
+    stepper = build(open_backend("cpu", threads=1), splitting, task, cells, end)
+    state = stepper.state
     first, V = state.rank[0], np.empty(stepper.n_steps + 1)
     ready, cpu = time.perf_counter(), time.process_time()
     for step in stepper.steps():
         V[step] = state.V[first]
     cpu, wall = time.process_time() - cpu, time.perf_counter() - ready
     up = np.flatnonzero((V[:-1] < 0) & (V[1:] >= 0))
-    return {"peer": "Upstroke", "version": upstroke.__version__, "compartments": n, "steps": stepper.n_steps,
+    return {"peer": "Upstroke", "version": upstroke.__version__, "compartments": state.n, "steps": stepper.n_steps,
             "setup_s": ready - start, "cpu_s": cpu, "wall_s": wall,
             "spikes_ms": list(DT * (up - V[up] / (V[up + 1] - V[up])))}
 

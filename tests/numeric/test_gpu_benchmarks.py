@@ -85,18 +85,33 @@ upstroke_advance:
         "issue": 5 / 100, "fp64 arithmetic": 2 / 50, "special functions": 8 / 100}
 
 
+def test_bytes_of_a_compartment_are_counted_array_by_array():
+    """The least is what all arrays take once, work and V twice; a cell of 312 compartments has 311 branches."""
+    import gpu_neurons
+
+    arrays = gpu_neurons.one_cell()
+    least, most = gpu_neurons.voltage_bytes(arrays, gpu_neurons.COMPARTMENTS)
+    work = 8 * gpu_neurons.COMPARTMENTS * (2 + 3 + 2 * (2 + 1 + 1))             # V, I, Istim, G; L, inverse, y
+    assert least * gpu_neurons.COMPARTMENTS == sum(a.nbytes for a in arrays.values()) + work
+    assert arrays["flow"].nbytes == 8 * 2 * 311
+    assert gpu_neurons.PASSES.keys() <= arrays.keys() | {"V", "L", "inverse", "y"}
+    assert least < most < 1.5 * least
+    assert gpu_neurons.states_bytes() == (42 * 8 * (1 + 6 + 2) + 270 * 8 * 3) / 312
+
+
 def test_whole_check_runs_on_the_stand_in(emulated_environment, tmp_path):
     """scripts/gpu_check.sh with everything in it: tests/gpu, the memory checkers' runs, all benchmarks."""
     made = tmp_path / "results"
     done = subprocess.run(["sh", str(BENCHMARKS.parent / "scripts" / "gpu_check.sh"), "--emulated"], text=True,
                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT, cwd=tmp_path, timeout=500,
                           env=emulated_environment | {"PYTHON": sys.executable, "RESULTS": str(made)})
-    names = ("environment", "tests/gpu", "memory: memcheck", "gpu_kernels", "gpu_niederer", "gpu_torchcor", "gpu_steps")
+    names = ("environment", "tests/gpu", "memory: memcheck", "gpu_kernels", "gpu_niederer", "gpu_torchcor", "gpu_steps",
+             "gpu_neurons")
     parts = dict(re.findall(r"^\| (\S.*?) \| (.*?) \| \S+ \|$", done.stdout[done.stdout.rindex("== in all"):], re.M))
     assert done.returncode == 0, done.stdout[-6000:]
     assert parts == {"part": "verdict"} | dict.fromkeys(names, "ok")
     assert not list(made.iterdir())             # figures of a stand-in are never kept
-    assert done.stdout.count("Emulated: no device ran") == 4
+    assert done.stdout.count("Emulated: no device ran") == 5
 
 
 def test_check_says_what_is_missing(tmp_path):

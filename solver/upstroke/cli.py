@@ -109,7 +109,8 @@ def _view(arguments: argparse.Namespace) -> int:
     from upstroke.view.products import GOES_WITH, PRODUCTS, make
 
     wanted = {name: path for name in PRODUCTS if (path := getattr(arguments, name)) is not None}
-    options = {name: value for name in GOES_WITH if (value := getattr(arguments, name)) not in (None, False)}
+    given = {name: getattr(arguments, name) for name in GOES_WITH}
+    options = {name: value for name, value in given.items() if value is not None and value is not False}
     if wanted:
         made = make(arguments.run, wanted, options, probes=arguments.probes, rows=arguments.rows,
                     output=arguments.output)

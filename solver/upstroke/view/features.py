@@ -56,7 +56,9 @@ def measure(folder: Path, names: Sequence[str] = (),
     found: dict[str, dict[str, list[float]]] = {}
     for probe, name, _, value, _ in _rows(folder, names, window):
         found.setdefault(probe, {}).setdefault(name, []).append(value)
-    return {probe: {name: np.array(own.get(name, [])) for name in names or USUAL} for probe, own in found.items()}
+    probes = read_probes(folder)[1]
+    return {probe: {name: np.array(found.get(probe, {}).get(name, [])) for name in names or USUAL}
+            for probe, values in probes.items() if "V" in values}
 
 
 def _rows(folder: Path, names: Sequence[str], window: tuple[float, float] | None) -> list[Row]:

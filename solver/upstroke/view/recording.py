@@ -98,7 +98,7 @@ def read_recording(folder: Path) -> Recording:
         root = file["VTKHDF"]
         frames = int(root["Steps"].attrs["NSteps"])
         times = root["Steps/Values"][:frames]
-        variables = tuple(root["PointData"])
+        variables = tuple(sorted(root["PointData"], key=lambda name: name != "V"))       # V first
         data = {name: values[:] for name, values in root["CellData"].items()}
         mesh = _mesh(root, data)
     if frames < 1:

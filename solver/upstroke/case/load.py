@@ -46,9 +46,11 @@ def load_case(*sources: str | Path | Mapping[str, Any], overrides: Sequence[str]
 
 
 def _set_defaults(root: Node) -> None:
-    """What a key is that no source sets, where this is a matter of the other tables: neurons split "staggered"."""
+    """What a key is that no source sets, where this is a matter of others: neurons are "staggered" where the case does
+    not say how diffusion is stepped."""
     time = root.value.get("time")
-    if "cable" in root.value and time is not None and isinstance(time.value, dict):
+    neuron = "cable" in root.value and "tissue" not in root.value
+    if neuron and time is not None and isinstance(time.value, dict) and "diffusion" not in time.value:
         time.value.setdefault("splitting", Node("staggered", time.place, time.folder))
 
 

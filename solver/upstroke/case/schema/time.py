@@ -19,7 +19,7 @@ class TimeTable:
         "order 1: reaction, diffusion; order 2: half diffusion, reaction, half diffusion; 'unsplit': both from the "
         "same state, in one pass (order 1, explicit diffusion). On cables and trees 'implicit' (order 1) and "
         "'staggered' (order 2) solve for V with the membrane's current in the matrix, then advance the states. With "
-        "`[cable]` the default is 'staggered'",
+        "`[cable]` the default is 'staggered', unless `diffusion` is given",
         "godunov")
     diffusion: Literal["explicit", "crank_nicolson", "backward_euler"] = key(
         "time scheme of the diffusion; 'implicit' and 'staggered' splittings have their own", "crank_nicolson")

@@ -124,7 +124,7 @@ def _estimates(setup: Setup) -> list[str]:
     cells = mesh.cells.nbytes + (9 + 3) * 8 * mesh.n_cells                            # with diffusivity and fibre
     nodes = mesh.points.nbytes + setup.state.nbytes + 10 * 8 * operator.n             # with the solver's vectors
     memory = PROGRAM + nodes + cells + 4 * matrix
-    seen = len(watched(setup.case.watch.activation, setup.state.order, mesh.tree)[0])
+    seen = len(watched(setup.case.watch.activation, setup.state.rank, mesh.tree)[0])
     device = [f"GPU memory: {taken / 2 ** 20:,.0f} MiB, and about {WATCHED * seen / 2 ** 20:,.0f} for activation "
               f"times; {free / 2 ** 20:,.0f} MiB are left" for taken, free in filter(None, [backend.memory()])]
     seconds = (STEP_SECONDS + 2.0 * _reaction_seconds(setup)) * setup.stepper.n_steps

@@ -37,10 +37,12 @@ class Saver:
     every, limit : ms of real time between checkpoints, and until the end; None for never
     """
 
-    def __init__(self, setup: Setup, watchers: Watchers, folder: Path, clock: Callable[[], float] = monotonic) -> None:
+    def __init__(self, setup: Setup, watchers: Watchers, folder: Path | None,
+                 clock: Callable[[], float] = monotonic) -> None:
         self._setup, self._watchers, self._folder, self._clock = setup, watchers, folder, clock
         output = setup.case.output
         self._every, self._limit = output.checkpoint_every, output.time_limit
+        self._alone = not setup.backend.halo.callbacks          # runs on several processes have no checkpoints yet
         self._begun = self._last = clock()
         self._asked = ""            # why a checkpoint is wanted at once
         self._end = False
@@ -53,6 +55,8 @@ class Saver:
         Ended after the last checkpoint of a run that is told to end
         OutputError where a checkpoint cannot be written
         """
+        if self._folder is None or not self._alone:
+            return
         now = self._clock()
         if self._limit is not None and 1000.0 * (now - self._begun) >= self._limit:
             self._asked, self._end = "the time limit is reached", True
@@ -67,7 +71,7 @@ class Saver:
     @contextmanager
     def listening(self) -> Iterator[None]:
         """Takes signals as wishes for checkpoints, where this is the thread that gets them."""
-        if threading.current_thread() is not threading.main_thread():
+        if threading.current_thread() is not threading.main_thread() or not self._alone:
             yield
             return
 

@@ -1,6 +1,6 @@
 """The command ``upstroke``: parses, calls, prints errors; nothing else.
 
-Exit codes: 0 done, 2 the user's mistake, 1 anything else.
+Exit codes: 0 done, 2 the user's mistake, 75 ended early with a checkpoint, 1 anything else.
 """
 
 from __future__ import annotations
@@ -24,8 +24,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return arguments.verb(arguments)
     except (UpstrokeError, KeyboardInterrupt) as error:
-        print(str(error) or "interrupted", *getattr(error, "__notes__", ()), sep="\n", file=sys.stderr)
-        return error.exit_code if isinstance(error, UpstrokeError) else 1
+        message = "\n".join([str(error) or "interrupted", *getattr(error, "__notes__", ())])
+        code = error.exit_code if isinstance(error, UpstrokeError) else 1
+        job = sys.modules.get("upstroke.parallel")       # of processes that fail alike one says why
+        if job is None or job.end_job(code, message):
+            print(message, file=sys.stderr)
+        return code
     except MemoryError as error:
         print(f"not enough memory: {error}", "  -> take fewer nodes (a larger dx), or a machine with more memory",
               *getattr(error, "__notes__", ()), sep="\n", file=sys.stderr)
@@ -46,7 +50,15 @@ def _run(arguments: argparse.Namespace) -> int:
 
     case = load_case(*arguments.case, overrides=_overrides(arguments))
     result = run(case, arguments.out, show_progress=not arguments.quiet)
-    print(result.report())
+    if result.summary:                # not on processes that share the run with one that reports
+        print(result.report())
+    return 0
+
+
+def _resume(arguments: argparse.Namespace) -> int:
+    from upstroke.run import resume
+
+    print(resume(arguments.run, show_progress=not arguments.quiet).report())
     return 0
 
 
@@ -66,6 +78,7 @@ def _check(arguments: argparse.Namespace) -> int:
 def _overrides(arguments: argparse.Namespace) -> list[str]:
     short = {"backend.device": arguments.backend, "membrane.model": arguments.model,
              "membrane.method": arguments.method}
+    short |= {f"output.{key}": getattr(arguments, key, None) for key in ("checkpoint_every", "time_limit")}
     return arguments.set + [f'{key}="{word}"' for key, word in short.items() if word]
 
 
@@ -240,8 +253,19 @@ def _parser() -> argparse.ArgumentParser:
     verb = verbs.add_parser("run", help="run a case", description="Run a case and leave a run directory.")
     add_case(verb)
     verb.add_argument("--out", metavar="DIR", type=Path, help="the run directory (default: runs/<case>)")
+    verb.add_argument("--checkpoint-every", metavar="TIME",
+                      help='real time between checkpoints, "30 min"; short for --set output.checkpoint_every=...')
+    verb.add_argument("--time-limit", metavar="TIME",
+                      help='real time after which the run writes a checkpoint and ends with exit code 75, "23.5 h"')
     verb.add_argument("--quiet", action="store_true", help="no progress bar")
     verb.set_defaults(verb=_run)
+
+    verb = verbs.add_parser("resume", help="go on with a run that was ended",
+                            description="Go on with a run that was ended, from its newest checkpoint, in its own "
+                                        "directory. What comes out is what the run would have given.")
+    verb.add_argument("run", metavar="RUN", type=Path, help="a run directory")
+    verb.add_argument("--quiet", action="store_true", help="no progress bar")
+    verb.set_defaults(verb=_resume)
 
     verb = verbs.add_parser("sweep", help="run a study: one case with many values of its keys",
                             description="Run every member of a study over the cores, GPUs or ranks at hand, each in a "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -10,8 +11,9 @@ from typing import Any
 
 from upstroke.backend import Clock
 from upstroke.case import Case, resolved
-from upstroke.errors import Ended, UpstrokeError
+from upstroke.errors import DivergenceError, Ended, UpstrokeError
 from upstroke.observe import ActivationMap, Watchers
+from upstroke.output.checkpoint import clear_away
 from upstroke.output.directory import make_run_directory
 from upstroke.output.files import write_json
 from upstroke.output.manifest import Status, finish_manifest, start_manifest
@@ -19,12 +21,15 @@ from upstroke.output.maps import write_activation
 from upstroke.output.render import draw_activation
 from upstroke.output.sections import write_sections
 from upstroke.output.summary import summarise
+from upstroke.parallel import end_job
 from upstroke.result import Result
 from upstroke.setup import Setup
 
 
 class Record:
     """The run directory of one run, and the manifest that says how it stands.
+
+    Where processes share a run, the first keeps the record; ``directory`` of the others is None.
 
     Parameters
     ----------
@@ -38,6 +43,10 @@ class Record:
     def __init__(self, setup: Setup, out: str | Path | None = None, goes_on: Mapping[str, Any] | None = None) -> None:
         self._setup = setup
         self._manifest = start_manifest(resolved(setup.case), setup.backend.describe())
+        self._result: Result | None = None
+        self.directory: Path | None = None
+        if not setup.backend.halo.first:
+            return
         if goes_on is None:
             self.directory = make_run_directory(case_name(setup.case), None if out is None else Path(out))
         else:
@@ -48,7 +57,6 @@ class Record:
         write_json(self.directory / "manifest.json", self._manifest)
         if setup.mesh.tree is not None:
             write_sections(self.directory / "sections.csv", setup.mesh.tree)
-        self._result: Result | None = None
 
     @contextmanager
     def closing(self, watchers: Callable[[], Watchers]) -> Iterator[Watchers]:
@@ -61,23 +69,32 @@ class Record:
         except BaseException as e:
             status = "interrupted" if isinstance(e, KeyboardInterrupt | Ended) else "failed"
             error = str(e) if isinstance(e, UpstrokeError) else repr(e)
-            e.add_note(f"results until then in {self.directory}")
+            if self._setup.backend.halo.callbacks and not isinstance(e, DivergenceError):
+                end_job(1, error)                       # the others do not know, and wait for this process
+            if self.directory is not None:
+                e.add_note(f"results until then in {self.directory}")
             raise
         finally:
             self._write(opened, status, error, perf_counter() - start)
 
     def result(self) -> Result:
-        """The finished run."""
+        """The finished run; of processes without a record, what they know of it."""
         assert self._result is not None
         return self._result
 
     def _write(self, watchers: Watchers | None, status: Status, error: str, steps_s: float) -> None:
         setup, folder, notes = self._setup, self.directory, list[str]()
         start = perf_counter()
+        activation = None
+        if watchers is not None:
+            setup.stepper.sync()
+            activation = watchers.activation.map()
+            if folder is None:
+                self._result = Result(setup.case, Path(os.devnull), setup.mesh, activation, setup.state, {}, (), "")
+        if folder is None:
+            return
         try:
-            if watchers is not None:
-                setup.stepper.sync()
-                activation = watchers.activation.map()
+            if watchers is not None and activation is not None:
                 write_activation(folder / "activation.vtu", setup.mesh, activation)
                 clock = setup.stepper.clock
                 summary = summarise(setup.mesh, activation, watchers.probes, solver_report(clock),
@@ -86,22 +103,24 @@ class Record:
                 write_json(folder / "summary.json", summary)
                 notes += summary["notes"]
                 if status == "done" and setup.case.output.picture:
-                    notes += self._draw(activation)
+                    notes += self._draw(activation, folder)
                 self._result = Result(setup.case, folder, setup.mesh, activation, setup.state, summary, tuple(notes),
                                       f"{setup.backend} ({setup.backend.choice}), "
                                       f"{clock.step * setup.mesh.n_points / steps_s:.3g} node-steps/s")
+                if status == "done":
+                    clear_away(folder, all_checkpoints=True)
         finally:
             timings = setup.seconds | {"steps": steps_s} | setup.stepper.seconds | {"output": perf_counter() - start}
             files = sorted(p.name for p in folder.iterdir())
             write_json(folder / "manifest.json",
                        finish_manifest(self._manifest, status, timings, files, notes, error))
 
-    def _draw(self, activation: ActivationMap) -> list[str]:
+    def _draw(self, activation: ActivationMap, folder: Path) -> list[str]:
         """Draw the first beat; the notes of the renderer."""
         if not activation.beats:
             return ["no node was activated, so there is no picture"]
         title = self._setup.case.title or case_name(self._setup.case)
-        drawn = draw_activation(self._setup.mesh, activation.activation[0], self.directory / "activation.png", title)
+        drawn = draw_activation(self._setup.mesh, activation.activation[0], folder / "activation.png", title)
         return [drawn.note] if drawn.note else []
 
 

@@ -9,7 +9,6 @@ from time import perf_counter
 from types import ModuleType
 from typing import Any
 
-from upstroke.backend import open_backend
 from upstroke.case import Case, load_case, located
 from upstroke.checkpoint import Checkpoint, Saver, restore
 from upstroke.errors import CaseError, OutputError
@@ -19,6 +18,7 @@ from upstroke.observe import check_watch, open_watchers
 from upstroke.output.checkpoint import clear_away, newest_checkpoint
 from upstroke.output.manifest import read_manifest
 from upstroke.output.vtkhdf import VtkHdfSeries
+from upstroke.parallel import open_shared, ranks_of_job, require_shareable
 from upstroke.progress import progress
 from upstroke.protocol import place_conductances, schedule
 from upstroke.record import Record
@@ -40,8 +40,9 @@ from upstroke.step.stepper import Stepper
 def prepare(case: Case) -> Setup:
     """Build and check all that `case` asks for; nothing is written and no step is taken."""
     with located(case):
-        clock = _Clock()
-        backend = open_backend(case.backend.device, case.backend.threads, case.backend.precision)   # who computes
+        clock, ranks = _Clock(), ranks_of_job()
+        require_shareable(case, ranks)
+        backend = open_shared(case.backend, ranks)                          # who computes
         clock("backend")
         membranes = make_membranes(case, backend)                           # what each node does
         clock("model")
@@ -55,11 +56,14 @@ def prepare(case: Case) -> Setup:
         clock("operator")
         owner = membrane_of_nodes(mesh, regions)
         order = node_order(case, operator, owner)
-        operator = operator.permuted(order)
+        if case.time.diffusion == "explicit":
+            operator = replace(operator, eigenvalue_bound=operator.largest_eigenvalue)
+        order = ranks.share(order, owner, operator.stiffness)               # this process's nodes
+        operator = ranks.local(operator, order)
         clock("order")
         nodes = [order[owner[order] == k] for k in range(len(membranes))]
         state = State([(m.kernel, m.initial_at(mesh, nodes[k], f"membrane.{k}"), len(nodes[k]))
-                       for k, m in enumerate(membranes)], backend, order)
+                       for k, m in enumerate(membranes)], backend, order, mesh.n_points)
         stimuli = schedule(case.stimulus, mesh, case.coupling.surface_to_volume, case.time.dt)   # what is done to it
         conductances = place_conductances(case, mesh)
         stepper = Stepper(operator, state, case.time, case.solver, case.coupling.capacitance,
@@ -122,12 +126,12 @@ def _steps(setup: Setup, record: Record, checkpoint: Checkpoint | None, show_pro
                                               steps=stepper.n_steps, series=VtkHdfSeries)) as watchers:
         after = restore(setup, watchers, checkpoint) if checkpoint is not None else None
         saver = Saver(setup, watchers, record.directory)
-        steps = progress(stepper.steps(watchers.stages, after), stepper.n_steps, dt, setup.mesh.n_points, show_progress)
+        steps = progress(stepper.steps(watchers.stages, after), stepper.n_steps, dt, setup.mesh.n_points,
+                         show_progress and setup.backend.halo.first)
         with saver.listening():
             for n in steps:
                 watchers.see(n, n * dt)
                 saver.see(n)
-    clear_away(record.directory, all_checkpoints=True)
     return record.result()
 
 

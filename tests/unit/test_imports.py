@@ -22,10 +22,11 @@ MAY_IMPORT = {
     "view": {"case", "mesh", "output", "protocol"},
     "waves": {"case", "space", "ionic", "codegen", "backend", "step"},
     "setup": {"case", "mesh", "space", "ionic", "codegen", "backend", "step", "waves", "bench"},
-    "record": {"backend", "case", "mesh", "observe", "output", "result", "setup"},
+    "record": {"backend", "case", "mesh", "observe", "output", "parallel", "result", "setup"},
     "run": {"case", "mesh", "space", "ionic", "codegen", "backend", "protocol", "step", "observe", "output", "progress",
-            "setup", "record", "result", "checkpoint"},
+            "setup", "record", "result", "checkpoint", "parallel"},
     "checkpoint": {"case", "observe", "output", "setup"},
+    "parallel": {"backend", "case", "space"},
     "check": {"case", "mesh", "space", "codegen", "ionic", "step", "observe", "run", "setup"},
     "cli": {"case", "run", "check", "ionic", "codegen", "output", "emit", "exchange", "waves", "bench", "reduce",
             "sweep", "view"},
@@ -40,7 +41,7 @@ MAY_IMPORT = {
 HEAVY = {"pyvista": ("output/render.py", "result.py"), "vtk": ("output/render.py",),
          "matplotlib": ("output/render.py", "bench/plot.py", "reduce/report.py", "sweep/gather.py",
                         "view/paper.py", "view/curves.py", "view/cell.py"), "PIL": ("view/film.py",),
-         "imageio_ffmpeg": ("view/film.py",), "efel": ("view/features.py",), "mpi4py": ("sweep/__init__.py",),
+         "imageio_ffmpeg": ("view/film.py",), "efel": ("view/features.py",), "mpi4py": ("parallel/__init__.py", "parallel/ranks.py", "sweep/__init__.py"),
          "cupy": ("backend/cuda.py",), "morphio": ("mesh/traced.py",), "myokit": ("exchange/source.py",),
          "cupyx": ("backend/cuda.py",)}     # and the files that may import it
 

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from upstroke.backend.halo import Alone
 from upstroke.codegen import Kernel
 from upstroke.errors import ModelError
 from upstroke.step.state import State
@@ -15,6 +16,8 @@ class Arrays:
 
     def zeros(self, *shape, dtype=None):
         return Device(np.zeros(shape, dtype or self.dtype))
+
+    halo = Alone()
 
     def stride(self, n):
         return -(-n // 4) * 4

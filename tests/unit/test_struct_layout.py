@@ -18,6 +18,8 @@ HEAD = """
 #define REAL double
 typedef double real;
 typedef struct team team;
+typedef void (*exchange)(const void *);
+typedef double (*adder)(double);
 """
 #: Text, struct in it, struct of ctypes or dtype. A struct that another one holds is there in the same text.
 STRUCTS = [

@@ -24,9 +24,11 @@ from upstroke.backend.compiler import compile_c, find_compiler
 from upstroke.backend.couplings import slice_rows
 from upstroke.backend.cpu_diffusion import IMPLICIT, LANES, ExplicitDiffusion
 from upstroke.backend.cpu_voltage import VoltageStep
+from upstroke.backend.halo import Alone, Halo
 from upstroke.backend.voltage import branches_of
 from upstroke.errors import BackendError
 
+TELLING = ("reaction", "diffusion")      # stages after which processes that share a run agree on its status
 ALIGNMENT = 64   # bytes: a cache line and an AVX-512 register
 RUNTIME = ("runtime.c", "tree.c", "voltage.c")
 REAL = {"fp64": "double", "fp32": "float", "mixed": "float"}     # of V, and of all states but those kept in fp64
@@ -97,6 +99,7 @@ class CpuBackend:
         self.dtype: np.dtype[Any] = np.dtype(np.float64 if precision == "fp64" else np.float32)
         text = "".join(resources.files(__package__).joinpath(file).read_text() for file in RUNTIME)
         self.clock = Clock()
+        self.halo: Halo = Alone()        # of runs that several processes share
         self._runtime = _load(f"typedef {REAL[precision]} real;\n{text}")
         for function in ("team_open", "team_size", "team_close", "for_range", "diffuse_cg", "diffuse_chebyshev",
                          "diffuse_explicit", "diffuse_tree", "step_voltage"):
@@ -256,7 +259,6 @@ class CpuBackend:
         """
         args = FollowArgs(a=self._membrane_args(arrays, C_m, part * dt, steps), G=self.pointer(G))
         args.step_dt = dt
-        args.step_dt = dt
         stage = self.kernel(source, "upstroke_follow", args, len(arrays["V"]), dt=dt, label="states", start=lead * dt)
         stage.keep = dict(arrays), G
         return stage
@@ -327,6 +329,8 @@ class Loop:
         for stage in self._stages:
             start = perf_counter()
             stage.run(n)
+            if stage.name in TELLING:
+                self.clock.status = self._backend.halo.agreed(self.clock.status)
             self.seconds[stage.name] += perf_counter() - start
             if self.clock.status & HALTING:
                 break

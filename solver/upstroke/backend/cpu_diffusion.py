@@ -32,7 +32,8 @@ class DiffusionArgs(ctypes.Structure):
         ("past", ctypes.c_void_p * 3), ("weight", ctypes.c_double * 3),
         ("x", ctypes.c_void_p), ("r", ctypes.c_void_p), ("p", ctypes.c_void_p), ("q", ctypes.c_void_p),
         ("partial", ctypes.c_void_p), ("V", ctypes.c_void_p), ("iterations", ctypes.c_long),
-        ("residual", ctypes.c_double), ("team", ctypes.c_void_p),
+        ("residual", ctypes.c_double), ("team", ctypes.c_void_p), ("begin", ctypes.c_void_p), ("end", ctypes.c_void_p),
+        ("sum", ctypes.c_void_p), ("outward", ctypes.c_void_p), ("shared", ctypes.c_double),
     ]
 
 
@@ -43,11 +44,26 @@ class _Diffusion:
 
     def __init__(self, backend: CpuBackend, matrices: dict[str, Any], V: NDArray[Any], dt: float) -> None:
         self._rows = slice_rows(matrices, LANES)
-        self._q = backend.zeros(len(V), dtype=np.float64)
-        self._backend, self._V = backend, V
+        self._backend, self._V, self._halo = backend, V, backend.halo
+        self._length = len(V) + self._halo.ghosts                       # of vectors, with what neighbours bring
+        self._halo.holds(V.ctypes.data, V.dtype)
+        self._q = backend.zeros(self._length, dtype=np.float64)
         couplings = {name: values.ctypes.data for name, values in self._rows.values.items()}
         self._args = DiffusionArgs(n=len(V), start=self._rows.start.ctypes.data, column=self._rows.column.ctypes.data,
                                    q=self._q.ctypes.data, V=V.ctypes.data, dt=dt, team=backend._team, **couplings)
+        if self._halo.callbacks:
+            self._outward = outward_blocks(next(iter(matrices.values())), len(V))
+            self._args.outward = self._outward.ctypes.data
+            for name, callback in self._halo.callbacks.items():
+                setattr(self._args, name, ctypes.cast(callback, ctypes.c_void_p))
+
+
+def outward_blocks(pattern: Any, n: int) -> NDArray[np.uint8]:
+    """(blocks,) whether a row of a block has neighbours in other processes: columns from n on."""
+    row = np.repeat(np.arange(n), np.diff(pattern.indptr))[pattern.indices >= n]
+    outward = np.zeros(-(-n // BLOCK), np.uint8)
+    outward[row // BLOCK] = 1
+    return outward
 
 
 class ExplicitDiffusion(_Diffusion):
@@ -81,16 +97,17 @@ class ConjugateGradients(_Diffusion):
         self._solve = backend._runtime.diffuse_cg
         self._mass = np.asarray(A.sum(axis=1)).ravel()       # rows of K sum to zero
         self._inverse = 1.0 / diagonal
-        self._work = [backend.zeros(n, dtype=np.float64) for _ in range(2)]
+        self._work = [backend.zeros(self._length, dtype=np.float64) for _ in range(2)]
         self._partial = backend.zeros(2 * (n // BLOCK + 1), dtype=np.float64)
-        self._increments = backend.zeros(turns, 4, n + -n % 8, dtype=np.float64)    # of each turn's last solves, around
+        length = self._length + -self._length % 8
+        self._increments = backend.zeros(turns, 4, length, dtype=np.float64)        # of each turn's last solves, around
         self._solves = backend.zeros(1, dtype=np.int64)
         self.memory = {"increments": self._increments, "solves": self._solves}
         self._args.mass = self._mass.ctypes.data
         self._args.inverse_diagonal = self._inverse.ctypes.data
         self._args.r, self._args.p = (w.ctypes.data for w in self._work)
         self._args.partial = self._partial.ctypes.data
-        self._args.trace = diagonal.sum()
+        self._args.trace = self._halo.sum(float(diagonal.sum()))
         self._args.tolerance = tolerance
         self._args.max_iterations = max_iterations
 
@@ -115,7 +132,7 @@ class Chebyshev(ConjugateGradients):
                  max_iterations: int, turns: int) -> None:
         super().__init__(backend, A, K, V, dt, tolerance, max_iterations, turns)
         self._solve = backend._runtime.diffuse_chebyshev
-        self._args.low, self._args.high = spectrum_bounds(A)
+        self._args.low, self._args.high = spectrum_bounds(A, self._halo.widest)
 
 
 class TreeDiffusion:

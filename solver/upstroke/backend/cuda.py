@@ -23,6 +23,7 @@ from upstroke.backend.clock import Clock, Stage
 from upstroke.backend.cpu import FollowArgs, KernelArgs
 from upstroke.backend.cuda_diffusion import IMPLICIT, Diffusion, InputArgs, coupling_args
 from upstroke.backend.cuda_voltage import VoltageStep
+from upstroke.backend.halo import Alone, Halo
 from upstroke.backend.voltage import branches_of
 from upstroke.errors import BackendError
 
@@ -77,6 +78,7 @@ class CudaBackend:
         self.precision = precision
         self.dtype: np.dtype[Any] = np.dtype(np.float64 if precision == "fp64" else np.float32)
         self.clock = Clock()
+        self.halo: Halo = Alone()
         device = cp.cuda.Device().id
         self.stream, self.copies = _streams(device)
         self.stream.use()      # CuPy's current one, in this thread: where it makes, fills and copies arrays

@@ -161,6 +161,9 @@ long for_range(team *t, range_function f, const void *args, long n)
  * independent sums, which the compiler puts into one vector register. */
 #define LANES 8
 
+typedef void (*exchange)(const void *vector);
+typedef double (*adder)(double mine);
+
 typedef struct {
     long n;                       /* rows */
     const long *start;            /* (slices + 1) first entry of each slice */
@@ -181,6 +184,12 @@ typedef struct {
     long iterations;              /* out */
     double residual;              /* out, mV^2 */
     team *t;
+    /* Where the rows are shared out among processes, vectors go on after their n values with those of neighbours in other
+     * processes, which ``begin`` and ``end`` of an exchange bring; ``sum`` adds over all processes. NULL for one alone. */
+    exchange begin, end;
+    adder sum;
+    const unsigned char *outward; /* (blocks) whether a row of it has neighbours in other processes */
+    double shared;
 } diffusion;
 
 static double across(const double *lane)
@@ -216,6 +225,32 @@ static double total(const double *partial, long blocks)
 DEFINE_APPLY(apply, double)
 DEFINE_APPLY(apply_V, real)
 
+/* The blocks of a thread that need nothing from other processes while an exchange of ``vector`` is under way, then the
+ * others; one process takes all in one go. Only the first thread exchanges. */
+#define EACH_BLOCK_WITH(d, first, last, rank, sense, vector, ...) \
+    do { \
+        if ((d)->begin && (rank) == 0) (d)->begin(vector); \
+        for (int outward = 0; outward <= ((d)->begin != NULL); outward++) { \
+            if (outward) { \
+                if ((rank) == 0) (d)->end(vector); \
+                team_barrier((d)->t, sense); \
+            } \
+            EACH_BLOCK(d, first, last) { \
+                if ((d)->begin && (d)->outward[b] != outward) continue; \
+                __VA_ARGS__ \
+            } \
+        } \
+    } while (0)
+
+/* A sum over the blocks of all processes; the members have met. */
+static double everywhere(diffusion *d, int rank, int *sense, double mine)
+{
+    if (!d->sum) return mine;
+    if (rank == 0) d->shared = d->sum(mine);
+    team_barrier(d->t, sense);
+    return d->shared;
+}
+
 /* Slices of a block, whole ones with a constant number of lanes, then what is left of the last. */
 #define EACH_SLICE(begin, end, ...) \
     do { \
@@ -230,14 +265,18 @@ DEFINE_APPLY(apply_V, real)
 /* Both solvers stop when sqrt(r.z / trace) <= tolerance: z = r / diag(A) is a voltage, the root its volume-weighted RMS.
  *
  * The guess, x = weighted increments of the last steps; r = -dt K V - A x, p = scale z. Returns r.z; the members have met. */
-static double start_solve(diffusion *d, long first, long last, double scale, int *sense)
+static double start_solve(diffusion *d, long first, long last, int rank, double scale, int *sense)
 {
     const double *restrict mass = d->mass, *restrict inv = d->inverse_diagonal;
     double *x = d->x, *restrict r = d->r, *restrict p = d->p;
     EACH_ROW(d, first, last)
         x[i] = d->weight[0] * d->past[0][i] + d->weight[1] * d->past[1][i] + d->weight[2] * d->past[2][i];
+    if (d->begin && rank == 0) {
+        d->begin(d->V);
+        d->end(d->V);
+    }
     team_barrier(d->t, sense);
-    EACH_BLOCK(d, first, last) {
+    EACH_BLOCK_WITH(d, first, last, rank, sense, x, {
         double sum[LANES] = {0};
         EACH_SLICE(begin, end, {
             double Ax[LANES], KV[LANES];
@@ -251,9 +290,9 @@ static double start_solve(diffusion *d, long first, long last, double scale, int
             }
         });
         d->partial[b] = across(sum);
-    }
+    });
     team_barrier(d->t, sense);
-    return total(d->partial, (d->n + ROWS - 1) / ROWS);
+    return everywhere(d, rank, sense, total(d->partial, (d->n + ROWS - 1) / ROWS));
 }
 
 /* V += x, and what the solve took; `rho` is the last r.z. */
@@ -276,11 +315,11 @@ static void cg_task(int rank, int size, void *arg)
     double *rho_part = d->partial, *pq_part = d->partial + blocks;
     int sense = atomic_load(&d->t->sense);
 
-    double rho = start_solve(d, first, last, 1.0, &sense), stop = d->tolerance * d->tolerance * d->trace;
+    double rho = start_solve(d, first, last, rank, 1.0, &sense), stop = d->tolerance * d->tolerance * d->trace;
     long iterations = 0;
     while (rho > stop && iterations < d->max_iterations) {
         iterations++;
-        EACH_BLOCK(d, first, last) {
+        EACH_BLOCK_WITH(d, first, last, rank, &sense, p, {
             double sum[LANES] = {0};
             EACH_SLICE(begin, end, {
                 double Ap[LANES];
@@ -292,9 +331,9 @@ static void cg_task(int rank, int size, void *arg)
                 }
             });
             pq_part[b] = across(sum);
-        }
+        });
         team_barrier(d->t, &sense);
-        double alpha = rho / total(pq_part, blocks);
+        double alpha = rho / everywhere(d, rank, &sense, total(pq_part, blocks));
         EACH_BLOCK(d, first, last) {
             double sum[LANES] = {0};
             EACH_SLICE(begin, end, {
@@ -308,7 +347,7 @@ static void cg_task(int rank, int size, void *arg)
             rho_part[b] = across(sum);
         }
         team_barrier(d->t, &sense);
-        double next = total(rho_part, blocks), beta = next / rho;
+        double next = everywhere(d, rank, &sense, total(rho_part, blocks)), beta = next / rho;
         rho = next;
         EACH_ROW(d, first, last) p[i] = r[i] * inv[i] + beta * p[i];
         team_barrier(d->t, &sense);
@@ -344,7 +383,7 @@ static void chebyshev_task(int rank, int size, void *arg)
     const double c = 0.5 * (d->high + d->low), h = 0.5 * (d->high - d->low), sigma = c / h;
     double omega = 1.0 / sigma;
 
-    double rho = start_solve(d, first, last, 1.0 / c, &sense), stop = d->tolerance * d->tolerance * d->trace;
+    double rho = start_solve(d, first, last, rank, 1.0 / c, &sense), stop = d->tolerance * d->tolerance * d->trace;
     double due = fmax(1.0, ceil(acosh(sqrt(rho / stop)) / acosh(sigma)));
     long iterations = 0;
     while (rho > stop && iterations < d->max_iterations) {
@@ -352,7 +391,7 @@ static void chebyshev_task(int rank, int size, void *arg)
             const double next = 1.0 / (2.0 * sigma - omega), of_p = next * omega, of_z = 2.0 * next / h;
             const double *restrict old = p;
             double *restrict new = q, *restrict x = d->x, *restrict r = d->r;
-            EACH_BLOCK(d, first, last) {
+            EACH_BLOCK_WITH(d, first, last, rank, &sense, old, {
                 double sum[LANES] = {0};
                 EACH_SLICE(begin, end, {
                     double Ap[LANES];
@@ -366,13 +405,13 @@ static void chebyshev_task(int rank, int size, void *arg)
                     }
                 });
                 part[b] = across(sum);
-            }
+            });
             team_barrier(d->t, &sense);
             omega = next;
             q = p;
             p = new;
         }
-        rho = total(part, blocks);
+        rho = everywhere(d, rank, &sense, total(part, blocks));
         due = iterations + 1 + iterations / 8;
         team_barrier(d->t, &sense);            /* all have read the sums before they are written again */
     }
@@ -388,20 +427,20 @@ void diffuse_chebyshev(diffusion *d)
 static void explicit_task(int rank, int size, void *arg)
 {
     diffusion *d = arg;
-    long slices = (d->n + LANES - 1) / LANES;
-    long begin = slices * rank / size * LANES, end = slices * (rank + 1) / size * LANES;
-    if (end > d->n) end = d->n;
+    long blocks = (d->n + ROWS - 1) / ROWS, first = blocks * rank / size, last = blocks * (rank + 1) / size;
     int sense = atomic_load(&d->t->sense);
-    EACH_SLICE(begin, end, {
-        double KV[LANES];
-        apply_V(d, d->K, slice, lanes, d->V, KV);
-        for (int l = 0; l < lanes; l++) {
-            long i = slice * LANES + l;
-            d->q[i] = d->dt * KV[l] * d->inverse_diagonal[i];
-        }
+    EACH_BLOCK_WITH(d, first, last, rank, &sense, d->V, {
+        EACH_SLICE(begin, end, {
+            double KV[LANES];
+            apply_V(d, d->K, slice, lanes, d->V, KV);
+            for (int l = 0; l < lanes; l++) {
+                long i = slice * LANES + l;
+                d->q[i] = d->dt * KV[l] * d->inverse_diagonal[i];
+            }
+        });
     });
     team_barrier(d->t, &sense);
-    for (long i = begin; i < end; i++) d->V[i] = (real)(d->V[i] - d->q[i]);
+    EACH_ROW(d, first, last) d->V[i] = (real)(d->V[i] - d->q[i]);
 }
 
 void diffuse_explicit(diffusion *d)

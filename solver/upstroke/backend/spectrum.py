@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -12,8 +13,12 @@ MARGIN = 0.95          # of an estimate of the lowest eigenvalue, which comes fr
 ROUNDING = 1e-6        # relative: couplings are rounded to fp32
 
 
-def spectrum_bounds(A: Any) -> tuple[float, float]:
+def spectrum_bounds(A: Any, widest: Callable[[float, float], tuple[float, float]] = lambda low, high: (low, high)) \
+        -> tuple[float, float]:
     """(low, high) of the eigenvalues of D^-1 A for a symmetric positive definite CSR matrix.
+
+    Of a matrix whose rows are shared out among processes each has its own rows, with columns of others behind its own;
+    ``widest`` gives the least and the greatest of all processes.
 
     ``high`` is a true bound, the smaller one of Gershgorin's for D^-1 A and for D^-1/2 A D^-1/2. That is all that
     Chebyshev's iteration needs to converge: its residual polynomial is 1 at 0, falls towards ``low`` and is small
@@ -23,17 +28,16 @@ def spectrum_bounds(A: Any) -> tuple[float, float]:
     below zero; ``low`` is then an estimate, 5 % under the lowest of what a few Lanczos steps and a uniform field find.
     """
     diagonal = A.diagonal()
-    if A.shape[0] == 0:
-        return 1.0, 1.0 + ROUNDING
+    n = A.shape[0]
+    if n == 0:
+        return widest(1.0, 1.0 + ROUNDING)
     root = np.sqrt(diagonal)
     size = abs(A)
-    by_rows = size.sum(axis=1) / diagonal - 1.0
-    by_both = size @ (1.0 / root) / root - 1.0
-    high = 1.0 + min(by_rows.max(), by_both.max())
-    low = 1.0 - min(by_rows.max(), by_both.max())
-    uniform = float(A.sum() / diagonal.sum())
-    estimate = min(uniform, _lowest_ritz_value(A, root))
-    return max(low, MARGIN * estimate) * (1.0 - ROUNDING), high * (1.0 + ROUNDING)
+    radius = float((size.sum(axis=1) / diagonal - 1.0).max())
+    if A.shape == (n, n):
+        radius = min(radius, float((size @ (1.0 / root) / root - 1.0).max()))
+    estimate = min(float(A.sum() / diagonal.sum()), _lowest_ritz_value(A[:, :n], root))    # own columns: above, too
+    return widest(max(1.0 - radius, MARGIN * estimate) * (1.0 - ROUNDING), (1.0 + radius) * (1.0 + ROUNDING))
 
 
 def _lowest_ritz_value(A: Any, root: NDArray[np.float64]) -> float:

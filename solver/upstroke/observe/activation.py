@@ -107,7 +107,7 @@ class ActivationWatcher:
 
     def __init__(self, section: Activation, state: Any, backend: Any, dt: float, tree: Tree | None = None) -> None:
         V = state.V
-        places, self._shown = watched(section, np.asarray(state.order), tree)
+        places, self._shown = watched(section, np.asarray(state.rank), tree)
         self._backend, self._section, self._n = backend, section, len(places)
         start = np.asarray(backend.to_host(V))[places]
         self._arrays = {name: backend.array(start) for name in ("before", "lowest", "highest", "rest")}
@@ -188,23 +188,26 @@ class ActivationWatcher:
     def map(self) -> ActivationMap:
         """The map as far as the run has come."""
         host = {name: np.asarray(self._backend.to_host(self._arrays[name])) for name in ("rows", "range", "again")}
-        used = int(host["rows"][:2].min())
-        times = {name: np.empty((used, len(self._shown))) for name in self._rows}
+        halo, used, here = self._backend.halo, int(host["rows"][:2].min()), self._shown >= 0
+        times = {name: np.full((halo.most(used), len(self._shown)), np.nan) for name in self._rows}
         for name, rows in self._rows.items():
             for k in range(used):
-                times[name][k] = np.asarray(self._backend.to_host(rows[k]))[self._shown]
+                times[name][k, here] = np.asarray(self._backend.to_host(rows[k]))[self._shown[here]]
+        v_min, v_max = halo.widest(float(host["range"][0]), -float(host["range"][1]))
         return ActivationMap(
-            **times, threshold=self._section.threshold, fraction=self._section.repolarisation,
-            v_min=float(host["range"][0]), v_max=-float(host["range"][1]), recrossed=int(host["again"].sum()))
+            **{name: halo.whole(rows) for name, rows in times.items()}, threshold=self._section.threshold,
+            fraction=self._section.repolarisation, v_min=v_min, v_max=v_max,
+            recrossed=halo.sum(int(host["again"].sum())))
 
 
-def watched(section: Activation, order: NDArray[np.int64],
+def watched(section: Activation, rank: NDArray[np.int64],
             tree: Tree | None) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """The places (k,) that are watched, and which of them each node of the mesh shows, (n,)."""
-    rank = np.empty_like(order)
-    rank[order] = np.arange(len(order))
+    """The places (k,) that are watched, and which of them each node of the mesh shows, (n,), -1 for none.
+
+    ``rank`` (n,) is the place of each node of the mesh, -1 for nodes of other processes.
+    """
     at = section.at if section.at != "auto" else "cells" if tree is not None and len(tree.cells) > 1 else "nodes"
     if at == "nodes":
-        return np.arange(len(order)), rank
+        return np.arange(np.count_nonzero(rank >= 0)), rank
     assert tree is not None                     # the case was checked
     return rank[tree.cells], tree.cell

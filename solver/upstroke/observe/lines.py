@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import os
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,12 +17,15 @@ FLUSH_EVERY = 0.5   # seconds of wall time
 class LineFile:
     """A CSV file with one header line. Lines are handed to the system whole, so a killed run leaves complete ones.
 
+    Without a path (of processes that share a run but the first) nothing is written.
+
     Raises
     ------
     OutputError where the file cannot be written
     """
 
-    def __init__(self, path: Path, header: Sequence[str]) -> None:
+    def __init__(self, path: Path | None, header: Sequence[str]) -> None:
+        path = Path(os.devnull) if path is None else path
         self._path = path
         try:
             self._file = open(path, "ab", buffering=0)   # noqa: SIM115 (open as long as the run)

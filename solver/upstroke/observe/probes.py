@@ -74,12 +74,13 @@ class ProbeWatcher:
     """
 
     def __init__(self, section: Probes, mesh: Mesh, state: Any, backend: Any, every: int, dt: float,
-                 path: Path) -> None:
+                 path: Path | None) -> None:
         self.probes = place_probes(section, mesh)
         self.notes = tuple(note for note in (far_note(probe, mesh) for probe in self.probes) if note)
         self._backend, self._every, self._dt = backend, every, dt
         terms = [terms_of(probe, state.pieces(name), state.rank) for probe in self.probes for name in section.variables]
-        self._missing = np.array([not value for value in terms])
+        here = [bool((state.rank[probe.nodes] >= 0).any()) for probe in self.probes for _ in section.variables]
+        self._missing = np.array([there and not value for there, value in zip(here, terms, strict=True)])
         self._asked: tuple[int, Fetch] | None = None
         self._written, self._seen = 0, 0        # samples; sample j is that after step j every
         self.stage = self._compile(terms)
@@ -127,7 +128,7 @@ class ProbeWatcher:
             self._add(j, ring[j % RING])
 
     def _add(self, j: int, values: NDArray[np.float64]) -> None:
-        values = np.where(self._missing, np.nan, values)
+        values = self._backend.halo.sum(np.where(self._missing, np.nan, values))      # of nodes here and elsewhere
         self._out.add([f"{j * self._every * self._dt:.12g}", *(f"{x:.12g}" for x in values)])
         self._written = j
 
@@ -156,10 +157,13 @@ class ProbeWatcher:
 
 def terms_of(probe: Probe, pieces: Sequence[tuple[int, int, Any]], rank: NDArray[np.int64]) \
         -> list[tuple[Any, int, float]]:
-    """(array, place in it, weight) of a variable at a probe; none where one of its nodes lacks the variable."""
+    """(array, place in it, weight) of a variable at a probe, for the nodes that this process has; none where one of
+    these lacks the variable."""
     terms = []
     for node, weight in zip(probe.nodes, probe.weights, strict=True):
         place = int(rank[node])
+        if place < 0:
+            continue
         found = [(array, place - begin, float(weight)) for begin, end, array in pieces if begin <= place < end]
         if not found:
             return []

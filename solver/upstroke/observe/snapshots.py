@@ -28,8 +28,8 @@ class SnapshotWatcher:
     series : opens the file, given path, mesh, variables and number of frames
     """
 
-    def __init__(self, section: Snapshots, mesh: Mesh, state: Any, backend: Any, every: int, steps: int, path: Path,
-                 series: Callable[[Path, Mesh, Sequence[str], int], Any]) -> None:
+    def __init__(self, section: Snapshots, mesh: Mesh, state: Any, backend: Any, every: int, steps: int,
+                 path: Path | None, series: Callable[..., Any]) -> None:
         self._state, self._backend, self._every, self._names = state, backend, every, section.variables
         self._pending: _Frame | None = None
         self._nodes: NDArray[np.int64] | slice = slice(None)

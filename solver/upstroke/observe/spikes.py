@@ -50,7 +50,8 @@ class SpikeWatcher:
     sites : where it looks
     """
 
-    def __init__(self, section: Spikes, mesh: Mesh, state: Any, backend: Any, dt: float, path: Path) -> None:
+    def __init__(self, section: Spikes, mesh: Mesh, state: Any, backend: Any, dt: float,
+                 path: Path | None) -> None:
         self.sites = place_probes(section, mesh)
         self._counts, self._taken = np.zeros(len(self.sites), np.int64), 0      # of each site; of the device's list
         self._backend = backend
@@ -60,7 +61,8 @@ class SpikeWatcher:
         self._rows = len(self.sites) * (self._every // 2 + 1)
         self._next = self._every
         V = np.asarray(backend.to_host(state.V), np.float64)
-        terms = [(state.rank[site.nodes], site.weights) for site in self.sites]
+        places = [state.rank[site.nodes] for site in self.sites]
+        terms = [(place[place >= 0], site.weights[place >= 0]) for place, site in zip(places, self.sites, strict=True)]
         columns = {"node": np.concatenate([nodes for nodes, _ in terms]).astype(np.int64),
                    "weight": np.concatenate([weights for _, weights in terms]),
                    "first": np.cumsum([0, *(len(nodes) for nodes, _ in terms)]).astype(np.int64),
@@ -77,7 +79,7 @@ class SpikeWatcher:
         self._out.flush()
 
     def see(self, n: int, t: float) -> None:
-        if n >= self._next or (self._asked is None and self._out.due):
+        if n >= self._next or (self._asked is None and self._out.due and not self._backend.halo.callbacks):
             self._collect()                        # of the last one, which must not be overtaken
             self._asked, self._next = self._backend.fetch(self._seen), n + self._every
         if self._asked is not None and self._asked.ready():
@@ -91,7 +93,8 @@ class SpikeWatcher:
         host, self._asked = self._asked.get(), None
         new = np.arange(self._taken, int(host["count"][0])) % self._rows
         self._taken += len(new)
-        times, sites = host["time"][new], host["site"][new]
+        parts = self._backend.halo.everyone((host["time"][new], host["site"][new]))
+        times, sites = (np.concatenate(column) for column in zip(*parts, strict=True))
         for k in np.lexsort((sites, times)):
             self._out.add([self.sites[sites[k]].name, f"{times[k]:.12g}"])
         self._counts += np.bincount(sites, minlength=len(self._counts))

@@ -86,21 +86,42 @@ class Watchers:
                 stack.callback(watcher.close)
 
 
-def open_watchers(section: Watch, mesh: Mesh, state: Any, backend: Any, dt: float, directory: Path, *, steps: int,
-                  series: Callable[[Path, Mesh, Sequence[str], int], Series]) -> Watchers:
+class NoSeries:
+    """What processes that share a run write, but for the first: nothing."""
+
+    frames = 0
+
+    def __init__(self, *_: Any) -> None:
+        pass
+
+    def append(self, t: float, fields: dict[str, NDArray[Any]]) -> None:
+        self.frames += 1
+
+    def go_on(self, frames: int) -> None:
+        self.frames = frames
+
+    def close(self) -> None:
+        pass
+
+
+def open_watchers(section: Watch, mesh: Mesh, state: Any, backend: Any, dt: float, directory: Path | None, *,
+                  steps: int, series: Callable[..., Series]) -> Watchers:
     """Build every watcher that the table ``[watch]`` asks for.
 
     Arguments
     ---------
     state : ``V``, ``names``, ``pieces``, ``arrange``, ``order`` and ``rank`` of ``step.State``
     dt, steps : time step in ms, number of steps of the whole run
-    directory : the run directory; ``probes.csv``, ``spikes.csv`` and ``vm.vtkhdf`` go there
+    directory : the run directory; ``probes.csv``, ``spikes.csv`` and ``vm.vtkhdf`` go there; None to write nothing
     series : opens a time series, given its path, mesh, variables and number of frames
 
     Raises
     ------
     CaseError for intervals that are no whole number of steps, unknown variables, regions and places
     """
+    def path(name: str) -> Path | None:
+        return None if directory is None else directory / name
+
     check_watch(section, mesh, state.names, dt)
     others: list[Watcher] = []
     stages: list[Stage] = []
@@ -108,19 +129,19 @@ def open_watchers(section: Watch, mesh: Mesh, state: Any, backend: Any, dt: floa
     notes: tuple[str, ...] = ()
     if section.probes is not None:
         every = whole_steps("watch.probes.every", section.probes.every, dt)
-        probes = ProbeWatcher(section.probes, mesh, state, backend, every, dt, directory / "probes.csv")
+        probes = ProbeWatcher(section.probes, mesh, state, backend, every, dt, path("probes.csv"))
         stages.append(probes.stage)
         places, notes = probes.probes, probes.notes
         others.append(probes)
     spikes = None
     if section.spikes is not None:
-        spikes = SpikeWatcher(section.spikes, mesh, state, backend, dt, directory / "spikes.csv")
+        spikes = SpikeWatcher(section.spikes, mesh, state, backend, dt, path("spikes.csv"))
         stages.append(spikes.stage)
         others.append(spikes)
     if section.snapshots is not None:
         every = whole_steps("watch.snapshots.every", section.snapshots.every, dt)
-        others.append(SnapshotWatcher(section.snapshots, mesh, state, backend, every, steps, directory / "vm.vtkhdf",
-                                      series))
+        others.append(SnapshotWatcher(section.snapshots, mesh, state, backend, every, steps, path("vm.vtkhdf"),
+                                      NoSeries if directory is None else series))
     activation = ActivationWatcher(section.activation, state, backend, dt, mesh.tree)
     return Watchers(activation, (activation.stage, *stages), tuple(others), places, notes, spikes)
 

@@ -29,8 +29,10 @@ class Train:
     scale: float | NDArray[np.float64] = 1.0
 
     def renumbered(self, rank: NDArray[np.int64]) -> Train:
-        """The same with nodes in another numbering; ``rank`` (n,) is the new number of each node."""
+        """The same with nodes in another numbering; ``rank`` (n,) is the new number of each node, -1 for those that are
+        left out."""
         order = np.argsort(rank[self.nodes])
+        order = order[rank[self.nodes][order] >= 0]
         scale = np.broadcast_to(self.scale, self.nodes.shape)
         return replace(self, nodes=rank[self.nodes][order], scale=scale[order])
 

@@ -60,6 +60,19 @@ class Operator:
         return replace(self, mass=permute(self.mass), stiffness=permute(K), lumped_mass=self.lumped_mass[order],
                        area=None if self.area is None else self.area[order])
 
+    def rows(self, rows: NDArray[np.int64], columns: NDArray[np.int64]) -> Operator:
+        """Some nodes' rows, with columns of these nodes first and then of all that they couple to: the part of one
+        process among several. What no single process can find (the largest eigenvalue) is not in it."""
+        K = self.stiffness
+        entry = sparse.csr_array((np.arange(1, K.nnz + 1), K.indices, K.indptr), shape=K.shape)[rows][:, columns]
+        entry.sort_indices()
+
+        def part(matrix: sparse.csr_array) -> sparse.csr_array:
+            return sparse.csr_array((matrix.data[entry.data - 1], entry.indices, entry.indptr), shape=entry.shape)
+
+        return replace(self, mass=part(self.mass), stiffness=part(K), lumped_mass=self.lumped_mass[rows],
+                       area=None if self.area is None else self.area[rows])
+
     @cached_property
     def largest_eigenvalue(self) -> float:
         """lambda_max of M_lumped^-1 K in 1/ms, from above: known, or Lanczos to 1e-3, or Gershgorin where as tight."""

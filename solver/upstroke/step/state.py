@@ -40,29 +40,35 @@ class State:
     membranes : of each group: its kernel, values by name, number of nodes. Values are V, states, nodal parameters, and
         Iion where it is known: one number, or (nodes,) in solve order
     order : (n,) the mesh's number of the node at each place; by default the two are the same
+    total : nodes of the mesh, of which this process has n; by default all
 
     Attributes
     ----------
     V : (n,) mV, in solve order
     Iion : (n,) uA/cm^2, of the last reaction step, at its start
     Istim : (n,) uA/cm^2, what the reaction step applies
-    rank : (n,) the place of each node of the mesh: order[rank] = 0, 1, 2, ...
+    rank : (total,) the place of each node of the mesh: order[rank] = 0, 1, 2, ...; -1 for nodes of other processes
     groups : one per membrane
     """
 
     def __init__(self, membranes: Sequence[tuple[Kernel, Mapping[str, Any], int]], backend: Backend,
-                 order: ArrayLike | None = None) -> None:
+                 order: ArrayLike | None = None, total: int | None = None) -> None:
         self.n = sum(size for _, _, size in membranes)
         self._backend = backend
         self.order = np.arange(self.n) if order is None else np.asarray(order)
-        self.rank = np.empty_like(self.order)
+        self.total = self.n if total is None else total
+        self.rank = np.full(self.total, -1)
         self.rank[self.order] = np.arange(self.n)
-        self._in_mesh_order = bool((self.order == np.arange(self.n)).all())
-        self.V, self.Iion, self.Istim = (backend.zeros(self.n) for _ in range(3))
+        self._in_mesh_order = self.n == self.total and bool((self.order == np.arange(self.n)).all())
+        self.V = backend.zeros(self.n + backend.halo.ghosts)[:self.n]
+        self.Iion, self.Istim = (backend.zeros(self.n) for _ in range(2))
         self._pieces: dict[str, list[Piece]] = {"V": [(0, self.n, self.V)], "Iion": [(0, self.n, self.Iion)]}
         groups, begin = [], 0
         for kernel, initial, size in membranes:
-            groups.append(self._group(kernel, initial, begin, begin + size))
+            for name in kernel.states:     # also where this process has no node of a membrane
+                self._pieces.setdefault(name, [])
+            if size:
+                groups.append(self._group(kernel, initial, begin, begin + size))
             begin += size
         self.groups = tuple(groups)
 
@@ -76,7 +82,7 @@ class State:
         rows = {name: arrays["W"][k] for k, name in enumerate(kernel.wide)}
         rows |= {name: arrays["S"][k] for k, name in enumerate(s for s in kernel.states if s not in kernel.wide)}
         for name in kernel.states:
-            self._pieces.setdefault(name, []).append((begin, end, rows[name][:size]))
+            self._pieces[name].append((begin, end, rows[name][:size]))
         if kernel.nodal:
             arrays["N"] = self._backend.zeros(len(kernel.nodal), stride)
             rows |= {name: arrays["N"][k] for k, name in enumerate(kernel.nodal)}
@@ -107,17 +113,19 @@ class State:
         return self._pieces[name]
 
     def arrange(self, pieces: Sequence[Piece]) -> NDArray[Any]:
-        """Host arrays of some places as one (n,), in the mesh's order; NaN at nodes whose membrane lacks the variable.
+        """Host arrays of some places as one (total,), in the mesh's order; NaN at nodes whose membrane lacks the
+        variable.
 
-        May be a view of the arrays: not to be written to.
+        May be a view of the arrays: not to be written to. Where processes share a run, all are to call it, and the
+        first gets the whole.
         """
         if self._in_mesh_order and len(pieces) == 1 and len(pieces[0][2]) == self.n:
             whole: NDArray[Any] = pieces[0][2]
             return whole
-        values = np.full(self.n, np.nan, np.result_type(*(array for _, _, array in pieces)))
+        values = np.full(self.total, np.nan, np.result_type(*(array for _, _, array in pieces), np.float32))
         for begin, end, array in pieces:
             values[self.order[begin:end]] = array
-        return values
+        return self._backend.halo.whole(values)
 
     def variable(self, name: str) -> NDArray[Any]:
         """(n,) the values of V, Iion or a state on the host, in the mesh's order; see `arrange`."""
@@ -141,6 +149,6 @@ class State:
                 self.order[begin:end][~np.isfinite(self._backend.to_host(array))]
                 for begin, end, array in self.pieces(name)])
         nodes = np.concatenate(list(broken.values()))
-        if not len(nodes):
-            return None
-        return int(nodes.min()), [name for name, where in broken.items() if nodes.min() in where]
+        mine = (int(nodes.min()), [name for name, where in broken.items() if nodes.min() in where]) if len(nodes) \
+            else None
+        return min((found for found in self._backend.halo.everyone(mine) if found is not None), default=None)

@@ -1,0 +1,83 @@
+"""What the processes that share a run tell each other: values of neighbouring nodes, sums, what went wrong, results."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class Halo(Protocol):
+    """A process among those that share a run. All but the attributes are to be called by all of them, in one order.
+
+    Attributes
+    ----------
+    first : whether this is the one that writes
+    ghosts : how many nodes of others this process sees; their values follow its own in vectors
+    callbacks : C functions ``begin`` and ``end`` of an exchange (const void *vector) and ``sum`` (double) by name; none
+        where there is one process
+    """
+
+    first: bool
+    ghosts: int
+    callbacks: Mapping[str, Any]
+
+    def holds(self, address: int, dtype: np.dtype[Any]) -> None:
+        """The vector at an address is of this type; others are float64."""
+
+    def sum(self, mine: Any) -> Any:
+        """Over all processes: a number, or an array entry by entry."""
+
+    def most(self, mine: int) -> int:
+        """The greatest of all processes."""
+
+    def widest(self, low: float, high: float) -> tuple[float, float]:
+        """The least ``low`` and the greatest ``high`` of all processes."""
+
+    def agreed(self, status: int) -> int:
+        """The status bits of all processes."""
+
+    def everyone(self, mine: Any) -> Sequence[Any]:
+        """What each process has to say, on all of them."""
+
+    def whole(self, values: NDArray[Any]) -> NDArray[Any]:
+        """Arrays that are NaN where a process knows nothing, as one, on the first process; elsewhere as they are."""
+
+
+class Alone:
+    """One process, which has no neighbours."""
+
+    first = True
+    ghosts = 0
+    callbacks: Mapping[str, Any] = {}
+
+    def holds(self, address: int, dtype: np.dtype[Any]) -> None:
+        """Nothing is sent."""
+
+    def sum(self, mine: Any) -> Any:
+        return mine
+
+    def most(self, mine: int) -> int:
+        return mine
+
+    def widest(self, low: float, high: float) -> tuple[float, float]:
+        return low, high
+
+    def agreed(self, status: int) -> int:
+        return status
+
+    def everyone(self, mine: Any) -> Sequence[Any]:
+        return [mine]
+
+    def whole(self, values: NDArray[Any]) -> NDArray[Any]:
+        return values
+
+
+def merged(parts: Sequence[NDArray[Any]]) -> NDArray[Any]:
+    """The first of the arrays with the others' values where it has NaN."""
+    result = parts[0].astype(np.result_type(*parts))
+    for part in parts[1:]:
+        np.copyto(result, part, where=np.isnan(result))
+    return result

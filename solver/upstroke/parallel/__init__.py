@@ -1,0 +1,80 @@
+"""Several processes share a run: the ranks of an MPI job, each with its part of the nodes."""
+
+from __future__ import annotations
+
+import os
+
+from upstroke.backend import Backend, open_backend
+from upstroke.backend.cpu import available_threads
+from upstroke.case import Case
+from upstroke.case.schema import Backend as Section
+from upstroke.errors import BackendError, CaseError
+from upstroke.parallel.ranks import OneRank, Ranks
+
+__all__ = ["OneRank", "Ranks", "end_job", "open_shared", "ranks_of_job", "require_shareable"]
+
+SIZES = ("PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "SLURM_NTASKS")                  # where launchers say how many there are
+MARKS = ("PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "PMIX_RANK", "PMI_RANK")         # which only processes of a job have
+
+_job: list[Ranks] = []        # this process's place in its job, once it has been asked for
+
+
+def ranks_of_job() -> OneRank | Ranks:
+    """The ranks of the MPI job that this process belongs to, new for each run; one where there is no job.
+
+    Raises
+    ------
+    BackendError where a launcher has started several processes and mpi4py is missing
+    """
+    size = max(int(os.environ.get(name) or 1) for name in SIZES) if any(name in os.environ for name in MARKS) else 1
+    if size == 1:
+        return OneRank()
+    try:
+        from mpi4py import MPI
+    except ImportError as error:
+        raise BackendError("mpiexec", f"started {size} processes, which cannot work together: {error}",
+                           'pip install "upstroke[mpi]", or mpi4py built on the site\'s MPI') from error
+    if MPI.COMM_WORLD.size == 1 or MPI.COMM_WORLD.Get_attr(MPI.APPNUM) is None:
+        return OneRank()
+    _job[:] = [Ranks(MPI.COMM_WORLD)]
+    return _job[0]
+
+
+def open_shared(section: Section, ranks: OneRank | Ranks) -> Backend:
+    """The backend of a process; ranks on one machine share out its cores.
+
+    Raises
+    ------
+    BackendError where the device cannot be used
+    """
+    if ranks.size == 1:
+        return open_backend(section.device, section.threads, section.precision)
+    backend = open_backend("cpu", section.threads or max(1, available_threads() // ranks.beside), section.precision)
+    backend.halo = ranks
+    backend.choice = f"rank {ranks.rank} of {ranks.size}"
+    return backend
+
+
+def end_job(code: int, message: str) -> bool:
+    """Tell the other processes of a job that this one has failed; whether it is the one to say why.
+
+    Returns where all have failed alike, as they do over a mistake in the case; else the job is ended, with the message.
+    """
+    return _job[0].end(code, message) if _job else True
+
+
+def require_shareable(case: Case, ranks: OneRank | Ranks) -> None:
+    """Raise a CaseError for what a run on several processes does not have yet."""
+    if ranks.size == 1:
+        return
+    what = f"does not run on {ranks.size} MPI ranks yet"
+    if case.cable is not None:
+        raise CaseError("cable", f"a neuron {what}", "run it on one, or members of a study on several: upstroke sweep")
+    if case.backend.device == "cuda":
+        raise CaseError("backend.device", f'"cuda" {what}', 'set backend.device = "cpu", or run on one rank')
+    if case.time.splitting not in ("godunov", "strang"):
+        raise CaseError("time.splitting", f'"{case.time.splitting}" {what}', 'set time.splitting = "strang"')
+    if case.solver.method not in ("auto", "cg", "chebyshev"):
+        raise CaseError("solver.method", f'"{case.solver.method}" {what}', 'set solver.method = "cg"')
+    if case.output.checkpoint_every is not None or case.output.time_limit is not None:
+        raise CaseError("output", f"a run with checkpoints {what}", "leave out checkpoint_every and time_limit")

@@ -344,3 +344,9 @@ def test_v_where_branches_meet_is_the_weighted_mean_around():
     assert sorted(nodes.tolist()) == [1, 3, 5]
     assert dict(zip(nodes.tolist(), weights.tolist(), strict=True)) == pytest.approx({1: 1 / 6, 3: 4 / 6, 5: 1 / 6})
     assert tree.around(1)[0].tolist() == [1]
+
+
+def test_a_section_may_say_how_many_compartments_it_has():
+    tree = sections(Section(name="soma", **D), Section(name="axon", parent="soma", **D, compartments=7),
+                    Section(name="dend", parent="soma", **D, levels=2, compartments=3), number=1).tree
+    assert [s.n_compartments for s in tree.sections] == [1, 7, 3, 3, 3]

@@ -32,6 +32,7 @@ class Section:
     name, type, parent, parent_x : as of `SectionInfo`
     points : (k, 3) cm
     diameter : (k,) cm
+    compartments : how many it gets, where it says so itself
     """
 
     name: str
@@ -40,6 +41,7 @@ class Section:
     parent_x: float
     points: NDArray[np.float64]
     diameter: NDArray[np.float64]
+    compartments: int | None = None
 
     @property
     def arc(self) -> NDArray[np.float64]:
@@ -55,6 +57,8 @@ def count(section: Section, rule: Compartments, cable: Cable, slowness: float = 
     in units of lambda_f integrated along the cones as NEURON's lambda_f() does (Hines and Carnevale 2001, doi
     10.1177/107385840100700207): sum of dl / sqrt(mean diameter).
     """
+    if section.compartments is not None:
+        return section.compartments
     length = float(section.arc[-1])
     if rule.number is not None:
         return rule.number

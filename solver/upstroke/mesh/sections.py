@@ -67,7 +67,8 @@ def _tree(table: Table, parent: int, above: Sequence[Section]) -> Iterator[Secti
         for parent, parent_x, start, along in twigs:
             end = start + table.length * shorter ** level * along
             name = table.name if table.levels == 1 else f"{table.name}[{number}]"
-            yield Section(name, table.type, parent, parent_x, np.array([start, end]), ends * thinner ** level)
+            yield Section(name, table.type, parent, parent_x, np.array([start, end]), ends * thinner ** level,
+                          table.compartments)
             branches += [(base + number, 1.0, end, _turned(along, SPREAD * 0.7 ** level * (j / (b - 1) - 0.5)))
                          for j in range(b)] if b > 1 else [(base + number, 1.0, end, along)]
             number += 1

@@ -68,6 +68,8 @@ class Section:
     length_ratio: float | None = key(
         "length of a branch over that of its parent; default: the square root of diameter_ratio, as long in length "
         "constants", None, example="0.8", must="> 0")
+    compartments: int | None = key("how many it has, instead of what the rule of the cell gives it", None, example="9",
+                                   must=">= 1")
     direction: Direction | None = key("where it points, for pictures; default: as its parent, the first along x", None,
                                       example="[0, 1, 0]")
     values: dict[str, float] = key("numbers that its nodes carry by name, for `membrane.nodal`", factory=dict,

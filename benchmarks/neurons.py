@@ -137,8 +137,8 @@ def main() -> None:
                 row = json.loads(done.stdout.splitlines()[-1])
                 runs[task].setdefault(name, []).append(row)
                 print(f"round {turn + 1}: {task}: {name}: {rate(row):.3g} compartment-steps/CPU-s", flush=True)
-    content = {"made": stamp(), "dt_ms": DT, "end_ms": {task: end for task, (_, _, end) in TASKS.items()}, "runs": runs}
-    write("neurons", content, tabulate(content))
+        write("neurons", content := {"made": stamp(), "dt_ms": DT, "rounds": turn + 1, "runs": runs,
+                                     "end_ms": {task: end for task, (_, _, end) in TASKS.items()}}, tabulate(content))
 
 
 def rate(row: dict[str, Any], seconds: str = "cpu_s") -> float:
@@ -150,9 +150,9 @@ def tabulate(content: dict[str, Any]) -> str:
     head = content["made"]
     lines = ["# Neurons side by side: one thread each, dt 0.025 ms, double precision", "",
              f"`python benchmarks/neurons.py`; {head['processor']}, {head['compiler']}, commit {head['commit']}, "
-             f"{head['date']}.", "Medians of the rounds, in turns: compartment-steps per second of the time loop, of "
-             "the processor and of the wall's clock. What was compiled was compiled before. NEURON notes a spike at "
-             "the end of its step, the others between two.", ""]
+             f"{head['date']}.", f"Medians of {content['rounds']} rounds, in turns: compartment-steps per second of "
+             "the time loop, of the processor and of the wall's clock. What was compiled was compiled before. NEURON notes "
+             "a spike at the end of its step, the others between two.", ""]
     for task, by_name in content["runs"].items():
         rates = {name: [rate(row) for row in rows] for name, rows in by_name.items()}
         peers = {name: median(values) for name, values in rates.items() if not name.startswith("Upstroke")}

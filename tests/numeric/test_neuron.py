@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from upstroke import load_case
 from upstroke.check import check
 
 DATA = Path(__file__).parents[1] / "data" / "neuron"
+GRANULE = Path(os.environ.get("UPSTROKE_GRANULE_CELL", DATA / "gc2.swc"))
 STEADY = {"end": "400 ms", "dt": "0.5 ms", "splitting": "godunov", "diffusion": "backward_euler"}
 PASSIVE = {"model": "Passive", "parameters": {"Rm": 20, "V_rest": 0}, "initial": {"V": 0}}
 
@@ -59,6 +61,27 @@ def test_input_resistance_and_attenuation_from_the_swc_file_alone(name, tmp_path
         there = "far" if at == "soma" else "soma"
         assert V[at][-1] / 0.01 == pytest.approx(expected[own], rel=1e-5)
         assert V[there][-1] / V[at][-1] == pytest.approx(expected[other] / expected[own], rel=1e-5)
+
+
+@pytest.mark.skipif(not GRANULE.is_file(), reason="NeuroMorpho.org's cell mp_ma_40984_gc2 is not shipped; "
+                    "UPSTROKE_GRANULE_CELL=FILE.swc names it")
+def test_a_granule_cell_is_neurons_from_its_file_alone(tmp_path):
+    """Input resistances (Mohm), attenuation, and the spike of a soma with the squid's channels: NEURON 9.0.2."""
+    mesh = {"kind": "morphology", "file": str(GRANULE)}
+    sites = {"soma": {"section": "soma[0]"}, "dend": {"section": "dend[20]", "x": 0.5}}
+    leak = {"model": "Passive", "parameters": {"Rm": 20, "V_rest": -65}, "initial": {"V": -65}}
+    V = {at: probes(neuron(mesh, sites[at], sites, STEADY | {"splitting": "implicit"}), tmp_path / at) for at in sites}
+    assert V["soma"]["soma"][-1] / 0.01 == pytest.approx(497.509106, rel=1e-6)
+    assert V["dend"]["dend"][-1] / 0.01 == pytest.approx(4701.796217, rel=1e-6)
+    assert V["soma"]["dend"][-1] / V["soma"]["soma"][-1] == pytest.approx(0.8055457, rel=1e-6)
+    assert V["dend"]["soma"][-1] / V["dend"]["dend"][-1] == pytest.approx(0.08523685, rel=1e-6)
+    case = neuron(mesh, None, sites, {"end": "30 ms", "dt": "0.025 ms"}, membrane=[
+        {"model": "HodgkinHuxley", "regions": ["soma"], "parameters": {"V_L": 10.7}}, leak])
+    case["stimulus"] = {"site": sites["soma"], "total_current": "0.1 nA", "start": "20 ms", "duration": "50 ms"}
+    case["watch"]["spikes"] = {"points": {"soma": sites["soma"]}}
+    spikes = upstroke.run(load_case(case), tmp_path / "spike").spikes()["soma"]
+    assert spikes == pytest.approx([25.0393765], abs=1e-6)                # with the same steps
+    assert spikes == pytest.approx([25.0428484], abs=0.02)                # dt 0.005 ms, three times the compartments
 
 
 def exact(x, t, length, length_constant, d, tau=40.0, Ra=100.0, Rm=4e4, current=1e-10):

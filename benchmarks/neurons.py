@@ -151,8 +151,8 @@ def tabulate(content: dict[str, Any]) -> str:
     lines = ["# Neurons side by side: one thread each, dt 0.025 ms, double precision", "",
              f"`python benchmarks/neurons.py`; {head['processor']}, {head['compiler']}, commit {head['commit']}, "
              f"{head['date']}.", f"Medians of {content['rounds']} rounds, in turns: compartment-steps per second of "
-             "the time loop, of the processor and of the wall's clock. What was compiled was compiled before. NEURON notes "
-             "a spike at the end of its step, the others between two.", ""]
+             "the time loop, of the processor and of the wall's clock. What was compiled was compiled before. NEURON "
+             "notes a spike at the end of its step, the others between two.", ""]
     for task, by_name in content["runs"].items():
         rates = {name: [rate(row) for row in rows] for name, rows in by_name.items()}
         peers = {name: median(values) for name, values in rates.items() if not name.startswith("Upstroke")}

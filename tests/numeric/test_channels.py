@@ -8,9 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from channel_equations import CA_E, CHANNELS
+from ptxas import report
 
 import upstroke
 from upstroke import load_case
+from upstroke.codegen import generate
 from upstroke.ionic import advance, initial_state, load_model, load_plugin, quantities, rates
 from upstroke.ionic.evaluate import value_of
 
@@ -121,3 +123,46 @@ def test_a_soma_of_hay_fires_as_in_arbor(splitting, dt, within, tmp_path):
     probes = np.genfromtxt(tmp_path / "out" / "probes.csv", delimiter=",", names=True, deletechars="")
     near = 0.1*dt if splitting == "staggered" else 0.4*dt
     assert probes["soma.Ca_i"][-1] == pytest.approx(fine[min(fine)]["Ca_end"], rel=near)
+
+
+WHOLE = {                                   # a model, and the channels that make it; parameters of each
+    "Pospischil": ({"Rm": 10, "V_rest": -70}, {
+        "INa_TraubMiles": {"g": 50, "VT": -61.5}, "IKd_TraubMiles": {"g": 5, "VT": -61.5},
+        "IM_Pospischil": {"g": 0.07}}),
+    "PospischilIB": ({"Rm": 100, "V_rest": -85}, {
+        "INa_TraubMiles": {"g": 50, "VT": -55}, "IKd_TraubMiles": {"g": 5, "VT": -55, "E_K": -100},
+        "IM_Pospischil": {"g": 0.03, "E_K": -100}, "IL_Pospischil": {}}),
+    "PospischilLTS": ({"Rm": 100, "V_rest": -85}, {
+        "INa_TraubMiles": {"g": 50, "VT": -55}, "IKd_TraubMiles": {"g": 5, "VT": -55, "E_K": -100},
+        "IM_Pospischil": {"g": 0.03, "E_K": -100}, "IT_Pospischil": {}}),
+    "TraubMiles": ({"Rm": 20, "V_rest": -60}, {"INa_TraubMiles": {}, "IKd_TraubMiles": {}}),
+    "DestexheRE": ({"Rm": 20, "V_rest": -90, "Ca_e": 2}, {
+        "INa_TraubMiles": {"g": 200, "VT": -55}, "IKd_TraubMiles": {"g": 20, "VT": -55, "E_K": -100},
+        "IT_Destexhe": {}, "Ca_Destexhe": {}}),
+}
+
+
+@pytest.mark.parametrize("name", WHOLE)
+def test_channels_make_the_models_of_whole_cells(name):
+    """Currents and rates are those of the model that is held against its authors' code."""
+    parameters, plugins = WHOLE[name]
+    whole, rng = load_model(name), np.random.default_rng(2)
+    made = load_model("Passive", parameters=parameters, plugins=plugins)
+    for V in VOLTAGES:
+        states = {s.name: 3e-4 if s.name == "Cai" else rng.uniform(0, 1) for s in whole.states}
+        known = {"Ca_i" if n == "Cai" else n: value for n, value in states.items()}
+        ours = rates(made, V, {s.name: known[s.name.rpartition(".")[2]] for s in made.states})
+        theirs = rates(whole, V, states)
+        assert ours[0] == pytest.approx(theirs[0], rel=1e-9)
+        changes = {"Ca_i" if n == "Cai" else n: value for n, value in theirs[1].items()}
+        assert {n.rpartition(".")[2]: value for n, value in ours[1].items()} == pytest.approx(changes, rel=2e-8)
+
+
+@pytest.mark.parametrize(("precision", "follow"), [("fp64", True), ("mixed", False)])
+def test_all_channels_compile_for_a_gpu(precision, follow):
+    """Those of one cell together, and the rest; with V advanced by the kernel, and given to it."""
+    hay = [name for name in CHANNELS if load_plugin(name).header["DOI"] == "10.1371/journal.pcbi.1002107"]
+    others = [name for name in CHANNELS if name not in hay]
+    for names in (hay, others):
+        model = load_model("Passive", plugins=names)
+        assert "upstroke_advance" in report(generate(model, "cuda", precision, follow=follow).source)

@@ -25,7 +25,7 @@ TINY = {
     "rallpack3": {"mesh": {"compartments": {"number": 40}}, "time": {"end": "3 ms"}, "watch": {
         "spikes": {"points": {"far": {"section": "axon", "x": 0.5}}}}},
     "squid_axon": {"mesh": {"compartments": {"number": 41}}, "time": {"end": "1.5 ms"}},
-    "pyramidal_l5": {"mesh": {"compartments": {"number": 1}}, "time": {"end": "4 ms"}, "stimulus": {
+    "pyramidal_l5": {"mesh": {"compartments": {"max_length": "200 um"}}, "time": {"end": "4 ms"}, "stimulus": {
         "site": {"section": "soma"}, "total_current": "1.9 nA", "duration": "4 ms"}},
     "population_1024": {"mesh": {"population": {"count": 9}}, "time": {"end": "4 ms"}},
     "wall": {"time": {"end": "0.4 ms"}, "stimulus": {

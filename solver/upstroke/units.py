@@ -36,6 +36,7 @@ KINDS: dict[str, Kind] = {
     "conductivity": Kind("a conductivity", "mS/cm", "0.17 S/m", ("S/m", "mS/cm", "mS/mm", "S/cm")),
     "surface_to_volume": Kind("a surface-to-volume ratio", "1/cm", "140 /mm", ("/mm", "/cm", "/um", "/m")),
     "capacitance": Kind("a capacitance per area", "uF/cm^2", "1 uF/cm^2", ("uF/cm^2", "uF/mm^2", "F/m^2")),
+    "total_capacitance": Kind("a capacitance", "uF", "100 pF", ("pF", "nF", "uF")),
     "current_density": Kind("a current per area", "uA/cm^2", "35.7 uA/cm^2", ("uA/cm^2", "uA/mm^2", "A/m^2")),
     "volume_current": Kind("a current per volume", "uA/cm^3", "50000 uA/cm^3", ("uA/cm^3", "uA/mm^3", "A/m^3")),
     "resistivity": Kind("a resistivity", "kohm*cm", "150 ohm*cm", ("kohm*cm", "ohm*cm", "ohm*m")),

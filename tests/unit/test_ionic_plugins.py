@@ -309,9 +309,25 @@ def test_a_parameter_given_twice():
 
 def test_a_plugin_named_twice():
     assert message(load_model, "TT2", plugins={"IFun": {}, "ifun": {}}) == (
-        "plug-in ifun: it has the name IFun, as IFun has\n  -> name each once; rename the file of your own")
+        "plug-in ifun: it has the name IFun, as IFun has\n"
+        '  -> give it a name of its own, { NAME = { plugin = "IFun", ... } }')
     assert message(load_model, "TT2", plugins=["IFun", "IFun"]) == (
-        "plug-in IFun: it is named twice\n  -> name each once")
+        "plug-in IFun: it is named twice\n"
+        '  -> name each once; a second one needs a name of its own, { NAME = { plugin = "..." } }')
+
+
+def test_a_plugin_by_names_of_its_own_is_there_twice():
+    model = load_model("Passive", plugins={"Na": {"plugin": "dSpike", "threshold": -40}, "DendriticSpike": {}},
+                       parameters={"Na.g_rise": 3, "*.E_fall": -80})
+    values = {p.name: p.value for p in model.parameters}
+    assert model.name == "Plonsey + Na + DendriticSpike"
+    assert [values[f"{name}.threshold"] for name in ("Na", "DendriticSpike")] == [-40, -35]
+    assert values["Na.g_rise"] == 3 and values["Na.E_fall"] == values["DendriticSpike.E_fall"] == -80
+    assert len(model.events) == 4 and {"Na.count", "DendriticSpike.count"} <= {s.name for s in model.states}
+
+    assert message(load_model, "Passive", plugins={"Na.1": {"plugin": "dSpike"}}) == (
+        "plug-in Na.1: a name is made of letters, digits and _\n  -> give it another name")
+    assert message(load_model, "Passive", plugins={"Na": {"plugin": "dSpikes1"}}).startswith("no plug-in 'dSpikes1'")
 
 
 def test_a_link_to_nothing(folder):
@@ -401,7 +417,7 @@ def test_the_command_groups_plugins_by_kind(capsys):
     assert main(["models", "--plugins"]) == 0
     lines = capsys.readouterr().out.splitlines()
     kinds = [line for line in lines if not line.startswith(" ")]
-    assert kinds == ["Calcium:", "Calcium pool:", "Cation:", "Fibroblast:", "Light:", "Potassium:", "Shock:", "Sodium:",
+    assert kinds == ["Calcium:", "Calcium pool:", "Cation:", "Dendritic spike:", "Fibroblast:", "Light:", "Potassium:", "Shock:", "Sodium:",
                      "Stretch:", "Tension:"]
     calcium = [line.split()[0] for line in lines[lines.index("Calcium:") + 1:lines.index("Calcium pool:")]]
     assert calcium == ["Ca_HVA", "Ca_LVAst", "IL_Pospischil", "IT_Destexhe", "IT_Pospischil"]

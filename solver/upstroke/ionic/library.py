@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 FOLDER = Path(__file__).with_name("models")
 PLUGINS = Path(__file__).with_name("plugins")
 
+WHICH = "plugin"        # among the values of one with a name of its own: which it is
+
 Changes = Mapping[str, float | str]
 #: Plug-ins by name, or with the values of their parameters.
 Plugins = Sequence[str | Path] | Mapping[str, Changes]
@@ -100,7 +102,8 @@ def load_model(
             suit (rush_larsen with a rate that is not linear in the state) is left with fe.
         plugins: names or paths; or each with the values of its parameters, ``{"IKATP_Ferrero": {"ATP_i": 4}}``, flags
             too. A quantity that it shares with the model may be given there as a number or as the name of a
-            quantity of the model, ``{"Ca_i": "Cai4"}``.
+            quantity of the model, ``{"Ca_i": "Cai4"}``. ``{"Na": {"plugin": "DendriticSpike"}}`` gives one a
+            name of its own, which stands in front of what belongs to it; so one plug-in can be there twice.
 
     What belongs to a plug-in is called ``PLUGIN.name`` in ``parameters``, ``methods`` and in the model that comes back.
     Raises ModelError, or ErrorList where a file has several independent mistakes.
@@ -132,7 +135,7 @@ def read_model(
     parameters = _by_name(parameters or {}, plugins, partial(read_model, text, name, file, flags, methods=methods,
                                                              plugins=plugins))
     values, ways = dict(parameters or {}), methods if isinstance(methods, str) else dict(methods)
-    parts = [_load_plugin(path, its, values, ways) for path, its in _wanted(plugins).items()]
+    parts = [_load_plugin(path, name, its, values, ways) for name, (path, its) in _wanted(plugins).items()]
     try:
         program = parse(text, file)
         shared = {target: values.pop(target) for part in parts for target in part.read.values()
@@ -151,43 +154,50 @@ def _by_name(parameters: Changes, plugins: Plugins, read: Callable[..., Model]) 
         return parameters
     others = {name: value for name, value in parameters.items() if name not in every}
     model = read(parameters=others)
-    given = [*others, *(f"{path.stem}.{name}" for path, its in _wanted(plugins).items() for name in its)]
+    given = [*others, *(f"{word}.{name}" for word, (_, its) in _wanted(plugins).items() for name in its)]
     stand_for = parameters_of(model, every)
     return others | {name: value for name, value in stand_for.items() if not like(name, given)}
 
 
 def load_plugin(name_or_path: str | Path, parameters: Changes | None = None) -> Model:
     """A plug-in by itself, not joined to a model yet. ``iion`` is what it adds, None where it adds nothing."""
-    return _load_plugin(find_plugin(name_or_path), dict(parameters or {}), {}, "").model
+    path = find_plugin(name_or_path)
+    return _load_plugin(path, path.stem, dict(parameters or {}), {}, "").model
 
 
-def _wanted(plugins: Plugins) -> dict[Path, dict[str, float | str]]:
-    """The files of plug-ins with the values that were given for each."""
-    wanted: dict[Path, dict[str, float | str]] = {}
+def _wanted(plugins: Plugins) -> dict[str, tuple[Path, dict[str, float | str]]]:
+    """The files of plug-ins, and the values that were given for each, by the names that they have in the model."""
+    wanted: dict[str, tuple[Path, dict[str, float | str]]] = {}
     names: dict[str, str | Path] = {}
     given = plugins if isinstance(plugins, Mapping) else {str(word): {} for word in plugins}
     if len(given) < len(plugins):
         twice = next(p for k, p in enumerate(plugins) if p in list(plugins)[:k])
-        raise ModelError(f"plug-in {twice}", "it is named twice", "name each once")
+        raise ModelError(f"plug-in {twice}", "it is named twice",
+                         'name each once; a second one needs a name of its own, { NAME = { plugin = "..." } }')
     for word, values in given.items():
-        path = find_plugin(word)
-        if path.stem in names:
-            raise ModelError(f"plug-in {word}", f"it has the name {path.stem}, as {names[path.stem]} has",
-                             "name each once; rename the file of your own")
-        names[path.stem] = word
-        wanted[path] = dict(values)
+        own = dict(values)
+        file = own.pop(WHICH, None)
+        if file is not None and not str(word).isidentifier():
+            raise ModelError(f"plug-in {word}", "a name is made of letters, digits and _", "give it another name")
+        path = find_plugin(word if file is None else str(file))
+        name = path.stem if file is None else str(word)
+        if name in names:
+            raise ModelError(f"plug-in {word}", f"it has the name {name}, as {names[name]} has",
+                             f'give it a name of its own, {{ NAME = {{ plugin = "{path.stem}", ... }} }}')
+        names[name] = word
+        wanted[name] = path, own
     return wanted
 
 
-def _load_plugin(path: Path, own: dict[str, float | str], values: dict[str, float | str],
+def _load_plugin(path: Path, name: str, own: dict[str, float | str], values: dict[str, float | str],
                  ways: str | dict[str, str]) -> Plugin:
-    """A plug-in with its values, and those called PLUGIN.name in ``values`` and ``ways``, taken out of there."""
+    """A plug-in with its values, and those called NAME.parameter in ``values`` and ``ways``, taken out of there."""
     from upstroke.ionic.build import build
     from upstroke.ionic.classify import flag_options
     from upstroke.ionic.parse import parse
     from upstroke.ionic.plugins import Plugin, is_link
 
-    name, text = path.stem, _text(path, "plug-in")
+    text = _text(path, "plug-in")
     for key in [key for key in values if key.startswith(f"{name}.")]:
         short = key.removeprefix(f"{name}.")
         if short in own:

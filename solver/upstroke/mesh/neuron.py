@@ -22,7 +22,7 @@ from upstroke.mesh.labels import FIRST_TAG, with_regions
 from upstroke.mesh.mesh import Mesh
 from upstroke.mesh.morphology import read_morphology
 from upstroke.mesh.regional import divided
-from upstroke.mesh.sections import built_sections, with_values
+from upstroke.mesh.sections import built_sections, shaped, with_couplings, with_values
 from upstroke.mesh.tree import Population, Tree
 
 Numbers = NDArray[np.float64]
@@ -40,8 +40,9 @@ def _cell(section: MorphologyMesh | SectionsMesh, cable: Cable) -> Mesh:
     """The mesh of one cell, with its regions and the numbers of its sections."""
     if isinstance(section, MorphologyMesh):
         return divided(read_morphology(section.file, section.soma), section.compartments, cable, section.regions)
-    mesh = divided(built_sections(section.section), section.compartments, cable, section.regions)
-    return with_values(mesh, section.section)
+    tables = shaped(section.section, cable)
+    mesh = divided(built_sections(tables), section.compartments, cable, section.regions)
+    return with_values(with_couplings(mesh, tables, cable), tables)
 
 
 def _network(section: NetworkMesh, cable: Cable) -> Mesh:

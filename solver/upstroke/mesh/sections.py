@@ -9,6 +9,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from upstroke.case.schema import Cable
 from upstroke.case.schema import Section as Table
 from upstroke.errors import CaseError, did_you_mean
 from upstroke.mesh.compartments import Section
@@ -42,17 +43,57 @@ def built_sections(tables: Sequence[Table]) -> list[Section]:
     return sections
 
 
-def with_values(mesh: Mesh, tables: Sequence[Table]) -> Mesh:
-    """The mesh with the numbers that the tables give their sections, as point data; nan where a table has none."""
+def shaped(tables: Sequence[Table], cable: Cable) -> list[Table]:
+    """The tables, those without a shape as cylinders as long as wide whose area is capacitance / C_m."""
+    sides = [0.0 if table.capacitance is None else math.sqrt(table.capacitance / cable.capacitance / math.pi)
+             for table in tables]
+    return [replace(table, length=side, diameter=side) if side else table
+            for table, side in zip(tables, sides, strict=True)]
+
+
+def with_couplings(mesh: Mesh, tables: Sequence[Table], cable: Cable) -> Mesh:
+    """The mesh with the conductances that the tables give between a section's first compartment and the parent's.
+
+    Such a section starts from the parent's compartment itself, at a resistance of 1 / coupling.
+    """
+    if all(table.coupling is None for table in tables):
+        return mesh
     assert mesh.tree is not None
-    built = [table for table in tables for _ in range(sum(table.branches ** level for level in range(table.levels)))]
-    names = dict.fromkeys(name for table in tables for name in table.values)
-    data = {name: np.array([table.values.get(name, math.nan) for table in built])[mesh.tree.section] for name in names}
+    tree, cells, infos = mesh.tree, mesh.cells.copy(), list(mesh.tree.sections)
+    parent, axial, upper = tree.parent.copy(), tree.axial.copy(), tree.upper.copy()
+    for k, table in enumerate(_repeated(tables)):
+        if table.coupling is not None:
+            node, above = infos[k].first, infos[infos[k].parent].compartment_at(table.parent_x)
+            parent[node], axial[node], upper[node] = above, 1.0 / (cable.axial_resistivity * table.coupling), 0.0
+            cells[node - 1] = above, node
+            infos[k] = replace(infos[k], start=above)
+    cell = replace(tree.populations[0], sections=tuple(infos))
+    return replace(mesh, cells=cells, tree=replace(tree, parent=parent, axial=axial, upper=upper, populations=(cell,)))
+
+
+def with_values(mesh: Mesh, tables: Sequence[Table]) -> Mesh:
+    """The mesh with the numbers that the tables give their sections, as point data; nan where a table has none.
+
+    Conductances of sections become conductances per area of their membrane, mS/cm^2.
+    """
+    assert mesh.tree is not None
+    built, tree = _repeated(tables), mesh.tree
+    area = np.bincount(tree.section, tree.area, len(built))
+    given = [table.values | {name: g / area[k] for name, g in table.conductances.items()}
+             for k, table in enumerate(built)]
+    names = dict.fromkeys(name for values in given for name in values)
+    data = {name: np.array([values.get(name, math.nan) for values in given])[tree.section] for name in names}
     return replace(mesh, point_data=mesh.point_data | data)
+
+
+def _repeated(tables: Sequence[Table]) -> list[Table]:
+    """The table of each section."""
+    return [table for table in tables for _ in range(sum(table.branches ** level for level in range(table.levels)))]
 
 
 def _tree(table: Table, parent: int, above: Sequence[Section]) -> Iterator[Section]:
     """A trunk and its branches, level by level."""
+    assert table.length is not None and table.diameter is not None          # `shaped`
     start, along = _at(above[parent], table.parent_x) if parent >= 0 else (np.zeros(3), np.array([1.0, 0.0, 0.0]))
     if table.direction is not None:
         along = np.array(table.direction) / math.hypot(*table.direction)

@@ -35,7 +35,7 @@ def implicit_stages(splitting: Splitting, operator: Operator, state: State, time
     dt, G = time.dt, backend.zeros(state.n)
     steps = time.reaction_steps
     groups = [(group.kernel.source, group.arrays, G[group.begin:group.end]) for group in state.groups]
-    start: list[Stage] = [backend.follow(source, arrays, slope, C_m, dt, part=splitting.lead,
+    start: list[Stage] = [backend.follow(source, arrays, slope, C_m, dt, part=splitting.lead or 1.0,
                                          steps=steps if splitting.lead else 0) for source, arrays, slope in groups]
     states = [backend.follow(source, arrays, slope, C_m, dt, steps=steps, lead=splitting.lead)
               for source, arrays, slope in groups]

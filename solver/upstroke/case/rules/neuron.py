@@ -19,6 +19,7 @@ from upstroke.case.schema import (
     MorphologyMesh,
     NetworkMesh,
     Population,
+    Section,
     SectionsMesh,
     Site,
     Stimulus,
@@ -37,6 +38,38 @@ def one_way_to_divide(*ways: Any) -> Iterator[Mistake]:
     given = [name for name, way in zip(("d_lambda", "max_length", "number"), ways, strict=True) if way is not None]
     if len(given) > 1:
         yield Mistake((given[1],), f"given together with {given[0]}", "keep one of the two")
+
+
+@rule(Section, "length", "diameter", "capacitance", "parent", "coupling", "levels")
+def a_section_has_a_shape_or_a_capacitance(length: float | None, diameter: Any, capacitance: float | None,
+                                           parent: str | None, coupling: float | None, levels: int
+                                           ) -> Iterator[Mistake]:
+    lacking = [name for name, value in (("length", length), ("diameter", diameter)) if value is None]
+    if capacitance is None and lacking:
+        yield Mistake((lacking[0],), "missing", f'add {lacking[0]} = "20 um", or give a compartment without a shape '
+                      'its capacitance = "100 pF"')
+    elif capacitance is not None and len(lacking) < 2:
+        yield Mistake(("capacitance",), "given together with its shape", "keep capacitance, or length and diameter")
+    elif capacitance is not None and parent is not None and coupling is None:
+        yield Mistake(("coupling",), "missing: a compartment without a shape has no axial resistance",
+                      'add coupling = "15 nS"')
+    if coupling is not None and parent is None:
+        yield Mistake(("coupling",), "the section has no parent", "remove it, or add parent")
+    if levels > 1 and (coupling is not None or capacitance is not None):
+        yield Mistake(("levels",), "a tree by rule has shapes that couple it", "give single sections a coupling")
+
+
+@rule(SectionsMesh, "section", "compartments")
+def without_a_shape_nothing_divides_and_nothing_starts(sections: Sequence[Section], compartments: Compartments
+                                                       ) -> Iterator[Mistake]:
+    shapeless = [section.name for section in sections if section.capacitance is not None]
+    for k, section in enumerate(sections):
+        if section.parent in shapeless and section.coupling is None and section.capacitance is None:
+            yield Mistake(("section", k, "coupling"), f"missing: {section.parent!r} has no shape, and so no axial "
+                          "resistance", 'add coupling = "15 nS"')
+    if shapeless and compartments.number != 1:
+        yield Mistake(("compartments",), f"section {shapeless[0]!r} has no shape that could be divided",
+                      "set compartments.number = 1")
 
 
 @rule(Cable, "region")

@@ -27,7 +27,8 @@ class Membrane:
         factory=dict, example='{ GNa = "-62%", GK1 = 1.081 }')
     plugins: tuple[Annotated[str, FileIfSuffix(".model")], ...] | dict[str, dict[str, float | str]] = key(
         "what is added to the model: plug-ins by name or path; or by name with values of their parameters. A plug-in's "
-        "states and parameters are called PLUGIN.name in the other keys", (),
+        "states and parameters are called PLUGIN.name in the other keys. `Na = { plugin = \"DendriticSpike\" }` is one "
+        "by a name of its own, so that a membrane can have two", (),
         example='{ IKATP_Ferrero = { ATP_i = 4 } }')
     nodal: dict[str, str] = key(
         "parameters that differ from node to node, in the model's unit: the mesh file's point data with their values, "

@@ -10,6 +10,7 @@ from typing import Annotated, ClassVar, Literal
 
 from upstroke.case.schema.keys import (
     Capacitance,
+    Conductance,
     Count,
     Direction,
     Frequency,
@@ -17,6 +18,7 @@ from upstroke.case.schema.keys import (
     Regions,
     Resistivity,
     Temperature,
+    TotalCapacitance,
     key,
 )
 
@@ -54,12 +56,18 @@ class Section:
     """A cylinder or a cone, or with `levels` a tree of cylinders."""
 
     name: str = key("what it is called; those of a tree are NAME[0], NAME[1], ...", example='"dend"')
-    length: Length = key("its length; of a tree: of its trunk", example='"200 um"', must="> 0")
-    diameter: Length | tuple[Length, Length] = key("its diameter, or those at both ends; of a tree: of its trunk",
-                                                   example='"2 um"', must="> 0")
+    length: Length | None = key("its length; of a tree: of its trunk", None, example='"200 um"', must="> 0")
+    diameter: Length | tuple[Length, Length] | None = key(
+        "its diameter, or those at both ends; of a tree: of its trunk", None, example='"2 um"', must="> 0")
+    capacitance: TotalCapacitance | None = key(
+        "of a compartment without a shape, in place of length and diameter: its area is that over C_m of `[cable]`",
+        None, example='"100 pF"', must="> 0")
     type: Literal["soma", "axon", "basal", "apical"] = key("its part of the cell", "basal")
     parent: str | None = key("the section it starts from; only the first has none", None, example='"soma"')
     parent_x: float = key("where on the parent: 0 its start, 1 its end", 1.0, must=">= 0 and <= 1")
+    coupling: Conductance | None = key(
+        "the conductance between its first compartment and that of the parent at parent_x, in place of what their "
+        "shapes and Ra make", None, example='"15 nS"', must="> 0")
     levels: int = key("levels of branches of a tree, with its trunk", 1, must=">= 1 and <= 16")
     branches: int = key("branches that start where one of a tree ends", 2, must=">= 1 and <= 8")
     diameter_ratio: float | None = key(
@@ -74,6 +82,9 @@ class Section:
                                       example="[0, 1, 0]")
     values: dict[str, float] = key("numbers that its nodes carry by name, for `membrane.nodal`", factory=dict,
                                    example="{ Rm = 20 }")
+    conductances: dict[str, Conductance] = key(
+        "conductances of the whole section by name, which its nodes carry per membrane area, for `membrane.nodal`",
+        factory=dict, example='{ g_L = "5 nS" }')
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -190,3 +190,41 @@ def test_cuda_does_as_the_processor(emulated_cupy, splitting, precision, tmp_pat
 def test_nvrtc_compiles_it_without_spills(real):
     clock = "typedef struct { long step; int halted; int status; } upstroke_clock;\n"
     assert spilled(report(f"{clock}#define REAL {real}\n{TEXT['conductances.c']}{TEXT['network.c']}")) == 0
+
+
+POINT = {"kind": "sections", "compartments": {"number": 1}, "section": [
+    {"name": "soma", "type": "soma", "length": "40 um", "diameter": "40 um"}]}
+FIRING = {"IntegrateAndFire": ({"parameters": {"V_th": -50, "V_spike": 40, "t_spike": 0.5, "t_ref": 30}}, -50),
+          "Izhikevich": ({}, 30)}
+
+
+def chain(folder, model, dt, device="cpu"):
+    """When ten cells of a model that resets V spike, each made to by the one before; once each."""
+    (folder / "chain.txt").write_text("".join(f"{k} {k + 1}\n" for k in range(9)))
+    (folder / "last.txt").write_text("9 0\n")
+    tables, threshold = FIRING[model]
+    synapse = {"kind": "expsyn", "tau_decay": "3 ms", "weight": "30 nS", "delay": "1.3 ms", "site": SOMA,
+               "events": {"source": SOMA, "pairs": str(folder / "chain.txt"), "threshold": f"{threshold} mV"}}
+    back = synapse | {"delay": "100 ms", "events": synapse["events"] | {"pairs": str(folder / "last.txt")}}
+    clamp = {"site": SOMA | {"cell": 0}, "total_current": "0.8 nA", "start": "1 ms", "duration": "4 ms"}
+    setup = prepare(cells(POINT, 10, 50, dt, device=device, watch={}, synapse=[synapse, back], stimulus=[clamp],
+                          membrane=[{"model": model} | tables]))
+    for _ in setup.stepper.steps():
+        pass
+    (network,) = (stage for stage in setup.stepper.stages if stage.name == "network")
+    found = {name: setup.backend.to_host(array) for name, array in network.keep[0].items()}
+    assert found["sent"].tolist() == [1] * 10
+    return found["left"][found["ring"][:-1]] * dt
+
+
+@pytest.mark.parametrize("model", FIRING)
+def test_cells_that_reset_v_are_in_networks(model, tmp_path):
+    """Their spikes are crossings of the model's own threshold, before the reset, and of order 2."""
+    known = chain(tmp_path, model, 0.1 / 64)
+    late = [np.abs(chain(tmp_path, model, dt) - known).max() for dt in (0.1, 0.05)]
+    assert (np.diff(known) > 1.3).all() and late[1] < 0.01 and late[0] / late[1] > 3.5
+
+
+def test_cells_that_reset_v_are_alike_on_cuda(emulated_cupy, tmp_path):
+    cpu, cuda = (chain(tmp_path, "IntegrateAndFire", 0.1, device) for device in ("cpu", "cuda"))
+    assert cpu == pytest.approx(cuda, abs=1e-9)

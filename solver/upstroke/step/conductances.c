@@ -97,8 +97,9 @@ extern "C" __global__ void __launch_bounds__(128, 4) upstroke_conduct(conductanc
 #else
 long upstroke_conduct(long begin, long end, const conductance_args *a)
 {
+    const long now = (long)(a->t / a->step_dt + 0.5);
     for (long i = begin; i < end; i++)
-        conduct(a, i, (long)(a->t / a->step_dt + 0.5));
+        conduct(a, i, now);
     return 0;
 }
 #endif

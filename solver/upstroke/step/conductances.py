@@ -27,7 +27,7 @@ from upstroke.protocol.conductances import Kinetics, Synapses
 from upstroke.protocol.table import tabulate
 from upstroke.protocol.train import SNAP, Train
 from upstroke.space.operator import Operator
-from upstroke.step.network import network_stages, quanta_of
+from upstroke.step.network import network_stages, numbered, quanta_of
 from upstroke.step.state import State
 
 HALF_BLOCK = 3.57       # mM of Mg that block half at 0 mV (Jahr and Stevens 1990)
@@ -122,7 +122,7 @@ def merge(synapses: tuple[Synapses, ...], nodes: NDArray[np.int64]) -> Merged:
     kinds: dict[Kinetics, int] = {}
     most = len({s.kinetics for s in synapses}) or 1
     own = [np.searchsorted(nodes, s.nodes) * most + kinds.setdefault(s.kinetics, len(kinds)) for s in synapses]
-    one, which = np.unique(np.concatenate([np.zeros(0, np.int64), *own]), return_inverse=True)
+    one, which = numbered(np.concatenate([np.zeros(0, np.int64), *own]))
     ends = np.cumsum([len(s.nodes) for s in synapses], dtype=np.int64)
     return Merged(tuple(kinds), one % most, one // most, tuple(np.split(which, ends[:-1])) if len(ends) else ())
 

@@ -66,20 +66,22 @@ INLINE void detect(const network_args *a, long d, int lane, long now)
         }
     }
     TOGETHER;
-    const double after = now + 2;       /* the end of the next step */
+    const double after = now + 2 - EDGE;        /* the end of the next step */
     for (long long spike = done; spike < sent; spike++) {
         const long long place = begin + spike % size, from = a->next[place];
         const double left = a->left[place];
-        long long to = from, high = end;
+        if (from == end || left + a->delay[from] >= after)
+            continue;                   /* nothing arrives */
+        long long to = from + 1, high = end;
         while (to < high) {             /* the first that arrives later */
             const long long middle = (to + high) / 2;
-            if (left + a->delay[middle] + EDGE < after)
+            if (left + a->delay[middle] < after)
                 to = middle + 1;
             else
                 high = middle;
         }
         for (long long k = from + lane; k < to; k += LANES)
-            serve(a, k, after - (left + a->delay[k]));
+            serve(a, k, now + 2 - (left + a->delay[k]));
         TOGETHER;
         if (lane == 0)
             a->next[place] = to;
@@ -100,8 +102,9 @@ extern "C" __global__ void __launch_bounds__(128) upstroke_detect(network_args a
 #else
 long upstroke_detect(long begin, long end, const network_args *a)
 {
+    const long now = (long)(a->t / a->step_dt + 0.5);
     for (long d = begin; d < end; d++)
-        detect(a, d, 0, (long)(a->t / a->step_dt + 0.5));
+        detect(a, d, 0, now);
     return 0;
 }
 #endif

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import sparse
 
 from upstroke.backend import Backend, Stage
 from upstroke.protocol.conductances import Synapses
@@ -83,6 +84,20 @@ def network_stages(synapses: tuple[Synapses, ...], which: tuple[NDArray[np.int64
     return [stage]
 
 
+def numbered(codes: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The different codes (small numbers, not below 0), ascending, and which of them each is; without sorting."""
+    there = np.bincount(codes) > 0
+    return np.flatnonzero(there), (np.cumsum(there) - 1)[codes]
+
+
+def _by(group: NDArray[np.int64], values: NDArray[np.float64]) -> NDArray[np.int64]:
+    """The order by group, and by value within it."""
+    ascending = np.argsort(values)
+    entries = sparse.coo_array((ascending, (group[ascending], np.arange(len(group)))))
+    order: NDArray[np.int64] = entries.tocsr().data         # keeps the order within rows
+    return order
+
+
 def network_arrays(wired: list[tuple[Synapses, NDArray[np.int64], NDArray[np.float64]]], dt: float
                    ) -> dict[str, NDArray[Any]]:
     """What network.c knows of detectors and connections, by the names of ``NetworkArgs``; of each table its synapses,
@@ -91,8 +106,8 @@ def network_arrays(wired: list[tuple[Synapses, NDArray[np.int64], NDArray[np.flo
     threshold = np.concatenate([np.full(len(own), s.source.threshold) for s, own, _ in wired if s.source is not None])
     delay = np.concatenate([s.delay for s, _, _ in wired]) / dt
     levels, level = np.unique(threshold, return_inverse=True)
-    place, detector = np.unique(source * len(levels) + level, return_inverse=True)
-    order = np.lexsort((delay, detector))
+    place, detector = numbered(source * len(levels) + level)
+    order = _by(detector, delay)
     ends = np.cumsum(np.bincount(detector, minlength=len(place)))
     delay = delay[order]
     # under way from one step to a step after the longest delay, with a crossing in every second step at most

@@ -151,8 +151,9 @@ extern "C" __global__ void __launch_bounds__(128) upstroke_disturb(noise_args a,
 #else
 long upstroke_disturb(long begin, long end, const noise_args *a)
 {
+    const long now = (long)(a->t / a->step_dt + 0.5);
     for (long i = begin; i < end; i++)
-        disturb(a, i, (long)(a->t / a->step_dt + 0.5));
+        disturb(a, i, now);
     return 0;
 }
 #endif

@@ -18,6 +18,10 @@ TINY = {
     "ball_and_stick": {"mesh": {"compartments": {"max_length": "100 um"}}, "time": {"end": "6 ms"}, "synapse": [
         {"kind": kind, "region": region, "count": 20, "weight": "3 nS", "events": {"rate": rate, "end": "3 ms"}}
         for kind, region, rate in (("ampa", "basal", "1 /ms"), ("nmda", "basal", "1 /ms"), ("gaba", "soma", "20 /s"))]},
+    "pyramidal_synapses": {"mesh": {"compartments": {"max_length": "200 um"}}, "time": {"end": "6 ms"}, "synapse": [
+        {"kind": kind, "region": region, "count": 20, "weight": "3 nS", "events": {"rate": rate, "end": "3 ms"}}
+        for kind, region, rate in (("ampa", "basal", "1 /ms"), ("nmda", "apical", "1 /ms"),
+                                   ("gaba", "soma", "20 /s"))]},
     "rallpack1": {"mesh": {"compartments": {"number": 40}}, "time": {"end": "5 ms"}, "watch": {
         "activation": {"threshold": "-60 mV"}}},
     "rallpack2": {"mesh": {"section": {"levels": 4}}, "time": {"end": "5 ms"}, "watch": {
@@ -32,7 +36,8 @@ TINY = {
         "sphere": {"centre": ["0 mm", "20 mm"], "radius": "1.5 mm"}, **SHOCK}},
 }
 #: In single precision only as long as rounding does not decide: a rotor makes much of little, and so does a threshold.
-SINGLE = {"fibrosis": {"time": {"end": "250 ms"}}, "ball_and_stick": {"time": {"end": "40 ms"}}}
+SINGLE = {"fibrosis": {"time": {"end": "250 ms"}}, "ball_and_stick": {"time": {"end": "40 ms"}},
+          "pyramidal_synapses": {"time": {"end": "40 ms"}}}
 
 
 @pytest.mark.parametrize("name", sorted(path.parent.name for path in CASES.glob("*/case.toml")))

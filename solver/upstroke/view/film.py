@@ -22,7 +22,7 @@ from upstroke.view.recording import Recording, read_recording
 from upstroke.view.shape import shape_of
 
 Image = NDArray[np.uint8]
-MOST = 400              # frames of a film
+MOST = 500              # frames of a film
 MOMENTS = 6             # of a picture
 KINDS = (".mp4", ".gif")
 

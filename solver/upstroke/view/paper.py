@@ -22,7 +22,7 @@ from upstroke.view.shape import Shape, fibres_of
 
 DPI = 100
 EDGE, HEAD, CAPTION, FOOT, GAP = 18, 46, 24, 62, 12            # pixels
-TALLEST = 1.1            # height of a picture of the paper's width, at most
+TALLEST = 1.1            # height of all pictures of the paper's width, at most
 INK = "#202020"
 
 
@@ -33,12 +33,12 @@ def require_matplotlib(what: str) -> None:
 
 
 class Projection:
-    """A shape as seen from one place: pixels, and what is black on them."""
+    """A shape as seen from one place, in at most so many pixels: where what lies, and what is black on it."""
 
-    def __init__(self, recording: Recording, shape: Shape, look: Look, width: int) -> None:
+    def __init__(self, recording: Recording, shape: Shape, look: Look, width: float, height: float) -> None:
         view = view_of(shape.scene, look)
         tall = view.half[1] / view.half[0]
-        self.width = round(width if tall <= TALLEST else width * TALLEST / tall)
+        self.width = round(min(width, height / tall))
         self.height = round(self.width * tall)
         self.mm_per_pixel = 2.0 * view.half[0] / self.width
         self.raster = rasterise(shape.scene, view, self.width, self.height)
@@ -58,6 +58,12 @@ class Projection:
         return np.asarray(above > self.raster.depth[self.raster.pixel] - 0.5 * length)
 
 
+def columns_of(count: int, view: View) -> int:
+    """Pictures in a row: what stands is set side by side."""
+    tall = view.half[1] > 1.5 * view.half[0]
+    return min(count, 6) if tall else 2 if count == 4 else min(count, 3)
+
+
 class Paper:
     """A page with ``count`` pictures of one shape.
 
@@ -74,10 +80,10 @@ class Paper:
         self._shape, self._nodes = shape, shape.nodes()
         self.variable = recording.variable(look.variable)
         self.bounds = look.bounds or bounds_of(recording, shape, self.variable, frames)
-        self._columns = 2 if count in (2, 4) else min(count, 3)
+        self._columns = columns_of(count, view_of(shape.scene, look))
         rows = -(-count // self._columns)
         room = (look.width - 2 * EDGE - (self._columns - 1) * GAP) // self._columns
-        self._seen = Projection(recording, shape, look, room)
+        self._seen = Projection(recording, shape, look, room, TALLEST * look.width / rows)
         self._room = room
         self._colours = colours(FIRE)
         width, height = look.width, HEAD + rows * (CAPTION + self._seen.height) + (rows - 1) * GAP + FOOT

@@ -19,7 +19,8 @@ from upstroke.mesh.mesh import Grid, Mesh
 from upstroke.output.fields import CELL_TYPES, MM_PER_CM
 
 Floats = NDArray[np.float64]
-UNITS = {"V": "mV", "Iion": "uA/cm^2", "Isyn": "uA/cm^2", "Iclamp": "uA/cm^2"}
+UNITS = {"V": "mV", "Iion": "uA/cm^2", "Isyn": "uA/cm^2", "Iclamp": "uA/cm^2", "Igap": "uA/cm^2",
+         "Inoise": "uA/cm^2"}
 SNAPSHOTS = 'run it again with [watch.snapshots], for example --set \'watch.snapshots={every="1 ms"}\''
 PROBES = "run it again with [watch.probes]"
 SPIKES = "run it again with [watch.spikes]"

@@ -81,7 +81,7 @@ void main() { if (dot(cut.xyz, at) > cut.w) discard; rgba = vec4(0.0, 0.0, 0.0, 
 
 class Drawing {
   constructor(canvas, scene) {
-    const gl = canvas.getContext("webgl2", {antialias: true});
+    const gl = canvas.getContext("webgl2", {antialias: true, alpha: false});
     if (!gl) throw new Error("This browser has no WebGL 2, which draws the picture. Any browser since 2021 has it; where "
       + "it is switched off, about:gpu or chrome://gpu says why.");
     this.gl = gl; this.canvas = canvas; this.scene = scene;

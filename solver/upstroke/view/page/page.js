@@ -132,7 +132,12 @@ function drawAll() {
   $("cutText").textContent = state.cut ? lengthText(cutPlace("xyz".indexOf(state.cut[0]))
     + data.middle["xyz".indexOf(state.cut[0])]) : "";
   ruler(mm);
-  $("place").textContent = state.picked.map(placeText).join("\n");
+  $("place").replaceChildren(...state.picked.map((k, i) => {
+    const span = document.createElement("span");
+    span.textContent = placeText(k);
+    span.style.color = CURVES[i % CURVES.length];
+    return span;
+  }));
   $("curves").hidden = !state.picked.length;
   if (state.picked.length) curves();
 }

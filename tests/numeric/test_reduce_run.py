@@ -91,7 +91,7 @@ def test_inputs_at_sites_go_along(tmp_path):
     current = ('stimulus=[{site={section="apic[3]", x=0.5}, current="20 uA/cm^2", start="30 ms", duration="5 ms"}]')
     case = load_case(CASE, overrides=[PROBES, synapse, current])
     made = reduce_cell(case, tmp_path / "r.toml", count=8)
-    assert made.report.count("note:") == 1
+    assert made.report.count("note:") == 0
     full, small = (upstroke.run(source, tmp_path / name).probes()["soma.V"]
                    for source, name in ((case, "full"), (tmp_path / "r.toml", "small")))
     change = full - full[0]
@@ -106,4 +106,4 @@ def test_the_verb(tmp_path, capsys):
     assert main(["reduce", swc, "-o", str(tmp_path / "r.toml"), "--sites", "3", "--set", "membrane.parameters.Rm=15",
                  "--set", 'cable.axial_resistivity="100 ohm*cm"']) == 0
     out = capsys.readouterr().out
-    assert "101         3" in out and "channels are not fitted" in out and str(tmp_path / "r.txt") in out
+    assert "101         3" in out and str(tmp_path / "r.txt") in out

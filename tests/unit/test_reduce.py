@@ -13,7 +13,8 @@ from upstroke.mesh import build_mesh
 from upstroke.reduce import load_cell, reduce_cell
 from upstroke.reduce.cylinders import cylinder, stems
 from upstroke.reduce.fit import FREQUENCIES, Reduced, fit
-from upstroke.reduce.passive import passive_of
+from upstroke.reduce.membranes import dress
+from upstroke.reduce.neuron import neuron_of
 from upstroke.reduce.sites import choose, name_of, nearest_ancestors, parse_sites, with_forks
 from upstroke.reduce.write import case_tables, compartment_tables
 
@@ -44,7 +45,7 @@ TWO = (section("soma", 20, 20, type="soma"), section("dend", 400, 2, parent="som
 # ---------------------------------------------------------------------------------------------- matrices
 def test_ball_and_stick_has_the_impedance_of_its_closed_form():
     """Y = A (g + i w C) + (pi/2) d^1.5 / sqrt(Ra Rm) q tanh(q L / lambda), q = sqrt(1 + i w Rm C_m)."""
-    passive = passive_of(cell(*TWO, max_length="1 um"))
+    passive = neuron_of(cell(*TWO, max_length="1 um")).passive
     f = np.array([0.0, 0.02, 0.2])
     Z = passive.impedance([passive.tree.populations[0].section_named("soma", "").node_at(0.5)], f)[:, :, 0]
     soma, tip = parse_sites("soma(0.5), dend(1)", passive.tree)
@@ -60,7 +61,7 @@ def test_ball_and_stick_has_the_impedance_of_its_closed_form():
 
 def test_two_compartments_are_two_by_two():
     case = cell(*TWO, number=1)
-    passive = passive_of(case)
+    passive = neuron_of(case).passive
     a, b = parse_sites("soma(0.5), dend(0.5)", passive.tree)
     A, B = math.pi * (20 * UM) ** 2, math.pi * 400 * UM * 2 * UM
     g, w = math.pi * (1 * UM) ** 2 / (RA * 200 * UM), 2 * math.pi * 0.05
@@ -72,7 +73,7 @@ def test_two_compartments_are_two_by_two():
 def test_regions_with_leaks_of_their_own_rest_where_currents_balance():
     tables = [{"model": "Passive", "parameters": {"Rm": 10, "V_rest": -60}, "regions": ["soma"]},
               {"model": "Passive", "parameters": {"Rm": 40, "V_rest": -80}}]
-    passive = passive_of(cell(*TWO, membrane=tables, number=1))
+    passive = neuron_of(cell(*TWO, membrane=tables, number=1)).passive
     a, b = parse_sites("soma(0.5), dend(0.5)", passive.tree)
     A, B = math.pi * (20 * UM) ** 2, math.pi * 400 * UM * 2 * UM
     g = math.pi * (1 * UM) ** 2 / (RA * 200 * UM)
@@ -94,9 +95,11 @@ def test_the_case_that_is_written_has_exactly_the_fitted_conductances():
     case = cell(*TWO, number=1)
     reduced = Reduced((-1, 0, 1, 0), np.array([1e-6, 2e-7, 5e-7, 1e-7]), np.array([0.0, 2e-6, 1e-6, 3e-7]),
                       np.array([2e-5, 1e-6, 4e-6, 8e-7]))
-    made = compartment_tables(reduced, list("abcd"), ["soma", "basal", "apical", "custom7"],
-                              np.array([-70.0, -65.0, -60.0, -80.0]), case.cable)
-    again = passive_of(load_case(case_tables(case, made, {}, passive_of(case).tree, "reduced")[0]))
+    neuron = neuron_of(case)
+    dressed = dress(neuron, [1] * 4, list("abcd"), reduced.capacitance, reduced.leak,
+                    np.array([-70.0, -65.0, -60.0, -80.0]), {}, {})
+    made = compartment_tables(reduced, list("abcd"), ["soma", "basal", "apical", "custom7"], dressed, case.cable)
+    again = neuron_of(load_case(case_tables(case, made, {}, neuron.passive.tree, "reduced")[0])).passive
     nodes = parse_sites("a(0.5), b(0.5), c(0.5), d(0.5)", again.tree)
     assert again.impedance(nodes, FREQUENCIES)[:, nodes] == pytest.approx(reduced.impedance(FREQUENCIES), rel=1e-9)
     assert again.capacitance[nodes] == pytest.approx(reduced.capacitance, rel=1e-12)
@@ -105,7 +108,7 @@ def test_the_case_that_is_written_has_exactly_the_fitted_conductances():
 
 
 def test_steady_transfer_is_exact_where_forks_are_compartments():
-    passive = passive_of(pyramidal())
+    passive = neuron_of(pyramidal()).passive
     tree = passive.tree
     sites = with_forks(tree, parse_sites("soma[0](0.5), apic[8](0.9), apic[4](0.5), dend[1](0.9)", tree))
     assert [name_of(passive.tree, s) for s in sites] == ["soma[0](0.5)", "apic[3](1)", "apic[4](0.5)", "apic[8](0.9)",
@@ -118,7 +121,7 @@ def test_steady_transfer_is_exact_where_forks_are_compartments():
 @pytest.mark.parametrize("count", [5, 6, 7, 8, 9, 10])
 def test_transfer_of_a_pyramidal_cell_within_two_per_cent(count):
     """Between all places, at 0 to 200 Hz, of the steady transfer; up to 20 Hz also of itself; steady within 0.1 %."""
-    passive = passive_of(pyramidal())
+    passive = neuron_of(pyramidal()).passive
     sites = choose(passive, count)
     assert len(sites) == count
     Z = passive.impedance(sites, FREQUENCIES)[:, sites]
@@ -136,14 +139,14 @@ def test_ralls_tree_is_its_cylinder():
     tree = section("branch", 32, 16, levels=10)
     errors = []
     for number in (1, 3):
-        found = cylinder(passive_of(cell(tree, number=number)), 0, RA, 1.0)
+        found = cylinder(neuron_of(cell(tree, number=number)).passive, 0, RA, 1.0)
         errors.append(max(abs(found.length / (320 * UM) - 1), abs(found.diameter / (16 * UM) - 1)))
         assert found.uniform
     assert errors[0] < 2e-5 and errors[1] < errors[0] / 8           # order 2 in the length of compartments
 
 
 def test_a_stick_is_its_own_cylinder_and_places_stay_where_they_are():
-    passive = passive_of(cell(*TWO, max_length="2 um"))
+    passive = neuron_of(cell(*TWO, max_length="2 um")).passive
     assert stems(passive) == [1]
     found = cylinder(passive, 1, RA, 1.0)
     assert found.length == pytest.approx(400 * UM, rel=1e-3) and found.diameter == pytest.approx(2 * UM, rel=1e-3)
@@ -153,7 +156,7 @@ def test_a_stick_is_its_own_cylinder_and_places_stay_where_they_are():
 def test_a_tree_with_other_leaks_is_told():
     tables = [{"model": "Passive", "parameters": {"Rm": 10}, "regions": ["soma", "basal"]},
               {"model": "Passive", "parameters": {"Rm": 40}}]
-    passive = passive_of(cell(*TWO, section("far", 50, 1, parent="dend", type="apical"), membrane=tables))
+    passive = neuron_of(cell(*TWO, section("far", 50, 1, parent="dend", type="apical"), membrane=tables)).passive
     assert not cylinder(passive, 1, RA, 1.0).uniform
 
 
@@ -192,10 +195,6 @@ def test_mistakes(tmp_path):
     assert message(two, out, at="dent(0.5)") == "--at: the cell has no section 'dent'\n  -> did you mean 'dend'?"
     assert message(two, tmp_path / "nowhere" / "r.toml", count=2) == (
         f"{tmp_path}/nowhere/r.toml: cannot be written: No such file or directory\n  -> give another --output")
-    active = cell(*TWO, membrane={"model": "HodgkinHuxley"})
-    assert message(active, out, count=2) == (
-        "case: membrane: HodgkinHuxley is not passive, and only passive cells are reduced so far\n"
-        '  -> take model = "Passive" with Rm and V_rest; channels are not fitted')
     tissue = load_case({"mesh": {"kind": "cable", "length": "1 mm", "dx": "0.1 mm"},
                         "tissue": {"conductivity": {"monodomain": ["1 mS/cm"]}, "surface_to_volume": "140 /mm"},
                         "membrane": {"model": "Passive"}, "time": {"end": "1 ms", "dt": "1 ms"}})
@@ -208,14 +207,19 @@ def test_mistakes(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("current", ["1e-3*(V+70)*(V+70)*(V+70)", "(V+70)/20; when (V > -50) { V = -70; }",
-                                     "-(V+70)/20"])
-def test_what_bends_resets_or_drives_is_not_passive(tmp_path, current):
+@pytest.mark.parametrize(("current", "what"), [
+    ("1e-3*(V+70)*(V+70)*(V+70)", "my has currents that no maximal conductance scales, up to 512 uA/cm^2 (those found: "
+     "none)\n  -> a reduced compartment has another area than the membrane it stands for: give each current of the "
+     "model a parameter in mS/cm^2 or cm/s, as with .units(mS/cm^2)"),
+    ("(V+70)/20; when (V > -50) { V = -70; }", "my resets its values at events, and cannot be reduced\n  -> take a "
+     "model whose currents make its spikes"),
+    ("-(V+70)/20", "my has currents that no maximal conductance scales, up to 4 uA/cm^2 (those found: none)\n  -> ")])
+def test_membranes_that_cannot_be_reduced(tmp_path, current, what):
     file = tmp_path / "my.model"
     file.write_text(f"V; .external(Vm); .nodal(); Iion; .external(); .nodal(); V_init = -70; Iion = {current};")
     with pytest.raises(UpstrokeError) as error:
-        passive_of(cell(*TWO, membrane={"model": str(file)}))
-    assert "my is not passive, and only passive cells are reduced so far" in str(error.value)
+        neuron_of(cell(*TWO, membrane={"model": str(file)}))
+    assert str(error.value).startswith(f"case: membrane: {what}")
 
 
 def test_a_morphology_needs_what_it_does_not_tell():
@@ -226,4 +230,4 @@ def test_a_morphology_needs_what_it_does_not_tell():
                                 "on\n  -> add --set 'cable.axial_resistivity=\"100 ohm*cm\"' with the cell's own "
                                 "value, or give a case")
     case = load_cell([swc], [*rest, 'cable.axial_resistivity="100 ohm*cm"'])
-    assert passive_of(case).time_constant == pytest.approx(15.0)
+    assert neuron_of(case).passive.time_constant == pytest.approx(15.0)

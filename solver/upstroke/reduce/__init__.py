@@ -11,13 +11,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from upstroke.case import Case, load_case
 from upstroke.case.schema import Site
-from upstroke.errors import OptionError, OutputError
+from upstroke.errors import CaseError, OptionError, OutputError
 from upstroke.mesh.morphology import SUFFIXES
 from upstroke.mesh.tree import Tree
 from upstroke.output.files import whole_file
-from upstroke.reduce.passive import Passive, passive_of
+from upstroke.reduce.neuron import Neuron, neuron_of
+from upstroke.reduce.passive import Passive
 
 METHODS = ("impedance", "cylinders")
 
@@ -70,11 +73,12 @@ def reduce_cell(case: Case, file: Path, *, count: int | None = None, at: str = "
         raise OutputError(str(file), "cannot be written: No such file or directory", "give another --output")
     if count is None and not at:
         raise OptionError("--sites", "says not how many compartments", 'add --sites 8, or places: --at "dend[3](0.5)"')
-    passive = passive_of(case)
+    neuron = neuron_of(case)
+    passive = neuron.passive
     tree = passive.tree
     nodes, notes = _places(case, passive, count, at)
     names = [sites.name_of(tree, node) for node in nodes]
-    cell, places = (_fitted if method == "impedance" else _cylinders)(case, passive, nodes, notes)
+    cell, places = (_fitted if method == "impedance" else _cylinders)(case, neuron, nodes, notes)
     title = f"{case.title or 'a cell'}, reduced"
     tables, left_out = write.case_tables(case, cell, places, tree, title)
     reduced = load_case(tables)
@@ -82,7 +86,7 @@ def reduce_cell(case: Case, file: Path, *, count: int | None = None, at: str = "
     order = [soma, *(k for k in range(len(nodes)) if k != soma)]
     pairs = [(_site(tree, nodes[k]), Site(**places[nodes[k]])) for k in order]
     full, small = (compare.Cell(c, p, tuple(pair[k] for pair in pairs))
-                   for k, (c, p) in enumerate(((case, passive), (reduced, passive_of(reduced)))))
+                   for k, (c, p) in enumerate(((case, passive), (reduced, neuron_of(reduced).passive))))
     found = compare.compare(full, small, [names[k] for k in order])
     how = "by least squares of impedances" if method == "impedance" else "a cylinder for each tree"
     what = (f"{case.title or 'a cell'}: {found.compartments[0]} compartments -> {found.compartments[1]}, {how}")
@@ -117,35 +121,50 @@ def _site(tree: Tree, node: int) -> Site:
     return Site(section=tree.sections[tree.section[node]].name, x=float(tree.x[node]))
 
 
-def _fitted(case: Case, passive: Passive, nodes: list[int], notes: list[str]) -> tuple[dict[str, Any], dict[int, Any]]:
+def _fitted(case: Case, neuron: Neuron, nodes: list[int], notes: list[str]) -> tuple[dict[str, Any], dict[int, Any]]:
     """Mesh and membranes of the fitted cell, and where on it the nodes are."""
-    import numpy as np
-
+    from upstroke.reduce.active import density_around, fit_channels
     from upstroke.reduce.fit import FREQUENCIES, fit
+    from upstroke.reduce.membranes import dress
     from upstroke.reduce.sites import name_of, nearest_ancestors
-    from upstroke.reduce.write import compartment_tables
+    from upstroke.reduce.write import case_tables, compartment_tables
 
-    tree = passive.tree
+    tree, passive, cable = neuron.passive.tree, neuron.passive, case.cable
+    assert cable is not None
     reduced = fit(passive.impedance(nodes, FREQUENCIES)[:, nodes], nearest_ancestors(tree, nodes))
-    rest = passive.rest[nodes]
-    reversal = passive.reversal[nodes]
-    if np.ptp(passive.reversal) > 0.0:                  # so that each place rests where it does on the full cell
-        reversal = rest + reduced.stiffness @ rest / reduced.leak
+    channels, more = fit_channels(neuron, reduced, nodes)
+    notes += more
+    dense = density_around(neuron, nodes)
     names = [name_of(tree, node) for node in nodes]
     types = [tree.sections[tree.section[node]].type for node in nodes]
-    assert case.cable is not None
-    return (compartment_tables(reduced, names, types, reversal, case.cable),
-            {node: {"section": name, "x": 0.5} for node, name in zip(nodes, names, strict=True)})
+    area = reduced.capacitance / cable.capacitance
+
+    def tables(reversal: Any) -> dict[str, Any]:
+        made = dress(neuron, nodes, names, area, reduced.leak, reversal, channels, dense)
+        return compartment_tables(reduced, names, types, made, cable)
+
+    rest, reversal = neuron.rest[nodes], passive.reversal[nodes]
+    found = tables(reversal)
+    if len(set(passive.reversal.tolist())) > 1 or channels:     # so that each place rests as on the full cell
+        again = neuron_of(load_case(case_tables(case, found, {}, tree, "")[0]))
+        where = [int(again.passive.tree.nodes_at(Site(section=name), "")[0]) for name in names]
+        V = np.full(len(again.passive.leak), rest.mean())
+        V[where] = rest
+        left = again.steady_current(V)[where] + reduced.stiffness @ rest
+        found = tables(reversal + left / reduced.leak)
+    return found, {node: {"section": name, "x": 0.5} for node, name in zip(nodes, names, strict=True)}
 
 
-def _cylinders(case: Case, passive: Passive, nodes: list[int],
+def _cylinders(case: Case, neuron: Neuron, nodes: list[int],
                notes: list[str]) -> tuple[dict[str, Any], dict[int, Any]]:
     """Mesh and membranes of a soma with cylinders, and where on it the nodes are."""
     from upstroke.reduce.cylinders import cylinder, stems
     from upstroke.reduce.write import cylinder_tables
 
-    tree, cable = passive.tree, case.cable
+    passive, tree, cable = neuron.passive, neuron.passive.tree, case.cable
     assert cable is not None
+    if cable.region:
+        raise CaseError("cable.region", "cylinders have one Ra and one C_m", "take --method impedance")
     made = [cylinder(passive, stem, cable.axial_resistivity, cable.capacitance) for stem in stems(passive)]
     notes += [f"the tree of {tree.sections[c.section].name} has other leaks than where it starts, and its cylinder has "
               "those of the start" for c in made if not c.uniform]

@@ -48,10 +48,16 @@ class Reduced:
             K[i, j] = K[j, i] = -self.coupling[i]
         return K
 
-    def impedance(self, frequencies: Sequence[float]) -> Complex:
-        """(f, n, n) kOhm, Z(w) = (g + K + i w C)^-1; frequencies in 1/ms."""
-        static = self.stiffness + np.diag(self.leak)
-        return np.array([np.linalg.inv(static + np.diag(2j * math.pi * f * self.capacitance)) for f in frequencies])
+    def impedance(self, frequencies: Sequence[float], more: Complex | float = 0.0) -> Complex:
+        """(f, n, n) kOhm, Z(w) = (g + K + i w C)^-1; frequencies in 1/ms; ``more``, (f, n) mS, is added to g."""
+        return np.linalg.inv(self.admittance(frequencies, more))
+
+    def admittance(self, frequencies: Sequence[float], more: Complex | float = 0.0) -> Complex:
+        """(f, n, n) mS, the inverse of the impedance."""
+        static, every = self.stiffness + np.diag(self.leak), np.arange(len(self.leak))
+        Y = np.tile(static.astype(complex), (len(frequencies), 1, 1))
+        Y[:, every, every] += 2j * math.pi * np.asarray(frequencies)[:, None] * self.capacitance + more
+        return Y
 
 
 def fit(Z: Complex, parent: Sequence[int], frequencies: Sequence[float] = FREQUENCIES) -> Reduced:
@@ -75,8 +81,7 @@ def fit(Z: Complex, parent: Sequence[int], frequencies: Sequence[float] = FREQUE
         columns += [(left[:, :, i] - left[:, :, j])[:, :, None] * (Z[:, i] - Z[:, j])[:, None, :] for i, j in edges]
         columns += [1j * omega[:, None, None] * column for column in columns[:n]]
         matrix = np.array([(column * weight).ravel() for column in columns]).T
-        values = _solve(np.vstack([matrix.real, matrix.imag]),
-                        np.concatenate([(part * weight).ravel() for part in (left.real, left.imag)]), n)
+        values = _solve(matrix, (left * weight).ravel(), n)
         coupling = np.zeros(n)
         coupling[[i for i, _ in edges]] = values[n:-n]
         found = Reduced(tuple(parent), values[:n], coupling, values[-n:])
@@ -84,13 +89,52 @@ def fit(Z: Complex, parent: Sequence[int], frequencies: Sequence[float] = FREQUE
     return found
 
 
-def _solve(matrix: Floats, target: Floats, n: int) -> Floats:
-    """Least squares with columns of norm 1, all values positive; none of a kind (leak, coupling, C) quite zero."""
-    scale = np.linalg.norm(matrix, axis=0)
-    values = np.asarray(lsq_linear(matrix / scale, target, (0.0, np.inf), method="bvls").x) / scale
+def fit_channel(reduced: Reduced, Z: Complex, y: Complex, frequencies: Sequence[float]) -> tuple[Floats, float]:
+    """The conductances of a channel whose impedances come nearest to Z, and how well they are told apart.
+
+    As `fit`: Y = Y_0 + diag(G y) is linear in G, and the sum of |Z_r (Y Z - 1)|^2 over all pairs, holding potentials
+    and frequencies, as parts of the steady transfer without the channel, is least.
+
+    Parameters
+    ----------
+    reduced : the cell without the channel
+    Z : (p, n, n) kOhm, of the whole cell with leaks and the channel, between its sites
+    y : (p, n) what a unit of the conductance answers at each site
+    frequencies : (p,) 1/ms
+
+    Returns
+    -------
+    (n,) mS; the largest over the smallest singular value of the scaled columns
+    """
+    n = y.shape[1]
+    weight = np.where(np.asarray(frequencies) == 0.0, STEADY, 1.0)[:, None, None] / np.abs(reduced.impedance([0.0])[0])
+    without, left = reduced.admittance(frequencies), Z
+    for _ in range(ROUNDS):
+        columns = [left[:, :, i, None] * (y[:, i, None] * Z[:, i])[:, None, :] for i in range(n)]
+        matrix = np.array([(column * weight).ravel() for column in columns]).T
+        target = ((left - left @ without @ Z) * weight).ravel()
+        G, condition = _least_squares(matrix, target)
+        left = reduced.impedance(frequencies, y * G)
+    return G, condition
+
+
+def _solve(matrix: Complex, target: Complex, n: int) -> Floats:
+    """Least squares with positive values; none of a kind (leak, coupling, C) quite zero."""
+    values = _least_squares(matrix, target)[0]
     for kind in (slice(0, n), slice(n, -n), slice(-n, None)):
         values[kind] = np.maximum(values[kind], LEAST * values[kind].sum())
     return values
+
+
+def _least_squares(matrix: Complex, target: Complex) -> tuple[Floats, float]:
+    """Real values, none negative, and the condition of the matrix with columns of norm 1."""
+    both = np.vstack([np.column_stack([part(matrix), part(target)]) for part in (np.real, np.imag)])
+    triangle = np.asarray(np.linalg.qr(both, mode="r"))
+    columns = triangle[:, :-1]
+    scale = np.linalg.norm(columns, axis=0)
+    scale[scale == 0.0] = 1.0
+    found = lsq_linear(columns / scale, triangle[:, -1], (0.0, np.inf), method="bvls")
+    return np.asarray(found.x) / scale, float(np.linalg.cond(columns / scale))
 
 
 def _edges(parent: Sequence[int]) -> list[tuple[int, int]]:

@@ -16,9 +16,6 @@ from upstroke.output.files import whole_file
 from upstroke.reduce.compare import Comparison
 from upstroke.reduce.fit import FREQUENCIES, HZ
 
-NOT_THERE = ("active channels are not fitted, nor spikes of the soma and of dendrites by threshold: the reduced cell "
-             "is passive as the full one")
-
 
 def text(c: Comparison, what: str, notes: Sequence[str]) -> str:
     """The report."""
@@ -41,7 +38,7 @@ def text(c: Comparison, what: str, notes: Sequence[str]) -> str:
                      f"deflection, elsewhere by {100 * np.delete(worst, at).max(initial=0.0):.2f} %")
     a, b = c.seconds
     return "\n".join([*lines, f"a time step takes {1e6 * a:.3g} us and {1e6 * b:.3g} us: {a / b:.3g} times as fast "
-                      "(one cell, one thread)", *(f"note: {note}" for note in (*notes, NOT_THERE))])
+                      "(one cell, one thread)", *(f"note: {note}" for note in notes)])
 
 
 def _pair(a: float, b: float) -> list[float]:

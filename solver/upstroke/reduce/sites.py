@@ -10,7 +10,7 @@ import numpy as np
 from upstroke.errors import OptionError
 from upstroke.mesh.tree import Tree
 from upstroke.reduce.fit import FREQUENCIES, fit
-from upstroke.reduce.passive import Complex, Passive
+from upstroke.reduce.passive import Floats, Passive
 
 _SITE = re.compile(r"\s*(?P<section>[^,()]+?)\s*\(\s*(?P<x>\d*\.?\d+)\s*\)\s*")
 
@@ -62,21 +62,21 @@ def nearest_ancestors(tree: Tree, sites: Sequence[int]) -> list[int]:
 
 
 def with_forks(tree: Tree, sites: Sequence[int]) -> list[int]:
-    """The sites, and the points where the ways from the first node to them part; ascending."""
+    """The sites, and the points where the ways from the first node to them part; ascending. The soma is one place."""
     lines = [ancestors(tree, site) for site in sites]
     sets, found = [set(line) for line in lines], set(sites)
     for k, line in enumerate(lines):
         found.update(next(node for node in line if node in other) for other in sets[:k])
-    return sorted(found)
+    soma = tree.section[soma_of(tree)]
+    return sorted(node for node in found if node in sites or tree.section[node] != soma)
 
 
-def holders(Z0: Complex, sites: Sequence[int]) -> np.ndarray:
+def holders(Z0: Floats, sites: Sequence[int]) -> np.ndarray:
     """(n,) which of the sites stands for each node: the one that shares most with it, Z_xs^2 / (Z_xx Z_ss).
 
     ``Z0`` is (n, m), the impedance at 0 Hz from the sites to every node.
     """
-    shared = Z0.real
-    return np.argmax(shared ** 2 / shared[list(sites), np.arange(len(sites))], axis=1)
+    return np.argmax(Z0 ** 2 / Z0[list(sites), np.arange(len(sites))], axis=1)
 
 
 def choose(passive: Passive, count: int, given: Sequence[int] = ()) -> list[int]:
@@ -105,7 +105,7 @@ def choose(passive: Passive, count: int, given: Sequence[int] = ()) -> list[int]
         Z = passive.impedance(sites, FREQUENCIES)
         reduced = fit(Z[:, sites], nearest_ancestors(tree, sites)).impedance(FREQUENCIES)
         root = sites.index(soma)
-        error = np.abs(Z[:, :, root] - reduced[:, holders(Z[0], sites), root]).max(axis=0) / np.abs(Z[0][:, root])
+        error = np.abs(Z[:, :, root] - reduced[:, holders(Z[0].real, sites), root]).max(axis=0) / np.abs(Z[0][:, root])
         error[sites] = -1.0
         error[tree.area == 0.0] = -1.0
         for node in np.argsort(-error, kind="stable"):

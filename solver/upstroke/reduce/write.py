@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from upstroke.case import Case
@@ -14,7 +15,8 @@ from upstroke.case.words import plain
 from upstroke.mesh.tree import SectionInfo, Tree
 from upstroke.reduce.cylinders import Cylinder
 from upstroke.reduce.fit import Reduced
-from upstroke.reduce.passive import Floats, Passive
+from upstroke.reduce.membranes import Dressed
+from upstroke.reduce.passive import Passive
 from upstroke.units import format_quantity
 
 Place = dict[str, Any]                    # of the reduced cell: {"section": ..., "x": ...}
@@ -23,7 +25,7 @@ INPUTS = ("stimulus", "synapse", "voltage_clamp")
 PARTS = ("soma", "axon", "basal", "apical")
 
 
-def compartment_tables(reduced: Reduced, names: Sequence[str], types: Sequence[str], reversal: Floats,
+def compartment_tables(reduced: Reduced, names: Sequence[str], types: Sequence[str], made: Dressed,
                        cable: Cable) -> dict[str, Any]:
     """Mesh and membrane of a fitted cell: a cylinder for each compartment, which starts in the middle of its parent.
 
@@ -31,7 +33,7 @@ def compartment_tables(reduced: Reduced, names: Sequence[str], types: Sequence[s
 
         pi d L = A,  Ra (L / 2) / (pi d^2 / 4) = R:   d^3 = 2 Ra A / (pi^2 R),  L = A / (pi d)
 
-    The first, which hangs on nothing, is as long as it is wide. Leaks are Rm = A / g.
+    The first, which hangs on nothing, is as long as it is wide.
     """
     sections = []
     for k, (name, parent) in enumerate(zip(names, reduced.parent, strict=True)):
@@ -42,8 +44,10 @@ def compartment_tables(reduced: Reduced, names: Sequence[str], types: Sequence[s
             d = (2.0 * cable.axial_resistivity * area * float(reduced.coupling[k]) / math.pi ** 2) ** (1.0 / 3.0)
             table |= {"parent": names[parent], "parent_x": 0.5}
         sections.append(table | {"length": _length(area / (math.pi * d)), "diameter": _length(d),
-                                 "values": {"Rm": area / float(reduced.leak[k]), "V_rest": float(reversal[k])}})
-    return {"mesh": {"kind": "sections", "compartments": {"number": 1}, "section": sections}, "membrane": MEMBRANE}
+                                 "values": made.values[k]})
+    regions = {"regions": made.regions} if made.regions else {}
+    return {"mesh": {"kind": "sections", "compartments": {"number": 1}, **regions, "section": sections},
+            "membrane": made.tables}
 
 
 def cylinder_tables(passive: Passive, cylinders: Sequence[Cylinder]) -> dict[str, Any]:
@@ -102,7 +106,9 @@ def case_tables(case: Case, cell: Mapping[str, Any], places: Mapping[int, Place]
         else:
             notes.append(f"the probe {name!r} is left out: only those at a site that the reduced cell has are taken "
                          "over")
-    tables = {"title": title, "mesh": cell["mesh"], "cable": plain(case.cable, Cable), "membrane": cell["membrane"],
+    assert case.cable is not None
+    cable = plain(replace(case.cable, region=()), Cable)
+    tables = {"title": title, "mesh": cell["mesh"], "cable": cable, "membrane": cell["membrane"],
               **{key: plain(getattr(case, key), type(getattr(case, key))) for key in ("time", "solver", "backend")}}
     tables |= inputs
     if probes is not None and points:

@@ -118,6 +118,11 @@ CHANNELS: dict[str, Channel] = {
                    lambda V: 0.28*(V - VT - 40)/(exp((V - VT - 40)/5) - 1)),
         "h": rates(lambda V: 0.128*exp((17 - V + VT)/18), lambda V: 4/(1 + exp((40 - V + VT)/5))),
     }, ohmic(50, m=3, h=1)),
+    "hh": Channel({
+        "m": rates(lambda V: 0.1*(V + 40)/(1 - exp(-(V + 40)/10)), lambda V: 4*exp(-(V + 65)/18)),
+        "h": rates(lambda V: 0.07*exp(-(V + 65)/20), lambda V: 1/(1 + exp(-(V + 35)/10))),
+        "n": rates(lambda V: 0.01*(V + 55)/(1 - exp(-(V + 55)/10)), lambda V: 0.125*exp(-(V + 65)/80)),
+    }, lambda s, V, Ca: 120*s["m"]**3*s["h"]*(V - 50) + 36*s["n"]**4*(V + 77) + 0.3*(V + 54.3)),
     "IKd_TraubMiles": Channel({"n": rates(lambda V: 0.032*(15 - V + VT)/(exp((15 - V + VT)/5) - 1),
                                           lambda V: 0.5*exp((10 - V + VT)/40))}, ohmic(-90, n=4)),
     "IM_Pospischil": Channel({"p": steady(lambda V: 1/(1 + exp(-(V + 35)/10)),

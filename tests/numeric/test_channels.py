@@ -125,6 +125,7 @@ def test_a_soma_of_hay_fires_as_in_arbor(splitting, dt, within, tmp_path):
     assert probes["soma.Ca_i"][-1] == pytest.approx(fine[min(fine)]["Ca_end"], rel=near)
 
 
+HERE = {"Cai": "Ca_i", "M": "m", "H": "h", "N": "n"}         # states by their names there
 WHOLE = {                                   # a model, and the channels that make it; parameters of each
     "Pospischil": ({"Rm": 10, "V_rest": -70}, {
         "INa_TraubMiles": {"g": 50, "VT": -61.5}, "IKd_TraubMiles": {"g": 5, "VT": -61.5},
@@ -135,6 +136,7 @@ WHOLE = {                                   # a model, and the channels that mak
     "PospischilLTS": ({"Rm": 100, "V_rest": -85}, {
         "INa_TraubMiles": {"g": 50, "VT": -55}, "IKd_TraubMiles": {"g": 5, "VT": -55, "E_K": -100},
         "IM_Pospischil": {"g": 0.03, "E_K": -100}, "IT_Pospischil": {}}),
+    "HodgkinHuxley": ({"Rm": 1e12, "V_rest": -65}, {"hh": {"E_L": -65 + 10.613}}),
     "TraubMiles": ({"Rm": 20, "V_rest": -60}, {"INa_TraubMiles": {}, "IKd_TraubMiles": {}}),
     "DestexheRE": ({"Rm": 20, "V_rest": -90, "Ca_e": 2}, {
         "INa_TraubMiles": {"g": 200, "VT": -55}, "IKd_TraubMiles": {"g": 20, "VT": -55, "E_K": -100},
@@ -150,11 +152,11 @@ def test_channels_make_the_models_of_whole_cells(name):
     made = load_model("Passive", parameters=parameters, plugins=plugins)
     for V in VOLTAGES:
         states = {s.name: 3e-4 if s.name == "Cai" else rng.uniform(0, 1) for s in whole.states}
-        known = {"Ca_i" if n == "Cai" else n: value for n, value in states.items()}
+        known = {HERE.get(n, n): value for n, value in states.items()}
         ours = rates(made, V, {s.name: known[s.name.rpartition(".")[2]] for s in made.states})
         theirs = rates(whole, V, states)
         assert ours[0] == pytest.approx(theirs[0], rel=1e-9)
-        changes = {"Ca_i" if n == "Cai" else n: value for n, value in theirs[1].items()}
+        changes = {HERE.get(n, n): value for n, value in theirs[1].items()}
         assert {n.rpartition(".")[2]: value for n, value in ours[1].items()} == pytest.approx(changes, rel=2e-8)
 
 

@@ -1,6 +1,7 @@
 """Networks: copies of cells, their regions, numbers and places."""
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from upstroke.case.schema import (
     CableRegion,
     Compartments,
     Drawn,
+    MorphologyMesh,
     NetworkMesh,
     Population,
     Probes,
@@ -21,12 +23,14 @@ from upstroke.case.schema import (
     Site,
     Stimulus,
 )
+from upstroke.check import check
 from upstroke.errors import ErrorList, UpstrokeError
 from upstroke.mesh import build_mesh, cells_of_regions, nodes_of_region
 from upstroke.mesh.neuron import cell_values
 from upstroke.mesh.order import membrane_of_nodes
 from upstroke.observe.probes import place_probes
 from upstroke.protocol import schedule
+from upstroke.reduce import reduce_cell
 from upstroke.space import discretise
 
 SOMA, UM = Section(name="soma", type="soma", length=2e-3, diameter=2e-3), 1e-4
@@ -288,3 +292,47 @@ def test_probes_of_a_population_are_numbered():
     for probe in probes[3:]:                               # an end: V there follows from the compartments around
         near, weights = mesh.tree.around(int(mesh.tree.nodes_at(points["tip"], "")[mesh.tree.cell[probe.nodes[0]]]))
         assert np.array_equal(probe.nodes, near) and np.array_equal(probe.weights, weights)
+
+
+# ------------------------------------------------------------------------------------------- around it
+def test_cells_from_different_files():
+    data = Path(__file__).parents[1] / "data" / "neuron"
+    files = [data / f"{name}.swc" for name in ("one_point", "long_soma")]
+    mesh = network(*(Population(name=file.stem, count=2, cell=MorphologyMesh(file=file)) for file in files))
+    for population, file in zip(mesh.tree.populations, files, strict=True):
+        alone = build_mesh(MorphologyMesh(file=file), CABLE)
+        assert population.sections == alone.tree.sections and population.n_nodes == alone.n_points
+        mine = slice(population.first_node, population.end_node)
+        assert np.array_equal(mesh.tree.area[mine], np.tile(alone.tree.area, 2))
+    file = files[0].with_name("no_such.txt")
+    with pytest.raises(UpstrokeError) as error:
+        network(Population(name="a", cell=MorphologyMesh(file=file)))
+    assert str(error.value) == ("mesh.population.0.cell.file: 'no_such.txt' is no morphology that can be read\n"
+                                "  -> known: .swc, .asc, .h5")
+
+
+def test_check_prints_populations_and_one_of_their_cells(monkeypatch):
+    monkeypatch.setattr("upstroke.check.TRIAL_SECONDS", 1e-3)
+    case = GOOD | {"stimulus": {"site": {"section": "soma"}, "total_current": "0.1 nA", "scale": "E",
+                                "duration": "1 ms"}}
+    text = check(load_case(case))
+    assert ("# population 'a': 2 cells of 1 sections, 1 compartments, 1,256.64 um^2, up to 10 um from the soma or the "
+            "start\n#   soma  soma     root") in text
+    assert text.count("#   soma") == 1
+    assert "# stimulus 'stimulus 1': 2 nodes, 7.95775 uA/cm^2 times 1 to 2\n" in text
+
+
+def test_a_network_is_not_reduced(tmp_path):
+    with pytest.raises(UpstrokeError) as error:
+        reduce_cell(load_case(GOOD), tmp_path / "reduced.toml", count=2)
+    assert str(error.value) == ("case: mesh: is a network, and only a single cell is reduced\n"
+                                "  -> give a case whose [mesh] is the cell of a population")
+
+
+def test_cells_are_of_neurons():
+    with pytest.raises(ErrorList) as error:
+        load_case({"mesh": {"kind": "cable", "length": "10 mm", "dx": "1 mm"}, "membrane": GOOD["membrane"],
+                   "tissue": {"conductivity": {"monodomain": ["1 mS/cm"]}, "surface_to_volume": "140 /mm"},
+                   "time": GOOD["time"], "watch": {"activation": {"at": "cells"}}})
+    assert str(error.value) == ('case: watch.activation.at: "cells", but the mesh is no neuron\n'
+                                '  -> set at = "nodes"')

@@ -52,6 +52,16 @@ NEURON: dict[str, Any] = {
                          "every": "0.1 ms", "variables": ["V", "Iion", "Isyn", "Iclamp"]},
               "snapshots": {"every": "1 ms"}},
     "output": {"picture": False}, "backend": {"device": "cpu"}}
+NETWORK: dict[str, Any] = NEURON | {
+    "mesh": {"kind": "network", "population": [{"name": "pop", "count": 9, "cell": NEURON["mesh"]}]},
+    "stimulus": NEURON["stimulus"] | {"site": {"section": "soma", "cell": 0}}, "voltage_clamp": [],
+    "synapse": {"kind": "exp2syn", "tau_rise": "0.2 ms", "tau_decay": "2 ms", "site": {"section": "dend[1]"},
+                "count": 4, "weight": {"uniform": ["3 nS", "9 nS"]}, "delay": {"uniform": ["0.2 ms", "4 ms"]},
+                "events": {"source": {"section": "soma"}, "threshold": "-20 mV"}},
+    "gap_junction": {"conductance": "1 nS", "site": {"section": "dend[2]"}, "to": {"section": "dend[2]"}, "ring": True},
+    "noise": {"site": {"section": "soma"}, "conductance": ["5 nS", "3 nS"], "reversal": "0 mV", "tau": "3 ms"},
+    "watch": NEURON["watch"] | {"probes": {"points": {"soma": {"section": "soma"}}, "every": "0.1 ms",
+                                           "variables": ["V", "Isyn", "Igap", "Inoise"]}}}
 
 RUNS: dict[str, dict[str, Any]] = {
     "conjugate gradients": TISSUE,
@@ -64,6 +74,7 @@ RUNS: dict[str, dict[str, Any]] = {
     "tree": TISSUE | {"mesh": CABLE, "solver": {"method": "tree"}, "tissue": {
         "surface_to_volume": "140 /mm", "conductivity": {"monodomain": ["3 mS/cm"]}}},
     "neuron, staggered": NEURON,
+    "network": NETWORK,
     "neuron, implicit": NEURON | {"time": NEURON["time"] | {"splitting": "implicit"}},
 }
 

@@ -186,6 +186,17 @@ def test_cuda_does_as_the_processor(emulated_cupy, splitting, precision, tmp_pat
         assert mine == pytest.approx(other, abs=1e-9 if precision == "fp64" else 2e-3)
 
 
+def test_the_order_of_threads_changes_nothing(emulated_cupy, monkeypatch, tmp_path):
+    V = []
+    for order in ("forwards", "reverse"):
+        monkeypatch.setenv("UPSTROKE_EMULATED_ORDER", order)
+        setup = prepare(as_neuron("random", tmp_path, 10, 0.05, device="cuda"))
+        for _ in setup.stepper.steps():
+            pass
+        V.append(setup.backend.to_host(setup.state.V))
+    assert np.array_equal(*V) and np.ptp(V[0]) > 50
+
+
 @pytest.mark.parametrize("real", ["double", "float"])
 def test_nvrtc_compiles_it_without_spills(real):
     clock = "typedef struct { long step; int halted; int status; } upstroke_clock;\n"

@@ -2,7 +2,7 @@
 
 The file is plain CSV with one header line and no comments, which pandas, NumPy and every spreadsheet read as it
 stands: ``time_ms``, then ``<probe>.<variable>`` in the order of the case (``P1.V,P1.Iion,P2.V,...``), V in mV, Iion
-(Isyn, Iclamp) in uA/cm^2, states in their model's units.
+(Isyn, Iclamp, Igap, Inoise) in uA/cm^2, states in their model's units.
 """
 
 from __future__ import annotations

@@ -30,7 +30,7 @@ class Probes:
     points: dict[str, Point | Site] = key(
         "positions by name; on a neuron also sites", example='{ P1 = ["0 mm", "0 mm", "0 mm"] }')
     every: Time = key("sampling interval; a whole number of steps", example='"0.1 ms"', must="> 0")
-    variables: Names = key("V, Iion, states of the model, or on a neuron Isyn and Iclamp", ("V",),
+    variables: Names = key("V, Iion, states of the model, or on a neuron Isyn, Iclamp, Igap and Inoise", ("V",),
                            example='["V", "Iion"]')
     interpolate: bool = key("interpolate within the cell instead of taking the nearest node", False)
 
@@ -49,7 +49,7 @@ class Snapshots:
     """Fields over time, into ``vm.vtkhdf``."""
 
     every: Time = key("interval; a whole number of steps", example='"1 ms"', must="> 0")
-    variables: Names = key("V, Iion, states of the model, or on a neuron Isyn and Iclamp", ("V",),
+    variables: Names = key("V, Iion, states of the model, or on a neuron Isyn, Iclamp, Igap and Inoise", ("V",),
                            example='["V", "Iion"]')
     regions: Regions | None = key("only the cells of these regions; default: all", None, example='[1, "septum"]')
 

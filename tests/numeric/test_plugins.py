@@ -36,7 +36,9 @@ every = pytest.mark.parametrize("name", PROOFS)
 
 
 def test_every_plugin_is_proven_here_or_as_a_channel():
-    assert sorted([*PROOFS, *CHANNELS]) == sorted(info.name for info in shipped_plugins())
+    """Spikes of dendrites are events, without equations to integrate; they have tests of their own."""
+    others = [info.name for info in shipped_plugins() if info.kind == "dendritic spike"]
+    assert sorted([*PROOFS, *CHANNELS, *others]) == sorted(info.name for info in shipped_plugins())
 
 
 @every

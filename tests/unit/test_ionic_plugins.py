@@ -417,7 +417,7 @@ def test_the_command_groups_plugins_by_kind(capsys):
     assert main(["models", "--plugins"]) == 0
     lines = capsys.readouterr().out.splitlines()
     kinds = [line for line in lines if not line.startswith(" ")]
-    assert kinds == ["Calcium:", "Calcium pool:", "Cation:", "Dendritic spike:", "Fibroblast:", "Light:", "Potassium:", "Shock:",
-                     "Sodium:", "Sodium and potassium:", "Stretch:", "Tension:"]
+    assert kinds == ["Calcium:", "Calcium pool:", "Cation:", "Dendritic spike:", "Fibroblast:", "Light:", "Potassium:",
+                     "Shock:", "Sodium:", "Sodium and potassium:", "Stretch:", "Tension:"]
     calcium = [line.split()[0] for line in lines[lines.index("Calcium:") + 1:lines.index("Calcium pool:")]]
     assert calcium == ["Ca_HVA", "Ca_LVAst", "IL_Pospischil", "IT_Destexhe", "IT_Pospischil"]

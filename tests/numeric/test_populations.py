@@ -62,6 +62,24 @@ def test_a_cell_of_a_network_is_the_cell_alone(k, together, tmp_path):
         assert np.ptp(theirs[f"{name}[0].V"]) > 1.0
         assert np.array_equal(ours[f"{name}[{k}].V"], theirs[f"{name}[0].V"])
     assert np.array_equal(together.spikes()[f"soma[{k}]"], single.spikes()["soma[0]"])
+    mine = together.mesh.tree.cell == k
+    for name in single.state.names:                                     # V, Iion, gates, at the end
+        assert np.array_equal(together.state.variable(name)[mine], single.state.variable(name), equal_nan=True)
+
+
+def test_long_cables_are_the_same_to_rounding(tmp_path):
+    """Alone, a long piece without branches is solved in eight parts; among like cells, as a lane of a vector."""
+    long = {"kind": "sections", "section": [{"name": "dend", "length": "1 mm", "diameter": "2 um",
+                                             "compartments": 200}]}
+    V = []
+    for count in (1, 8):
+        mesh = {"kind": "network", "population": [{"name": "a", "count": count, "cell": long}]}
+        case = deepcopy(BASE) | {"mesh": mesh, "membrane": [{"model": "HodgkinHuxley"}]}
+        case["time"] |= {"end": "4 ms"}
+        case["stimulus"] = [{"site": {"section": "dend", "x": 0}, "total_current": "0.5 nA", "duration": "1 ms"}]
+        V.append(upstroke.run(case, tmp_path / f"run{count}").state.variable("V").reshape(count, -1))
+    assert np.ptp(V[0]) > 10.0 and np.abs(V[1] - V[0]).max() < 1e-11
+    assert (V[1] == V[1][0]).all()
 
 
 def test_a_population_of_one_is_the_cell(tmp_path):

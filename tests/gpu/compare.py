@@ -41,6 +41,29 @@ def sheet(nx=24, ny=13, **tables):
     return case
 
 
+def network(cells=400, **tables):
+    """Balls and sticks that excite each other at random, coupled in a ring, under noise."""
+    cells, end = (12, 6) if tiny() else (cells, 60)
+    cell = {"kind": "sections", "compartments": {"max_length": "50 um"}, "section": [
+        {"name": "soma", "type": "soma", "length": "20 um", "diameter": "20 um"},
+        {"name": "dend", "parent": "soma", "length": "200 um", "diameter": "2 um"}]}
+    stick = {"section": "dend", "x": 0.6}
+    return {
+        "mesh": {"kind": "network", "population": [{"name": "pop", "count": cells, "cell": cell}]},
+        "cable": {"axial_resistivity": "150 ohm*cm"},
+        "membrane": [{"model": "HodgkinHuxley", "regions": ["soma"], "initial": {"V": -65}},
+                     {"model": "Passive", "parameters": {"Rm": 10, "V_rest": -65}, "initial": {"V": -65}}],
+        "time": {"end": f"{end} ms", "dt": "0.025 ms", "splitting": "staggered"},
+        "synapse": {"kind": "exp2syn", "tau_rise": "0.3 ms", "tau_decay": "2 ms", "site": stick, "count": 10,
+                    "weight": {"normal": ["2 nS", "1 nS"]}, "delay": {"uniform": ["0.5 ms", "5 ms"]},
+                    "events": {"source": {"section": "soma"}, "threshold": "-20 mV"}},
+        "gap_junction": {"conductance": "0.5 nS", "site": stick, "to": stick, "ring": True},
+        "noise": {"site": {"section": "soma"}, "total_current": ["0.15 nA", "0.1 nA"], "tau": "3 ms"},
+        "watch": {"spikes": {"points": {"soma": {"section": "soma"}}, "threshold": "-20 mV"}},
+        "output": {"picture": False},
+    } | tables
+
+
 class Comparison:
     """Runs a case on both devices; every check says by how much they differ."""
 

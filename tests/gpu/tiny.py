@@ -14,7 +14,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 def main() -> None:
     import cupy
-    from compare import Comparison, sheet, tiny
+    from compare import Comparison, network, sheet, tiny
 
     if not tiny():
         cupy.cuda.set_allocator(None)
@@ -34,6 +34,7 @@ def main() -> None:
         | {"mesh": cable, "stimulus": corner},
         "staggered": sheet(time=short | {"splitting": "staggered"}, tissue={
             "conductivity": {"monodomain": ["3 mS/cm"]}, "waves": "lumped"}) | {"mesh": cable, "stimulus": corner},
+        "network": network(12, time={"end": "5 ms", "dt": "0.025 ms", "splitting": "staggered"}),
     }
     with tempfile.TemporaryDirectory() as folder:
         for name, case in runs.items():

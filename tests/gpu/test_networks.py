@@ -20,7 +20,7 @@ def test_cells_spike_as_on_the_cpu(same):
 @pytest.mark.parametrize("precision", ["fp64", "fp32"])
 def test_two_runs_are_equal(same, precision):
     """Arrivals are added in whatever order threads come, and sums are the same."""
-    first, second = (same.run(network(), device="cuda", **{"backend": {"precision": precision}}) for _ in range(2))
+    first, second = (same.run(network(), device="cuda", backend={"precision": precision}) for _ in range(2))
     for name in first.state.names:
         assert first.state.variable(name).tobytes() == second.state.variable(name).tobytes(), name
     assert first.spikes().keys() == second.spikes().keys()

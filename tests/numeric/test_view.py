@@ -2,6 +2,7 @@
 
 import builtins
 import csv
+import importlib.util
 import json
 import subprocess
 import sys
@@ -10,6 +11,7 @@ import time
 import numpy as np
 import pytest
 
+import upstroke
 from upstroke.case import load_case
 from upstroke.case.schema import CableMesh, SheetMesh, SlabMesh
 from upstroke.cli import main
@@ -321,6 +323,28 @@ def test_check_draws_the_cell_with_its_inputs(tmp_path, capsys):
         assert (abs(image - colour).sum(axis=2) < 30).sum() > 20
     assert main(["check", str(path), "--draw", str(tmp_path / "cell.jpg")]) == 2
     assert capsys.readouterr().err == "--draw: 'cell.jpg' is no .png\n  -> name it cell.png\n"
+
+
+# ----------------------------------------------------------------------------------------------------- from a real run
+def test_a_run_gives_back_what_the_verb_makes(tmp_path, capsys):
+    case = NEURON | {"watch": {"snapshots": {"every": "0.25 ms", "variables": ["V", "Isyn"]},
+                               "activation": {"threshold": "-60 mV"}, "probes": {
+                                   "points": {"tip": {"section": "twig", "x": 1}}, "every": "0.025 ms"}}}
+    result = upstroke.run(case, tmp_path / "run")
+    sections = (tmp_path / "run" / "sections.csv").read_text().splitlines()
+    assert sections[:3] == ["section,population,name,type,parent,parent_x,length_um,area_um2,compartments",
+                            "0,,soma,soma,,1,20,1256.64,1", "1,,dend,basal,soma,1,200,1256.64,10"]
+    assert (tmp_path / "run" / "activation.png").stat().st_size > 10000
+    film = result.film(tmp_path / "film.gif", fps=5, variable="Isyn", width=300)
+    assert Pillow.open(film).n_frames == 5
+    assert result.page(tmp_path / "view.html", bounds=(-80, 0)).read_text().count("<!DOCTYPE") == 1
+    assert Pillow.open(result.picture(tmp_path / "p.png", [0.5])).size[0] == 900
+    assert main(["view", str(result.directory), "--traces", str(tmp_path / "t.png")]) == 0
+    if importlib.util.find_spec("efel"):
+        highest = result.features(["maximum_voltage"])["tip"]["maximum_voltage"][0]
+        assert highest == pytest.approx(result.probes()["tip.V"].max(), abs=1e-3)
+    with pytest.raises(OptionError, match="have no 'v'"):
+        result.film(tmp_path / "no.gif", variable="v")
 
 
 # --------------------------------------------------------------------------------------------------------------- errors

@@ -112,7 +112,8 @@ def test_a_run_without_rows(tmp_path):
     (run / "trace.csv").unlink()
     assert error_of(run) == (
         f"{run}: this run left no rows over time: there is neither trace.csv nor probes.csv\n"
-        "  -> run it again without --no-trace and --classic (bench), or with [watch.probes] (run)")
+        "  -> run it again without --no-trace and --classic (bench), or with [watch.probes] or [watch.snapshots] "
+        "(run)")
 
 
 def test_damaged_files(tmp_path):

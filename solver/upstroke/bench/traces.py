@@ -63,7 +63,8 @@ def read_traces(folder: Path, name: str = "") -> list[Trace]:
     path = next((p for p in (folder / n for n in ("trace.csv", "trace.npy", "probes.csv")) if p.is_file()), None)
     if path is None:
         raise OptionError(str(folder), "this run left no rows over time: there is neither trace.csv nor probes.csv",
-                          "run it again without --no-trace and --classic (bench), or with [watch.probes] (run)")
+                          "run it again without --no-trace and --classic (bench), or with [watch.probes] or "
+                          "[watch.snapshots] (run)")
     columns = read_table(path)
     time = columns.pop("time_ms", np.empty(0))
     if not len(time):

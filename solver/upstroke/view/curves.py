@@ -157,7 +157,7 @@ def raster(folder: Path, path: Path, begin: float | None = None, end: float | No
                      borderaxespad=0.2)
         _plain(above)
     axes.eventplot([spikes[name] for name in names], colors=[colour[group[name]] for name in names],
-                   lineoffsets=range(len(names)), linelengths=0.8, linewidths=1.2)
+                   lineoffsets=range(len(names)), linelengths=max(0.8, len(names) / 150), linewidths=1.2)
     axes.set(xlabel="t (ms)", xlim=(low, high), ylim=(-0.7, len(names) - 0.3), ylabel="site")
     if len(names) <= NAMED:
         axes.set_yticks(range(len(names)), names)

@@ -102,13 +102,16 @@ function cutPlace(axis) {                        // mm from the middle
 }
 
 function nearest(x, y) {                         // the corner under the pointer that lies foremost, or -1
-  const cut = cutPlane();
+  const {clientWidth: w, clientHeight: h} = $("scene"), t = state.turn, p = scene.points, mm = mmPerPixel();
+  const cut = cutPlane(), wx = (x - w / 2 - state.shift[0]) * mm, wy = (h / 2 + state.shift[1] - y) * mm;
   let best = -1, depth = -Infinity;
-  for (let k = 0; k < count(); k++) {
-    const p = scene.points, [px, py, z] = projected(k);
-    if ((px - x) ** 2 + (py - y) ** 2 > 100 || z <= depth) continue;
-    if (cut[0] * p[3 * k] + cut[1] * p[3 * k + 1] + cut[2] * p[3 * k + 2] > cut[3]) continue;
-    [best, depth] = [k, z];
+  for (let k = 0; k < p.length; k += 3) {
+    const [a, b, c] = [p[k], p[k + 1], p[k + 2]], dx = t[0] * a + t[1] * b + t[2] * c - wx;
+    if (Math.abs(dx) > 10 * mm) continue;
+    const dy = t[3] * a + t[4] * b + t[5] * c - wy, z = t[6] * a + t[7] * b + t[8] * c;
+    if (dx * dx + dy * dy > 100 * mm * mm || z <= depth) continue;
+    if (cut[0] * a + cut[1] * b + cut[2] * c > cut[3]) continue;
+    [best, depth] = [k / 3, z];
   }
   return best;
 }

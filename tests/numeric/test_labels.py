@@ -9,6 +9,9 @@ import pytest
 import upstroke
 from upstroke import load_case
 from upstroke.check import check
+from upstroke.errors import UpstrokeError
+from upstroke.reduce import reduce_cell
+from upstroke.reduce.neuron import neuron_of
 from upstroke.run import prepare
 
 NEURON = json.loads((Path(__file__).parents[1] / "data" / "neuron" / "labels9.json").read_text())
@@ -151,3 +154,40 @@ def test_the_squid_axon_is_neurons_at_each_temperature(celsius, splitting, tmp_p
         k = np.flatnonzero((V[place][:-1] < 0) & (V[place][1:] >= 0))[0]
         found.append(t[k] - 0.01 * V[place][k] / (V[place][k + 1] - V[place][k]))
     assert found == pytest.approx(NEURON["squid_crossings_ms"][celsius][splitting], abs=2e-7)
+
+
+# ------------------------------------------------------------------------------------------------ reduction
+REGIONS = ({"regions": ["axon"], "axial_resistivity": "70 ohm*cm", "capacitance": "0.5 uF/cm^2"},
+           {"regions": ["soma"], "area_factor": 2})
+
+
+def ball_and_axon(*regions):
+    return {"mesh": {"kind": "sections", "section": [
+        {"name": "soma", "type": "soma", "length": "20 um", "diameter": "20 um"},
+        {"name": "axon", "type": "axon", "parent": "soma", "length": "200 um", "diameter": "2 um"}]},
+        "cable": {"axial_resistivity": "150 ohm*cm", "region": list(regions)}, "membrane": {"model": "Passive"},
+        "time": {"end": "1 ms", "dt": "0.1 ms"}}
+
+
+def test_a_reduced_cell_stands_for_regions_and_has_none(tmp_path):
+    whole = load_case(ball_and_axon(*REGIONS))
+    passive = neuron_of(whole).passive
+    ball, stick = np.pi * (20e-4) ** 2, np.pi * 2e-4 * 200e-4
+    assert passive.capacitance.sum() == pytest.approx(2 * ball + 0.5 * stick, rel=1e-9)
+    reduce_cell(whole, tmp_path / "reduced.toml", count=2)
+    reduced = load_case(tmp_path / "reduced.toml")
+    assert reduced.cable.region == () and reduced.cable.axial_resistivity == 0.15
+    assert neuron_of(reduced).passive.capacitance.sum() == pytest.approx(passive.capacitance.sum(), rel=0.05)
+
+
+def test_cylinders_have_no_regions(tmp_path):
+    with pytest.raises(UpstrokeError) as caught:
+        reduce_cell(load_case(ball_and_axon(*REGIONS)), tmp_path / "reduced.toml", count=2, method="cylinders")
+    assert str(caught.value) == ("cable.region: cylinders have one Ra and one C_m\n  -> take --method impedance")
+
+
+def test_a_reduced_cell_is_as_warm_as_the_whole():
+    tables = ball_and_axon() | {"membrane": {"model": "Passive", "plugins": ["NaTa_t"]}}
+    tables["cable"] |= {"temperature": "30 degC"}
+    model = neuron_of(load_case(tables)).membranes[0].dynamics.model
+    assert {p.name: p.value for p in model.parameters}["NaTa_t.celsius"] == 30.0

@@ -117,8 +117,8 @@ def test_strong_junctions_are_told_of(tmp_path):
     operator = Operator(None, None, mesh.tree.area, True)
     assert gap_notes(conductances.gaps, operator, 1.0, 0.025) == []
     assert gap_notes(conductances.gaps, operator, 1.0, 25.0) == [
-        "gap junction '1': dt g / C of a compartment is 39.8, so V there follows with a delay of up to 995 ms; take a "
-        "smaller dt or larger compartments"]
+        "gap junction 'gap junction 1': dt g / C of a compartment is 39.8, so V there follows with a delay of up to "
+        "995 ms; take a smaller dt or larger compartments"]
 
 
 # ---------------------------------------------------------------------------------------------------- noise
@@ -135,7 +135,7 @@ def test_noise_of_sites_and_regions(tmp_path):
         "noise 'noise 1': a current with 5 processes in 5 compartments, tau 5 ms",
         "noise 'b': a current per area with 5 processes in 10 compartments, tau 1 ms",
         "noise 'noise 3': a conductance with 10 processes in 10 compartments, tau 1 ms"]
-    assert conductances.describe()[0] == "gap junctions '1': 5, 2 nS on average"
+    assert conductances.describe()[0] == "gap junctions 'gap junction 1': 5, 2 nS on average"
 
 
 # ---------------------------------------------------------------------------------------------------- mistakes

@@ -71,4 +71,4 @@ def _junctions(table: GapJunction, k: int, mesh: Mesh) -> GapJunctions:
     if (one[a] == other[b]).any():
         raise CaseError(where, "a junction leads from a compartment to itself",
                         "name another place or cell in to, or add ring = true or a probability")
-    return GapJunctions(table.name or f"{k + 1}", one[a], other[b], np.broadcast_to(g, a.shape).copy())
+    return GapJunctions(table.name or f"gap junction {k + 1}", one[a], other[b], np.broadcast_to(g, a.shape).copy())

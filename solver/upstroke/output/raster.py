@@ -83,7 +83,9 @@ class Raster:
     def at(self, values: NDArray[np.floating]) -> NDArray[np.float32]:
         """(p,) what each pixel shows of values at the points; NaN where a point that counts has none."""
         parts = values.astype(np.float32)[self.nodes]
-        return np.asarray((np.where(self.weights > 0.0, parts, 0.0) * self.weights).sum(axis=1))
+        if np.isnan(values).any():
+            parts[self.weights == 0.0] = 0.0
+        return np.asarray(np.einsum("pk,pk->p", parts, self.weights))
 
     def image(self, values: NDArray[np.floating], low: float, high: float, colours: NDArray[np.float64],
               ink: NDArray[np.float32] | None = None) -> NDArray[np.uint8]:

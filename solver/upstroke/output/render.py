@@ -1,9 +1,9 @@
 """``activation.png``: the activation map with isochrones. The only file that imports pyvista or matplotlib.
 
 Matplotlib sets the page: axes in mm, colour bar, title. Flat sheets and straight cables it draws alone, and neurons
-with the help of ``raster.py``. Solids and curved surfaces are drawn by PyVista as an image that is laid into the page,
-in a process of its own: where the machine has no usable OpenGL library, VTK ends the process that asks it to draw, and
-that must not be the run. There, Matplotlib draws the triangles, back to front.
+with branches with the help of ``raster.py``. Solids and curved surfaces are drawn by PyVista as an image that is laid
+into the page, in a process of its own: where the machine has no usable OpenGL library, VTK ends the process that asks
+it to draw, and that must not be the run. There, Matplotlib draws the triangles, back to front.
 """
 
 from __future__ import annotations
@@ -60,19 +60,16 @@ def draw_activation(mesh: Mesh, times: ArrayLike, path: Path, title: str = "", r
     """
     if not find_spec("matplotlib"):
         return Drawn("", f"activation.png was not drawn: matplotlib is not installed; {INSTALL}")
-    if mesh.tree is not None:
-        figure = _page()
-        _neuron(figure, neuron_of(mesh), np.asarray(times, np.float64), title)
-        return _saved(figure, path, Drawn("matplotlib", ""))
     cells = surface_of(mesh) if mesh.dim > 1 else mesh.cells
     used, renumbered = np.unique(cells, return_inverse=True)
     picture = Picture(mesh.points[used] * MM_PER_CM, renumbered.reshape(cells.shape).astype(np.int32),
                       np.asarray(times, np.float64)[used], title)
     figure = _page()
-    return _saved(figure, path, _fill(figure, picture, renderer))
-
-
-def _saved(figure: Any, path: Path, drawn: Drawn) -> Drawn:
+    if mesh.tree is not None and not picture.straight:
+        _neuron(figure, neuron_of(mesh), np.asarray(times, np.float64), title)
+        drawn = Drawn("matplotlib", "")
+    else:
+        drawn = _fill(figure, picture, renderer)
     with whole_file(path) as part:
         figure.savefig(part, format="png", bbox_inches="tight", pad_inches=0.15)
     return drawn

@@ -29,6 +29,9 @@ TINY = {
     "rallpack3": {"mesh": {"compartments": {"number": 40}}, "time": {"end": "3 ms"}, "watch": {
         "spikes": {"points": {"far": {"section": "axon", "x": 0.5}}}}},
     "squid_axon": {"mesh": {"compartments": {"number": 41}}, "time": {"end": "1.5 ms"}},
+    "dendritic_spikes": {"time": {"end": "5 ms"}, "synapse": [{
+        "kind": "ampa", "site": {"section": "dist"}, "weight": "8 nS", "events": {"times": ["0.3 ms"]}}], "stimulus": {
+        "site": {"section": "soma"}, "total_current": "1.5 nA", "duration": "4 ms"}},
     "pyramidal_l5": {"mesh": {"compartments": {"max_length": "200 um"}}, "time": {"end": "4 ms"}, "stimulus": {
         "site": {"section": "soma"}, "total_current": "1.9 nA", "duration": "4 ms"}},
     "population_1024": {"mesh": {"population": {"count": 9}}, "time": {"end": "4 ms"}},

@@ -344,14 +344,14 @@ def _parser() -> argparse.ArgumentParser:
     verb.set_defaults(verb=_export)
 
     verb = verbs.add_parser("reduce", help="simplify a neuron to a few compartments",
-                            description="Write a case with a neuron of a few compartments in place of a passive one, "
-                                        "and a report that sets both side by side: input resistance, time constant, "
-                                        "transfer up to 200 Hz, step responses, speed. Active channels are not fitted "
-                                        "yet: cells that have them are refused.")
+                            description="Write a case with a neuron of a few compartments in place of a whole one, and "
+                                        "a report that sets both side by side: input resistance, time constant, "
+                                        "transfer up to 200 Hz, step responses, f-I curves, spikes, speed. Channels "
+                                        "are fitted one by one, at several holding potentials.")
     verb.add_argument("case", metavar="CASE", nargs="+", type=Path,
                       help="a case whose mesh is a neuron, or a morphology (.swc) with --set for what it lacks")
     verb.add_argument("--output", "-o", metavar="FILE", type=Path, required=True,
-                      help="the case to write; the report's .txt, .csv and .png lie beside it")
+                      help="the case to write; the report's .txt, .csv and .html lie beside it")
     verb.add_argument("--sites", metavar="N", type=int,
                       help="places to keep, chosen where the reduced cell would err most; the soma is one")
     verb.add_argument("--at", metavar="PLACES", default="", help='places to keep: "dend[3](0.5), apic[2](1)"')

@@ -86,7 +86,7 @@ def reduce_cell(case: Case, file: Path, *, count: int | None = None, at: str = "
     order = [soma, *(k for k in range(len(nodes)) if k != soma)]
     pairs = [(_site(tree, nodes[k]), Site(**places[nodes[k]])) for k in order]
     full, small = (compare.Cell(c, p, tuple(pair[k] for pair in pairs))
-                   for k, (c, p) in enumerate(((case, passive), (reduced, neuron_of(reduced).passive))))
+                   for k, (c, p) in enumerate(((case, neuron), (reduced, neuron_of(reduced)))))
     found = compare.compare(full, small, [names[k] for k in order])
     how = "by least squares of impedances" if method == "impedance" else "a cylinder for each tree"
     what = (f"{case.title or 'a cell'}: {found.compartments[0]} compartments -> {found.compartments[1]}, {how}")

@@ -27,18 +27,19 @@ def fit_channels(neuron: Neuron, reduced: Reduced, nodes: Sequence[int]) -> tupl
     """(m,) mS of every channel in the compartments at some nodes, by key, and notes.
 
     Each is fitted by itself beside the leaks: around the potentials of `HOLD` at which the cell would stay, and with
-    parts of it open for good. Where a fit cannot tell the compartments apart, they get what `transferred` gives.
+    parts of it open for good. It goes where the whole cell has it, or anywhere if it has none of it at any node. Where a fit cannot tell the compartments apart, they get what `transferred` gives.
     """
     found, notes = {}, []
     for key in neuron.channels:
         whole, unit, frequencies = expansions(neuron, key, nodes)
         Z = neuron.passive.impedance(nodes, frequencies, whole)[:, nodes]
-        G, condition = fit_channel(reduced, Z, unit, frequencies)
+        own = np.array([any(node in m.nodes for m, _ in neuron.having(key)) for node in nodes])
+        G, condition = fit_channel(reduced, Z, unit * (own if own.any() else 1.0), frequencies)
         if not condition < CONDITION:
             G = transferred(neuron, key, nodes)
             notes.append(f"the fit of {key} does not tell the compartments apart (condition {condition:.1g}): it is "
                          "shared out by steady transfer")
-        found[key] = np.where(G > NEGLIGIBLE * G.sum(), G, 0.0)
+        found[key] = np.where(NEGLIGIBLE * G.sum() < G, G, 0.0)
     return found, notes
 
 

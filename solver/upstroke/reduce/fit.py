@@ -50,7 +50,7 @@ class Reduced:
 
     def impedance(self, frequencies: Sequence[float], more: Complex | float = 0.0) -> Complex:
         """(f, n, n) kOhm, Z(w) = (g + K + i w C)^-1; frequencies in 1/ms; ``more``, (f, n) mS, is added to g."""
-        return np.linalg.inv(self.admittance(frequencies, more))
+        return np.asarray(np.linalg.inv(self.admittance(frequencies, more)), np.complex128)
 
     def admittance(self, frequencies: Sequence[float], more: Complex | float = 0.0) -> Complex:
         """(f, n, n) mS, the inverse of the impedance."""
@@ -132,9 +132,10 @@ def _least_squares(matrix: Complex, target: Complex) -> tuple[Floats, float]:
     triangle = np.asarray(np.linalg.qr(both, mode="r"))
     columns = triangle[:, :-1]
     scale = np.linalg.norm(columns, axis=0)
-    scale[scale == 0.0] = 1.0
-    found = lsq_linear(columns / scale, triangle[:, -1], (0.0, np.inf), method="bvls")
-    return np.asarray(found.x) / scale, float(np.linalg.cond(columns / scale))
+    x, used = np.zeros(len(scale)), scale > 0.0
+    columns = columns[:, used] / scale[used]
+    x[used] = lsq_linear(columns, triangle[:, -1], (0.0, np.inf), method="bvls").x / scale[used]
+    return x, float(np.linalg.cond(columns))
 
 
 def _edges(parent: Sequence[int]) -> list[tuple[int, int]]:

@@ -1,4 +1,4 @@
-"""What is said of a reduced cell: text, a table of impedances, a picture."""
+"""What is said of a reduced cell: text, a table of impedances, a page with pictures."""
 
 from __future__ import annotations
 
@@ -7,14 +7,28 @@ import csv
 import io
 import math
 from collections.abc import Mapping, Sequence
+from html import escape
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from upstroke.output.files import whole_file
-from upstroke.reduce.compare import Comparison
+from upstroke.reduce.activity import COUNT, DRIVE, LASTS, RATE, Activity
+from upstroke.reduce.compare import COPIES, Comparison
 from upstroke.reduce.fit import FREQUENCIES, HZ
+
+PAGE = """<!DOCTYPE html>
+<html lang="en"><meta charset="utf-8"><title>{name}: reduced beside full</title>
+<style>body {{ font: 15px/1.5 system-ui, sans-serif; margin: 2em auto; max-width: 76em; padding: 0 1em; color: #202020 }}
+pre {{ font-size: 13px; overflow-x: auto }} figure {{ margin: 0 }} svg {{ max-width: 100%; height: auto }}</style>
+<h1>{name}: reduced beside full</h1>
+<pre>{report}</pre>
+<p>Grey: the full cell. In colour: the reduced one.</p>
+{pictures}
+</html>
+"""
 
 
 def text(c: Comparison, what: str, notes: Sequence[str]) -> str:
@@ -36,9 +50,31 @@ def text(c: Comparison, what: str, notes: Sequence[str]) -> str:
     for (at, *_), worst in zip(c.steps, c.in_time, strict=True):
         lines.append(f"step of current at {c.names[at]}: V there differs by at most {100 * worst[at]:.2f} % of its "
                      f"deflection, elsewhere by {100 * np.delete(worst, at).max(initial=0.0):.2f} %")
-    a, b = c.seconds
-    return "\n".join([*lines, f"a time step takes {1e6 * a:.3g} us and {1e6 * b:.3g} us: {a / b:.3g} times as fast "
-                      "(one cell, one thread)", *(f"note: {note}" for note in notes)])
+    if c.activity is not None:
+        lines += ["", *_of_activity(c.activity, here)]
+    return "\n".join([*lines, "", *_speed("one cell, one thread, on the clock", c.seconds),
+                      *_speed(f"each of {COPIES} cells in one run, seconds of a processor", c.of_many),
+                      *(f"note: {note}" for note in notes)])
+
+
+def _speed(what: str, seconds: tuple[float, float]) -> list[str]:
+    a, b = seconds
+    return [f"a time step takes {1e6 * a:.3g} us and {1e6 * b:.3g} us: {a / b:.3g} times as fast ({what})"]
+
+
+def _of_activity(a: Activity, here: str) -> list[str]:
+    """Spikes over current, and under synapses."""
+    full, reduced = a.spikes
+    lines = [f"spikes per s at {here}, over the current there (nA, {LASTS:g} ms each)",
+             *_rows("", [f"{1e3 * x:.3g}" for x in a.currents], {
+                 "full": [*a.rates[0]], "reduced": [*a.rates[1]]}, changes=False), "",
+             f"under {COUNT} AMPA synapses at each place, {1e3 * RATE:g} spikes per s each, {DRIVE:g} ms: "
+             f"{len(full)} and {len(reduced)} spikes"]
+    if len(full) and len(reduced):
+        late = a.late
+        lines.append(f"of the full cell's, {100 * np.mean(late < 1.0):.0f} % have one of the reduced cell within 1 ms; "
+                     f"half within {np.median(late):.2g} ms, the farthest {late.max():.3g} ms")
+    return lines
 
 
 def _pair(a: float, b: float) -> list[float]:
@@ -46,12 +82,12 @@ def _pair(a: float, b: float) -> list[float]:
     return [a, b, 100.0 * (b / a - 1.0)]
 
 
-def _rows(title: str, heads: Sequence[str], rows: Mapping[str, Sequence[float]]) -> list[str]:
-    """Lines of a table; every third number is a change in per cent, or nan for none."""
+def _rows(title: str, heads: Sequence[str], rows: Mapping[str, Sequence[float]], changes: bool = True) -> list[str]:
+    """Lines of a table; with ``changes`` every third number is a change in per cent, or nan for none."""
     width = max(map(len, rows))
     lines = [f"{title:<{width}}" + "".join(f"{head:>10}" for head in heads)]
     for name, values in rows.items():
-        cells = [f"{x:>10.5g}" if k % 3 < 2 else f"{'' if math.isnan(x) else f'{x:+.2f} %':>10}"
+        cells = [f"{x:>10.5g}" if k % 3 < 2 or not changes else f"{'' if math.isnan(x) else f'{x:+.2f} %':>10}"
                  for k, x in enumerate(values)]
         lines.append((f"{name:<{width}}" + "".join(cells)).rstrip())
     return lines
@@ -80,22 +116,29 @@ def _degrees(Z: complex) -> float:
 
 
 def write(c: Comparison, file: Path, report: str) -> list[Path]:
-    """The report, the table and, where matplotlib is installed, the picture, beside the case; their paths."""
-    made = [file.with_suffix(suffix) for suffix in (".txt", ".csv")]
-    for path, content in zip(made, (report + "\n", table(c)), strict=True):
+    """The report, the table and a page with both and pictures, beside the case; their paths."""
+    made = [file.with_suffix(suffix) for suffix in (".txt", ".csv", ".html")]
+    for path, content in zip(made, (report + "\n", table(c), page(c, file.stem, report)), strict=True):
         with whole_file(path) as part:
             part.write_text(content, encoding="utf-8")
-    if find_spec("matplotlib"):
-        made.append(_draw(c, file.with_suffix(".png")))
     return made
 
 
-def _draw(c: Comparison, path: Path) -> Path:
-    """Transfer to the first place over frequency, its error, and step responses; full in grey, reduced in colour."""
+def page(c: Comparison, name: str, report: str) -> str:
+    """The report as one HTML file, with pictures where matplotlib is installed."""
+    pictures = (f"<figure>{_picture(c)}</figure>" if find_spec("matplotlib") else
+                '<p>Pictures need matplotlib: pip install "upstroke[view]".</p>')
+    return PAGE.format(name=escape(name), report=escape(report), pictures=pictures)
+
+
+def _picture(c: Comparison) -> str:
+    """SVG: transfer to the first place over frequency and its error, step responses, and what channels do; full in
+    grey, reduced in colour."""
+    from matplotlib import rc_context
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(12.0, 7.2), layout="constrained")
-    panels = figure.subplots(2, 2)
+    figure = Figure(figsize=(12.0, 7.2 if c.activity is None else 14.4), layout="constrained")
+    panels = figure.subplots(2 if c.activity is None else 4, 2)
     left, right = panels[0]
     hertz = np.array(FREQUENCIES) / HZ
     for k, name in enumerate(c.names):
@@ -112,6 +155,29 @@ def _draw(c: Comparison, path: Path) -> Path:
             panel.plot(t, full[k], color="0.7", lw=4)
             panel.plot(t, reduced[k], color=f"C{k % 10}", lw=1.2)
         panel.set(xlabel="ms", ylabel="mV", title=f"current at {c.names[at]}")
-    with whole_file(path) as part:
-        figure.savefig(part, dpi=120)
-    return path
+    if c.activity is not None:
+        _draw_activity(c.activity, figure, panels[2:])
+    text = io.StringIO()
+    with rc_context({"svg.hashsalt": "upstroke"}):
+        figure.savefig(text, format="svg", metadata={"Date": None})
+    return text.getvalue().partition("<!DOCTYPE")[2].partition(">")[2]
+
+
+def _draw_activity(a: Activity, figure: Any, panels: Any) -> None:
+    """f-I curves, delays of spikes, and V of the soma under synapses."""
+    curve, delay = panels[0]
+    for rates, style in zip(a.rates, ({"color": "0.7", "lw": 4}, {"color": "C0", "lw": 1.2}), strict=True):
+        curve.plot(1e3 * a.currents, rates, marker="o", **style)
+    curve.set(xlabel="nA into the soma", ylabel="spikes per s")
+    late = a.late
+    delay.plot(a.spikes[0], np.where(np.isfinite(late), late, np.nan), "o", color="C0")
+    delay.axhline(1.0, color="0.8")
+    delay.set(xlabel="ms, spikes of the full cell", ylabel="ms to the nearest of the reduced")
+    grid = panels[1, 0].get_gridspec()
+    for panel in panels[1]:
+        panel.remove()
+    trace = figure.add_subplot(grid[3, :])
+    t = a.dt * np.arange(a.V.shape[1])
+    trace.plot(t, a.V[0], color="0.7", lw=2.5)
+    trace.plot(t, a.V[1], color="C0", lw=0.9)
+    trace.set(xlabel="ms", ylabel="mV", title="soma, under synapses at all places")

@@ -15,8 +15,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
-from scipy.sparse.csgraph import breadth_first_order
 
 from upstroke.backend.tree import Indices, Numbers, trees_of
 from upstroke.backend.voltage import Branches, branches_of
@@ -75,6 +73,8 @@ class Chain:
 
 def shape_of(n: int, u: NDArray[Any], v: NDArray[Any]) -> Shape:
     """Root a tree of n nodes in its middle, where the longest path is half as long to either side."""
+    from scipy.sparse.csgraph import breadth_first_order
+
     graph = _graph(n, u, v)
     end = breadth_first_order(graph, 0, directed=True)[0][-1]
     order, before = breadth_first_order(graph, end, directed=True)
@@ -94,6 +94,8 @@ def shape_of(n: int, u: NDArray[Any], v: NDArray[Any]) -> Shape:
 
 def chains_of(n: int, u: NDArray[Any], v: NDArray[Any]) -> list[Chain]:
     """What is worth being cut out of a tree of n nodes; up to seven nodes behind the last end stay in the tree."""
+    from scipy.sparse.csgraph import breadth_first_order
+
     degree = np.bincount(np.concatenate([u, v]), minlength=n)
     branch = np.flatnonzero((degree[u] <= 2) & (degree[v] <= 2))
     u, v = u[branch], v[branch]
@@ -252,6 +254,8 @@ class _Arrays:
 
 
 def _graph(n: int, u: NDArray[Any], v: NDArray[Any]) -> Any:
+    from scipy import sparse
+
     return sparse.csr_array((np.ones(2 * len(u), np.int8), (np.concatenate([u, v]), np.concatenate([v, u]))),
                             shape=(n, n))
 

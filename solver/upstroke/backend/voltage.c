@@ -120,6 +120,15 @@ static double chain_back(const voltage_args *a, const tree_pack *pack, const dou
     return sum_eight(odd);
 }
 
+/* Ask for what a place of the next trees needs, while these are computed: it would come late from a distant cache. */
+ALWAYS void ask_for(const voltage_args *a, long node)
+{
+    __builtin_prefetch(a->V + node, 0, 2);
+    __builtin_prefetch(a->Iion + node, 0, 2);
+    __builtin_prefetch(a->Istim + node, 0, 2);
+    __builtin_prefetch(a->G + node, 0, 2);
+}
+
 /* Forward: what the branch to the parent carries, then the place is eliminated. Back: x = y + l x_parent. */
 #define DEFINE_STEP(name, number, coefficient, kind) \
     static int name(const voltage_args *a, const tree_pack *pack, double *work) \
@@ -144,7 +153,10 @@ static double chain_back(const voltage_args *a, const tree_pack *pack, const dou
         v[n] = d[n] = b[n] = (number){0}; \
         for (long c = 0, at = 0; c < pack->chains; at += 8 * a->chains[pack->chain + c++].n) \
             chain_forward(a, a->chains + pack->chain + c, V, D, B, a->coupling + pack->shape, after + at); \
+        const tree_pack *next = pack + (pack + 1 < a->packs + a->count); \
+        const int *following = a->node + (next->n >= n && next->lanes == lanes ? next : pack)->node; \
         for (long i = 0; i < n; i++) { \
+            if (lanes > 1) ask_for(a, following[i * lanes]); \
             const long p = parent[i]; \
             const coefficient couple = coupling[i]; \
             const number drop = v[p] - v[i], right = b[i] + own[i] * drop, inverse = 1.0 / d[i]; \

@@ -74,10 +74,11 @@ def test_events_happen_after_the_states_step_and_v_is_stored_where_they_change_i
 
 
 @pytest.mark.parametrize("precision", ["fp64", "fp32", "mixed"])
-@pytest.mark.parametrize("name", [*SAMPLE_MODELS, "stiff", "resets"])
+@pytest.mark.parametrize("name", [*SAMPLE_MODELS, "stiff", "resets", "IntegrateAndFire", "DendriticSpike"])
 def test_cuda_kernels_compile(tmp_path, name, precision):
     texts = {"stiff": STIFF, "resets": RESETS}
-    model = model_of(tmp_path, texts[name]) if name in texts else load_model(name)
+    model = (model_of(tmp_path, texts[name]) if name in texts else
+             load_model("Passive", plugins=["DendriticSpike"]) if name == "DendriticSpike" else load_model(name))
     nodal = ["GNa", "GL"] if name == "HodgkinHuxley" else []
     log = report(generate(model, "cuda", precision, nodal=nodal, follow=True).source)
     assert "upstroke_follow" in re.findall(r"entry function '(\w+)'", log)

@@ -69,7 +69,7 @@ class Record:
         except BaseException as e:
             status = "interrupted" if isinstance(e, KeyboardInterrupt | Ended) else "failed"
             error = str(e) if isinstance(e, UpstrokeError) else repr(e)
-            if self._setup.backend.halo.callbacks and not isinstance(e, DivergenceError):
+            if self._setup.backend.halo.callbacks and not isinstance(e, DivergenceError | Ended):
                 end_job(1, error)                       # the others do not know, and wait for this process
             if self.directory is not None:
                 e.add_note(f"results until then in {self.directory}")
@@ -98,7 +98,7 @@ class Record:
                 write_activation(folder / "activation.vtu", setup.mesh, activation)
                 clock = setup.stepper.clock
                 summary = summarise(setup.mesh, activation, watchers.probes, solver_report(clock),
-                                    [*setup.notes, *watchers.notes, *bound_notes(clock)],
+                                    [*setup.notes, *watchers.notes, *bound_notes(clock), *_quiet_notes(watchers)],
                                     watchers.spikes.count if watchers.spikes is not None else None)
                 write_json(folder / "summary.json", summary)
                 notes += summary["notes"]
@@ -128,6 +128,11 @@ def case_name(case: Case) -> str:
     """The folder of a case.toml, or the name of another case file."""
     path = Path(case.where("mesh").file).resolve()
     return path.parent.name if path.name == "case.toml" else path.stem
+
+
+def _quiet_notes(watchers: Watchers) -> tuple[str, ...]:
+    """That the run ended before its time."""
+    return watchers.quiet.notes() if watchers.quiet is not None else ()
 
 
 def bound_notes(clock: Clock) -> list[str]:

@@ -123,7 +123,8 @@ def _steps(setup: Setup, record: Record, checkpoint: Checkpoint | None, show_pro
     """The time loop."""
     case, stepper, dt = setup.case, setup.stepper, setup.case.time.dt
     with record.closing(lambda: open_watchers(case.watch, setup.mesh, setup.state, setup.backend, dt, record.directory,
-                                              steps=stepper.n_steps, series=VtkHdfSeries)) as watchers:
+                                              steps=stepper.n_steps, series=VtkHdfSeries,
+                                              quiet_after=stepper.stimuli.over(case.time.end))) as watchers:
         after = restore(setup, watchers, checkpoint) if checkpoint is not None else None
         saver = Saver(setup, watchers, record.directory)
         steps = progress(stepper.steps(watchers.stages, after), stepper.n_steps, dt, setup.mesh.n_points,
@@ -132,6 +133,8 @@ def _steps(setup: Setup, record: Record, checkpoint: Checkpoint | None, show_pro
             for n in steps:
                 watchers.see(n, n * dt)
                 saver.see(n)
+                if watchers.at_rest:
+                    break
     return record.result()
 
 

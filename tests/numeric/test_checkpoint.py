@@ -71,6 +71,9 @@ RUNS: dict[str, dict[str, Any]] = {
     "explicit": TISSUE | {"tissue": LUMPED, "time": TISSUE["time"] | {"diffusion": "explicit"}},
     "unsplit": TISSUE | {"tissue": LUMPED, "time": TISSUE["time"] | {"diffusion": "explicit", "splitting": "unsplit"}},
     "slab": TISSUE | {"mesh": SLAB},
+    "that comes to rest": TISSUE | {          # at 4 ms, of which it is to know that it has been quiet since 1 ms
+        "time": TISSUE["time"] | {"end": "5 ms"}, "stimulus": CORNER | {"current": "1 uA/cm^2", "count": 1},
+        "watch": TISSUE["watch"] | {"stop_when_quiet": {"during": "3 ms"}}},
     "tree": TISSUE | {"mesh": CABLE, "solver": {"method": "tree"}, "tissue": {
         "surface_to_volume": "140 /mm", "conductivity": {"monodomain": ["3 mS/cm"]}}},
     "neuron, staggered": NEURON,

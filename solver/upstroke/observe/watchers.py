@@ -16,6 +16,7 @@ from upstroke.errors import CaseError, did_you_mean
 from upstroke.mesh.mesh import Mesh
 from upstroke.observe.activation import ActivationWatcher
 from upstroke.observe.probes import Probe, ProbeWatcher, place_probes
+from upstroke.observe.quiet import QuietWatcher
 from upstroke.observe.snapshots import SnapshotWatcher, part_of
 from upstroke.observe.spikes import SpikeWatcher
 
@@ -61,6 +62,12 @@ class Watchers:
     probes: tuple[Probe, ...] = ()     # where the case reads variables
     notes: tuple[str, ...] = ()        # what the user should know
     spikes: SpikeWatcher | None = None
+    quiet: QuietWatcher | None = None
+
+    @property
+    def at_rest(self) -> bool:
+        """Whether the run may end before its time."""
+        return self.quiet is not None and self.quiet.at_rest
 
     def __iter__(self) -> Iterator[Watcher]:
         return iter((self.activation, *self.others))
@@ -105,7 +112,7 @@ class NoSeries:
 
 
 def open_watchers(section: Watch, mesh: Mesh, state: Any, backend: Any, dt: float, directory: Path | None, *,
-                  steps: int, series: Callable[..., Series]) -> Watchers:
+                  steps: int, series: Callable[..., Series], quiet_after: float = 0.0) -> Watchers:
     """Build every watcher that the table ``[watch]`` asks for.
 
     Arguments
@@ -114,6 +121,7 @@ def open_watchers(section: Watch, mesh: Mesh, state: Any, backend: Any, dt: floa
     dt, steps : time step in ms, number of steps of the whole run
     directory : the run directory; ``probes.csv``, ``spikes.csv`` and ``vm.vtkhdf`` go there; None to write nothing
     series : opens a time series, given its path, mesh, variables and number of frames
+    quiet_after : ms, when the last stimulus is over
 
     Raises
     ------
@@ -142,8 +150,12 @@ def open_watchers(section: Watch, mesh: Mesh, state: Any, backend: Any, dt: floa
         every = whole_steps("watch.snapshots.every", section.snapshots.every, dt)
         others.append(SnapshotWatcher(section.snapshots, mesh, state, backend, every, steps, path("vm.vtkhdf"),
                                       NoSeries if directory is None else series))
+    quiet = None
+    if section.stop_when_quiet is not None:
+        quiet = QuietWatcher(section.stop_when_quiet, state, backend, quiet_after, dt)
+        others.append(quiet)
     activation = ActivationWatcher(section.activation, state, backend, dt, mesh.tree)
-    return Watchers(activation, (activation.stage, *stages), tuple(others), places, notes, spikes)
+    return Watchers(activation, (activation.stage, *stages), tuple(others), places, notes, spikes, quiet)
 
 
 def check_watch(section: Watch, mesh: Mesh, names: Iterable[str], dt: float) -> None:

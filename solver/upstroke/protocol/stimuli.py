@@ -30,6 +30,11 @@ class Stimuli:
         return [f"stimulus {train.name!r}: {late} of {train.count} pulses start when the run is over"
                 for train in self.trains if (late := train.late(end))]
 
+    def over(self, end: float) -> float:
+        """When (ms) the last pulse is over of those that start before ``end``; 0 where there is none."""
+        return max((t.onset(t.count - late - 1) + t.duration for t in self.trains if (late := t.late(end)) < t.count),
+                   default=0.0)
+
     def renumbered(self, rank: NDArray[np.int64]) -> Stimuli:
         """The same trains with their nodes in another numbering; ``rank`` (n,) is the new number of each node."""
         return replace(self, trains=tuple(train.renumbered(rank) for train in self.trains))

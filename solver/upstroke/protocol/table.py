@@ -57,7 +57,7 @@ def _edges(trains: Sequence[Train], dt: float, n_steps: int) -> set[int]:
     for train in trains:
         in_time = train.count - train.late(n_steps * dt)
         for k in range(in_time):
-            on = train.start + k * train.period if k else train.start
+            on = train.onset(k)
             for edge in (on, on + train.duration):
                 near = math.floor(edge / dt)
                 steps.update(range(near - 1, near + 3))

@@ -36,6 +36,10 @@ class Train:
         scale = np.broadcast_to(self.scale, self.nodes.shape)
         return replace(self, nodes=rank[self.nodes][order], scale=scale[order])
 
+    def onset(self, k: int) -> float:
+        """When (ms) pulse k starts, k = 0, 1, ..."""
+        return self.start + k * self.period if k else self.start
+
     def describe(self) -> str:
         """A line for reports."""
         low, high = np.min(self.scale), np.max(self.scale)
@@ -47,7 +51,7 @@ class Train:
         total = 0.0
         first = math.floor(((n * dt) - self.start - self.duration) / self.period) if math.isfinite(self.period) else 0
         for k in range(max(first, 0), self.count):
-            on = (self.start + k * self.period if k else self.start) / dt - n
+            on = self.onset(k) / dt - n
             off = on + self.duration / dt
             if on >= 1.0 - SNAP:
                 break

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from upstroke.case.rules.rule import Mistake, rule
-from upstroke.case.schema import Probes, Snapshots, Spikes
+from upstroke.case.schema import Cable, Case, Probes, Snapshots, Spikes, Watch
 
 
 @rule((Probes, Snapshots), "variables")
@@ -20,3 +20,10 @@ def variables_once(variables: Sequence[str]) -> Iterator[Mistake]:
 def probes_have_points(points: dict[str, Any]) -> Iterator[Mistake]:
     if not points:
         yield Mistake(("points",), "no point given", 'for example points = { P1 = ["0 mm", "0 mm", "0 mm"] }')
+
+
+@rule(Case, "watch", "cable")
+def neurons_are_never_quiet(watch: Watch, cable: Cable | None) -> Iterator[Mistake]:
+    if watch.stop_when_quiet is not None and cable is not None:
+        yield Mistake(("watch", "stop_when_quiet"), "is for tissue: synapses and noise may wake a neuron at any time",
+                      "remove it, and set time.end")

@@ -55,6 +55,15 @@ class Snapshots:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Quiet:
+    """The run ends early, as if this were its end, once the stimuli are over and no node has reached `threshold` for
+    so long."""
+
+    threshold: Voltage = key("the tissue is quiet while V of every node is below this", -60.0, example='"-70 mV"')
+    during: Time = key("how long it is to be quiet; looked at every millisecond", 20.0, example='"20 ms"', must="> 0")
+
+
+@dataclass(frozen=True, kw_only=True)
 class Watch:
     """What the run looks at while it steps."""
 
@@ -62,3 +71,4 @@ class Watch:
     probes: Probes | None = key("point probes", None)
     spikes: Spikes | None = key("times of spikes", None)
     snapshots: Snapshots | None = key("snapshots of fields", None)
+    stop_when_quiet: Quiet | None = key("end the run when tissue has come to rest", None)

@@ -12,6 +12,7 @@ from upstroke.case.schema import (
     SectionsMesh,
     SheetMesh,
     SlabMesh,
+    VentricleMesh,
 )
 from upstroke.mesh.locate import (
     cells_of_regions,
@@ -39,8 +40,8 @@ __all__ = [
 ]
 
 
-def build_mesh(section: (CableMesh | SheetMesh | SlabMesh | GridMesh | FileMesh | MorphologyMesh | SectionsMesh
-                         | NetworkMesh), cable: Cable | None = None) -> Mesh:
+def build_mesh(section: (CableMesh | SheetMesh | SlabMesh | GridMesh | VentricleMesh | FileMesh
+                         | MorphologyMesh | SectionsMesh | NetworkMesh), cable: Cable | None = None) -> Mesh:
     """The mesh that a case's [mesh] table asks for, in cm, checked, with unit fibre directions.
 
     ``cable`` is what a neuron's length constants, and so its compartments, depend on.
@@ -59,6 +60,9 @@ def build_mesh(section: (CableMesh | SheetMesh | SlabMesh | GridMesh | FileMesh 
         case GridMesh():
             from upstroke.mesh.grid import build_grid
             return build_grid(section)
+        case VentricleMesh():
+            from upstroke.mesh.ventricle import build_ventricle
+            return build_ventricle(section)
         case FileMesh():
             from upstroke.mesh.read import read_mesh  # meshio is slow to import and only needed here
             return read_mesh(section)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from upstroke.case.rules.rule import Mistake, rule
-from upstroke.case.schema import FileMesh, GridMesh, SheetMesh, SlabMesh
+from upstroke.case.schema import FileMesh, GridMesh, SheetMesh, SlabMesh, VentricleMesh
 
 
 @rule((SheetMesh, SlabMesh, GridMesh, FileMesh), "fibre", "sheet")
@@ -38,3 +38,19 @@ def grids_have_a_size(size: Any, mask: Any) -> Iterator[Mistake]:
 def grids_have_dx_per_axis(size: Any, dx: Any) -> Iterator[Mistake]:
     if size is not None and isinstance(dx, tuple) and len(dx) != len(size):
         yield Mistake(("dx",), f"{len(dx)} values, but size has {len(size)}", "give one value, or one per axis")
+
+
+@rule(VentricleMesh, "endocardium", "epicardium", "base")
+def a_ventricle_has_a_wall(endocardium: Any, epicardium: Any, base: float) -> Iterator[Mistake]:
+    if any(outer <= inner for inner, outer in zip(endocardium, epicardium, strict=True)):
+        yield Mistake(("epicardium",), "does not lie outside the endocardium", "both its semi-axes must be the longer "
+                      'ones, for example endocardium = ["7 mm", "17 mm"], epicardium = ["10 mm", "20 mm"]')
+    elif not abs(base) < endocardium[1]:
+        yield Mistake(("base",), "the plane of the base does not cut the endocardium",
+                      f"take it nearer to the centre than the inner long semi-axis, {endocardium[1] * 10:g} mm")
+
+
+@rule(VentricleMesh, "layers")
+def layers_follow_each_other(layers: Any) -> Iterator[Mistake]:
+    if layers[0] >= layers[1]:
+        yield Mistake(("layers",), "the second depth is not the larger one", "for example layers = [0.33, 0.67]")

@@ -49,7 +49,7 @@ from upstroke.case.schema.keys import (
     key,
 )
 from upstroke.case.schema.membrane import Membrane
-from upstroke.case.schema.mesh import CableMesh, FileMesh, GridMesh, SheetMesh, SlabMesh
+from upstroke.case.schema.mesh import CableMesh, FileMesh, GridMesh, SheetMesh, SlabMesh, VentricleMesh
 from upstroke.case.schema.network import Drawn, NetworkMesh, Population
 from upstroke.case.schema.neuron import Cable, CableRegion, Compartments, MorphologyMesh, Section, SectionsMesh
 from upstroke.case.schema.noise import NoiseTable
@@ -124,5 +124,6 @@ __all__ = [
     "VoltageClamp",
     "VolumeCurrent",
     "Watch",
+    "VentricleMesh",
     "key",
 ]

@@ -79,6 +79,29 @@ class GridMesh:
 
 
 @dataclass(frozen=True, kw_only=True)
+class VentricleMesh:
+    """A left ventricle: a truncated ellipsoid of tetrahedra with fibres by rule, its long axis along z, its apex below.
+
+    Node sets endo, epi, base, apex; regions endo, M, epi; point data transmural, apicobasal, rotational.
+    """
+
+    dx: Length = key("length of an edge in the middle of the wall", example='"0.8 mm"', must="> 0")
+    kind: Literal["ventricle"] = key("a left ventricle", "ventricle")
+    endocardium: tuple[Length, Length] = key("semi-axes of the inner surface, short and long", (0.7, 1.7),
+                                             example='["7 mm", "17 mm"]', must="> 0")
+    epicardium: tuple[Length, Length] = key("semi-axes of the outer surface", (1.0, 2.0),
+                                            example='["10 mm", "20 mm"]', must="> 0")
+    base: Length = key("height of the base's plane above the centre of the ellipsoids", 0.5, example='"5 mm"')
+    alpha: tuple[float, float] = key("angle of the fibres at the endocardium and at the epicardium, degrees from the "
+                                     "circumferential direction towards the base", (60.0, -60.0),
+                                     must=">= -90 and <= 90")
+    beta: tuple[float, float] = key("angle of the sheets there, degrees about the fibre from the outward normal",
+                                    (-65.0, 25.0), must=">= -90 and <= 90")
+    layers: tuple[float, float] = key("depths, 0 endocardium to 1 epicardium, at which region endo ends and epi begins",
+                                      (1 / 3, 2 / 3), must="> 0 and < 1", example="[0.33, 0.67]")
+
+
+@dataclass(frozen=True, kw_only=True)
 class FileMesh:
     """A mesh from a file: every format that meshio reads, and the carp trio (name the ``.pts`` or ``.bpts``)."""
 

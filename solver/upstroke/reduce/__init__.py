@@ -15,7 +15,7 @@ import numpy as np
 
 from upstroke.case import Case, load_case
 from upstroke.case.schema import Site
-from upstroke.errors import CaseError, OptionError, OutputError
+from upstroke.errors import OptionError, OutputError
 from upstroke.mesh.morphology import SUFFIXES
 from upstroke.mesh.tree import Tree
 from upstroke.output.files import whole_file
@@ -158,19 +158,29 @@ def _fitted(case: Case, neuron: Neuron, nodes: list[int], notes: list[str]) -> t
 def _cylinders(case: Case, neuron: Neuron, nodes: list[int],
                notes: list[str]) -> tuple[dict[str, Any], dict[int, Any]]:
     """Mesh and membranes of a soma with cylinders, and where on it the nodes are."""
-    from upstroke.reduce.cylinders import cylinder, stems
-    from upstroke.reduce.write import cylinder_tables
+    from upstroke.reduce.cylinders import cylinder, pieces_of, stems
+    from upstroke.reduce.membranes import dress
+    from upstroke.reduce.write import piece_tables
 
     passive, tree, cable = neuron.passive, neuron.passive.tree, case.cable
     assert cable is not None
-    if cable.region:
-        raise CaseError("cable.region", "cylinders have one Ra and one C_m", "take --method impedance")
     made = [cylinder(passive, stem, cable.axial_resistivity, cable.capacitance) for stem in stems(passive)]
     notes += [f"the tree of {tree.sections[c.section].name} has other leaks than where it starts, and its cylinder has "
               "those of the start" for c in made if not c.uniform]
+    pieces = pieces_of(passive, made, cable.axial_resistivity, not neuron.channels)
+    area = np.array([piece.area for piece in pieces])
+    dense = {key: np.array([np.mean(neuron.total(key)[p.nodes] / tree.area[p.nodes]) for p in pieces])
+             for key in neuron.channels}
+    dressed = dress(neuron, [int(p.nodes[0]) for p in pieces], [p.name for p in pieces], area,
+                    area * [p.leak for p in pieces], np.array([p.reversal for p in pieces]),
+                    {key: density * area for key, density in dense.items()}, dense)
     places = {node: {"section": tree.sections[tree.section[node]].name, "x": float(tree.x[node])} for node in nodes}
     for c in made:
         where = dict(zip(c.nodes.tolist(), c.x.tolist(), strict=True))
-        name = tree.sections[c.section].name
-        places |= {node: {"section": name, "x": where[node]} for node in nodes if node in where}
-    return cylinder_tables(passive, made), places
+        parts = [p for p in pieces if p.name.partition("+")[0] == tree.sections[c.section].name]
+        for node in nodes:
+            if node in where:
+                part = next(p for p in parts if where[node] <= p.end or p is parts[-1])
+                x = (where[node] - part.start) / (part.end - part.start)
+                places[node] = {"section": part.name, "x": min(x, 1.0)}
+    return piece_tables(pieces, dressed), places

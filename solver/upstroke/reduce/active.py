@@ -27,7 +27,8 @@ def fit_channels(neuron: Neuron, reduced: Reduced, nodes: Sequence[int]) -> tupl
     """(m,) mS of every channel in the compartments at some nodes, by key, and notes.
 
     Each is fitted by itself beside the leaks: around the potentials of `HOLD` at which the cell would stay, and with
-    parts of it open for good. It goes where the whole cell has it, or anywhere if it has none of it at any node. Where a fit cannot tell the compartments apart, they get what `transferred` gives.
+    parts of it open for good. It goes to places that have it on the whole cell, or anywhere where none has. Where a
+    fit cannot tell the compartments apart, they get what `transferred` gives.
     """
     found, notes = {}, []
     for key in neuron.channels:

@@ -38,13 +38,15 @@ class Leak:
     """A current g (V - E) without states: g is the parameter ``name`` times ``unit``, or ``unit`` over it where it is a
     resistance.
 
-    ``reversal`` is the parameter that shifts E by as much as it is changed, and nothing else; "" where there is none.
+    ``reversal`` is the parameter that shifts E by as much as it is changed, and nothing else, E being ``shift`` above
+    it; "" where there is none.
     """
 
     name: str
     resistance: bool
     reversal: str = ""
     unit: float = 1.0
+    shift: float = 0.0
 
     def of(self, g: float) -> float:
         """The value for a conductance g, mS/cm^2."""
@@ -292,7 +294,7 @@ def _with_reversal(model: Model, leak: Leak) -> Leak:
         more = {**on, p.name: p.value + 1.0}
         if _same(_currents(model, more), before - unit, before) and all(
                 _same(a, b, b) for a, b in zip(_all_rates(model, more), rates, strict=True)):
-            return Leak(leak.name, leak.resistance, p.name, unit)
+            return Leak(leak.name, leak.resistance, p.name, unit, TRIED[0] - float(current[0]) / unit - p.value)
     return Leak(leak.name, leak.resistance, "", unit)
 
 

@@ -7,6 +7,7 @@ analytical reduction of detailed nonlinear neuron models, Nat. Commun. 11:288, d
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -17,6 +18,7 @@ from upstroke.errors import MeshError
 from upstroke.reduce.passive import Floats, Passive
 
 FLAT = 1e-9             # attenuation that is lost in rounding
+LONGEST = 0.1           # of a piece, in length constants
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,6 +43,63 @@ class Cylinder:
     uniform: bool
     nodes: NDArray[np.int64]
     x: Floats
+
+
+@dataclass(frozen=True, eq=False)
+class Piece:
+    """A cylinder with one membrane: a part of a tree's cylinder, or a section of the soma.
+
+    Attributes
+    ----------
+    length, diameter : cm
+    leak, reversal : mS/cm^2, mV
+    nodes : (k,) those of the whole cell that it stands for; its membrane is that of the first
+    start, end : which part of its cylinder it is, of 0..1
+    """
+
+    name: str
+    type: str
+    parent: str
+    parent_x: float
+    length: float
+    diameter: float
+    leak: float
+    reversal: float
+    nodes: NDArray[np.int64]
+    start: float = 0.0
+    end: float = 1.0
+
+    @property
+    def area(self) -> float:
+        return math.pi * self.length * self.diameter
+
+
+def pieces_of(passive: Passive, made: Sequence[Cylinder], Ra: float, whole: bool) -> list[Piece]:
+    """The soma's sections and the cylinders; with ``whole`` each as one piece, else in pieces of a tenth of a length
+    constant at most. A piece to which no node belongs has the nearest one."""
+    tree, found = passive.tree, list[Piece]()
+    for s in tree.sections if tree.sections[0].type == "soma" else ():
+        if s.type == "soma":
+            up = tree.sections[s.parent].name if s.parent >= 0 else ""
+            g = float(passive.leak[s.first] / tree.area[s.first])
+            found.append(Piece(s.name, s.type, up, s.parent_x, s.length, s.area / (math.pi * s.length), g,
+                               float(passive.reversal[s.first]), np.arange(s.first, s.end)))
+    for c in made:
+        s = tree.sections[c.section]
+        parent, at = (tree.sections[s.parent].name, s.parent_x) if s.parent >= 0 else ("", 1.0)
+        length_constant = math.sqrt(c.diameter / (4.0 * Ra * c.leak))
+        count = 1 if whole else max(1, math.ceil(c.length / (LONGEST * length_constant)))
+        alive = tree.area[c.nodes] > 0.0
+        nodes, x = c.nodes[alive], c.x[alive]
+        for k in range(count):
+            name = s.name if k == 0 else f"{s.name}+{k}"
+            here = nodes[np.minimum((x * count).astype(int), count - 1) == k]
+            if not len(here):
+                here = nodes[[int(np.abs(x - (k + 0.5) / count).argmin())]]
+            found.append(Piece(name, s.type, parent, at, c.length / count, c.diameter, c.leak, c.reversal, here,
+                               k / count, (k + 1) / count))
+            parent, at = name, 1.0
+    return found
 
 
 def stems(passive: Passive) -> list[int]:

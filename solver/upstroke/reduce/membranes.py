@@ -79,7 +79,7 @@ def dress(neuron: Neuron, nodes: Sequence[int], names: Sequence[str], area: Floa
                 every = {p.name: p.value for p in m.dynamics.model.parameters} | m.at(nodes[k])
                 made.values[k] |= {name: value for name, value in every.items() if name in table["nodal"]}
             made.values[k] |= {kind.leak.name: kind.leak.of(float(leak[k] / area[k])),
-                               kind.leak.reversal: float(reversal[k])}
+                               kind.leak.reversal: float(reversal[k]) - kind.leak.shift}
             made.values[k] |= {c: float(channels[key][k] / area[k]) for key, _, c in kind.channels}
             made.values[k] |= _feeds(neuron, kind, nodes[k], {key: channels[key][k] / area[k]
                                                               for key, *_ in kind.channels}, dense, k)
@@ -142,6 +142,7 @@ def _table(kind: Kind) -> dict[str, Any]:
     for m in kind.sources:
         used = {c.partition(".")[0] for _, other, c in kind.channels if other is m}
         used |= {name for name in m.plugins if not any(c.startswith(f"{name}.") for c in m.dynamics.channels)}
+        nodal |= {name for name, _ in m.dynamics.feeds.values() if name.partition(".")[0] in used or name in m.own}
         for name, (file, values) in m.plugins.items():
             if name in used and file not in plugins:
                 plugins[file] = {k: v for k, v in values.items() if f"{name}.{k}" not in nodal}
@@ -149,7 +150,6 @@ def _table(kind: Kind) -> dict[str, Any]:
                       if name not in m.own and ("." not in name or name.partition(".")[0] in used)}
         parameters = {name: m.parameters[name] for name in of_plugins & m.parameters.keys()} | parameters
         nodal |= of_plugins & m.values.keys()
-        nodal |= {name for name, _ in m.dynamics.feeds.values() if name.partition(".")[0] in used or name in m.own}
     table |= {"plugins": plugins} if plugins else {}
     known = {p.name for p in load_model(table["model"], table.get("flags", ()), plugins=plugins).parameters}
     nodal &= known

@@ -21,7 +21,7 @@ from upstroke.reduce.fit import FREQUENCIES, HZ
 
 PAGE = """<!DOCTYPE html>
 <html lang="en"><meta charset="utf-8"><title>{name}: reduced beside full</title>
-<style>body {{ font: 15px/1.5 system-ui, sans-serif; margin: 2em auto; max-width: 76em; padding: 0 1em; color: #202020 }}
+<style>body {{ font: 15px/1.5 system-ui, sans-serif; margin: 2em auto; max-width: 76em; padding: 0 1em }}
 pre {{ font-size: 13px; overflow-x: auto }} figure {{ margin: 0 }} svg {{ max-width: 100%; height: auto }}</style>
 <h1>{name}: reduced beside full</h1>
 <pre>{report}</pre>

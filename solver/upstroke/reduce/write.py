@@ -12,15 +12,13 @@ from upstroke.case.resolved import free_tables
 from upstroke.case.schema import Cable, Probes, Site, Stimulus
 from upstroke.case.toml import write_document
 from upstroke.case.words import plain
-from upstroke.mesh.tree import SectionInfo, Tree
-from upstroke.reduce.cylinders import Cylinder
+from upstroke.mesh.tree import Tree
+from upstroke.reduce.cylinders import Piece
 from upstroke.reduce.fit import Reduced
 from upstroke.reduce.membranes import Dressed
-from upstroke.reduce.passive import Passive
 from upstroke.units import format_quantity
 
 Place = dict[str, Any]                    # of the reduced cell: {"section": ..., "x": ...}
-MEMBRANE = [{"model": "Passive", "nodal": {"Rm": "Rm", "V_rest": "V_rest"}}]
 INPUTS = ("stimulus", "synapse", "voltage_clamp")
 PARTS = ("soma", "axon", "basal", "apical")
 
@@ -50,23 +48,17 @@ def compartment_tables(reduced: Reduced, names: Sequence[str], types: Sequence[s
             "membrane": made.tables}
 
 
-def cylinder_tables(passive: Passive, cylinders: Sequence[Cylinder]) -> dict[str, Any]:
-    """Mesh and membrane of a soma with cylinders; the soma's sections are cylinders of their length and area."""
-    tree = passive.tree
-    kept = [s for s in tree.sections if s.type == "soma"] if tree.sections[0].type == "soma" else []
-    sections = [_section(s, tree, s.length, s.area / (math.pi * s.length), tree.area[s.first] / passive.leak[s.first],
-                         passive.reversal[s.first]) for s in kept]
-    sections += [_section(tree.sections[c.section], tree, c.length, c.diameter, 1.0 / c.leak, c.reversal)
-                 for c in cylinders]
-    return {"mesh": {"kind": "sections", "section": sections}, "membrane": MEMBRANE}
-
-
-def _section(s: SectionInfo, tree: Tree, length: float, diameter: float, Rm: float, E: float) -> dict[str, Any]:
-    table: dict[str, Any] = {"name": s.name, "type": s.type if s.type in PARTS else "basal"}
-    if s.parent >= 0:
-        table |= {"parent": tree.sections[s.parent].name, "parent_x": s.parent_x}
-    return table | {"length": _length(length), "diameter": _length(diameter),
-                    "values": {"Rm": float(Rm), "V_rest": float(E)}}
+def piece_tables(pieces: Sequence[Piece], made: Dressed) -> dict[str, Any]:
+    """Mesh and membranes of a soma with cylinders, each in pieces of one membrane."""
+    sections: list[dict[str, Any]] = []
+    for piece, values in zip(pieces, made.values, strict=True):
+        table: dict[str, Any] = {"name": piece.name, "type": piece.type if piece.type in PARTS else "basal"}
+        if piece.parent:
+            table |= {"parent": piece.parent, "parent_x": piece.parent_x}
+        sections.append(table | {"length": _length(piece.length), "diameter": _length(piece.diameter),
+                                 "values": values})
+    regions = {"regions": made.regions} if made.regions else {}
+    return {"mesh": {"kind": "sections", **regions, "section": sections}, "membrane": made.tables}
 
 
 def _length(cm: float) -> str:
@@ -108,6 +100,7 @@ def case_tables(case: Case, cell: Mapping[str, Any], places: Mapping[int, Place]
                          "over")
     assert case.cable is not None
     cable = plain(replace(case.cable, region=()), Cable)
+    del cable["region"]
     tables = {"title": title, "mesh": cell["mesh"], "cable": cable, "membrane": cell["membrane"],
               **{key: plain(getattr(case, key), type(getattr(case, key))) for key in ("time", "solver", "backend")}}
     tables |= inputs

@@ -42,7 +42,14 @@ class Result:
 
     def probes(self) -> dict[str, NDArray[np.float64]]:
         """The columns of probes.csv by name: ``time_ms``, ``P1.V``, ...; empty where the case has no probes."""
-        path = self.directory / "probes.csv"
+        return self._columns("probes.csv")
+
+    def ecg(self) -> dict[str, NDArray[np.float64]]:
+        """The columns of ecg.csv by name: ``time_ms``, ``phi.RA``, ..., ``I``, ... in mV; empty without electrodes."""
+        return self._columns("ecg.csv")
+
+    def _columns(self, file_name: str) -> dict[str, NDArray[np.float64]]:
+        path = self.directory / file_name
         if not path.exists():
             return {}
         with path.open(newline="") as file:

@@ -69,7 +69,7 @@ def prepare(case: Case) -> Setup:
         stepper = Stepper(operator, state, case.time, case.solver, case.coupling.capacitance,
                           stimuli.renumbered(state.rank), backend, conductances.renumbered(state.rank))
         clock("compile")
-        check_watch(case.watch, mesh, state.names, case.time.dt)            # what we look at
+        check_watch(case.watch, mesh, state.names, case.time.dt, case.tissue)                    # what we look at
     notes = (*mesh.notes, *(note for m in membranes for note in m.notes), *curve_notes,
              *coarse_notes(mesh, case.coupling, curves, cells),
              *lost_cells_notes(mesh, regions, owner), *splitting_notes(case),
@@ -123,7 +123,7 @@ def _steps(setup: Setup, record: Record, checkpoint: Checkpoint | None, show_pro
     """The time loop."""
     case, stepper, dt = setup.case, setup.stepper, setup.case.time.dt
     with record.closing(lambda: open_watchers(case.watch, setup.mesh, setup.state, setup.backend, dt, record.directory,
-                                              steps=stepper.n_steps, series=VtkHdfSeries,
+                                              tissue=case.tissue, steps=stepper.n_steps, series=VtkHdfSeries,
                                               quiet_after=stepper.stimuli.over(case.time.end))) as watchers:
         after = restore(setup, watchers, checkpoint) if checkpoint is not None else None
         saver = Saver(setup, watchers, record.directory)

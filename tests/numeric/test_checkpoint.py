@@ -71,6 +71,9 @@ RUNS: dict[str, dict[str, Any]] = {
     "explicit": TISSUE | {"tissue": LUMPED, "time": TISSUE["time"] | {"diffusion": "explicit"}},
     "unsplit": TISSUE | {"tissue": LUMPED, "time": TISSUE["time"] | {"diffusion": "explicit", "splitting": "unsplit"}},
     "slab": TISSUE | {"mesh": SLAB},
+    "electrograms": TISSUE | {"watch": TISSUE["watch"] | {"ecg": {
+        "electrodes": {"a": ["9 mm"], "b": ["2 mm", "1 mm", "5 mm"]}, "leads": {"ab": ["a", "b"]}, "every": "0.1 ms",
+        "thickness": "1 mm"}}},
     "that comes to rest": TISSUE | {          # at 4 ms, of which it is to know that it has been quiet since 1 ms
         "time": TISSUE["time"] | {"end": "5 ms"}, "stimulus": CORNER | {"current": "1 uA/cm^2", "count": 1},
         "watch": TISSUE["watch"] | {"stop_when_quiet": {"during": "3 ms"}}},

@@ -12,11 +12,11 @@ from ptxas import report, spilled
 import upstroke.backend
 from upstroke.backend import compiler, cpu
 from upstroke.backend.cpu import CpuBackend
-from upstroke.case.schema import Activation, CableMesh, Probes, Snapshots, Watch
+from upstroke.case.schema import Activation, CableMesh, ConductivityTable, Ecg, Probes, Snapshots, Tissue, Watch
 from upstroke.codegen import Kernel
 from upstroke.mesh import build_mesh
-from upstroke.observe import open_watchers
-from upstroke.observe import probes as probes_module
+from upstroke.observe import open_watchers, samples
+from upstroke.observe.ecg import EcgWatcher
 from upstroke.step.state import State
 
 DT, NODES = 0.1, 300
@@ -137,7 +137,7 @@ def assert_same(found, expected):
 @pytest.mark.parametrize("precision", ["fp64", "fp32"])
 def test_watchers_see_the_same_on_both(open_cuda, no_fusing, tmp_path, monkeypatch, precision):
     """To the last bit; the ring of samples comes round, and the host is many beats ahead of the device."""
-    monkeypatch.setattr(probes_module, "RING", 64)
+    monkeypatch.setattr(samples, "RING", 64)
     order = np.random.default_rng(1).permutation(NODES)
     walk = noisy_beats(2)
     expected = watched(CpuBackend(1, precision), walk, order, tmp_path / "cpu", every=2)
@@ -162,8 +162,39 @@ def test_a_step_that_breaks_leaves_no_trace(open_cuda, no_fusing, tmp_path, brea
     assert found[0].v_max < 1e4
 
 
+@pytest.mark.parametrize("precision", ["fp64", "fp32"])
+def test_electrograms_are_the_same_on_both(open_cuda, tmp_path, precision):
+    """To the order of a sum; the mesh has three chunks, of which the last is not full."""
+    rng = np.random.default_rng(7)
+    mesh = build_mesh(CableMesh(length=9.0, dx=0.001))
+    order = rng.permutation(mesh.n_points)
+    walk = rng.normal(-40, 40, (41, mesh.n_points))
+    tissue = Tissue(surface_to_volume=1400.0, conductivity=(ConductivityTable(monodomain=(3.0,)),))
+    section = Ecg(electrodes={"a": (4.0, 0.5), "b": (9.5,)}, leads={"ab": ("a", "b")}, every=2 * DT, thickness=0.1)
+    found = []
+    for name, backend in (("cpu", CpuBackend(2, precision)), ("cuda", open_cuda(precision))):
+        state = State([(Kernel("", backend.target, precision, "", (), (), (), ()), {}, mesh.n_points)], backend, order)
+        V = walk.astype(backend.dtype)[:, order]
+        rows = backend.array(V)
+        state.V[:] = backend.array(V[0])
+        watcher = EcgWatcher(section, mesh, tissue, state, backend, 2, DT, tmp_path / f"{name}.csv")
+        args = WalkArgs(V=backend.pointer(state.V), walk=backend.pointer(rows), n=mesh.n_points, breaks=-1, step_dt=DT)
+        source = f"#define REAL {'double' if precision == 'fp64' else 'float'}\n{WALK}"
+        loop = backend.loop([backend.kernel(source, "walk", args, mesh.n_points, dt=DT, label="walk"), *watcher.stages])
+        watcher.see(0, 0.0)
+        for n in range(40):
+            loop.run(n)
+            watcher.see(n + 1, (n + 1) * DT)
+        loop.sync()
+        watcher.close()
+        found.append(np.loadtxt(tmp_path / f"{name}.csv", delimiter=",", skiprows=1))
+    assert found[0].shape == (21, 4) and np.abs(found[0][:, 3]).min() > 0
+    np.testing.assert_allclose(found[1], found[0], rtol=1e-9, atol=1e-12)
+
+
 @pytest.mark.parametrize("file, real", [("activation.c", "double"), ("activation.c", "float"), ("probes.c", "double"),
-                                        ("spikes.c", "double"), ("spikes.c", "float")])
+                                        ("spikes.c", "double"), ("spikes.c", "float"),
+                                        ("electrogram.c", "double"), ("electrogram.c", "float")])
 def test_nvrtc_compiles_them_without_spills(file, real):
     clock = "typedef struct { long step; int halted; int status; } upstroke_clock;\n"
     text = f"{clock}#define REAL {real}\n" + resources.files("upstroke.observe").joinpath(file).read_text()

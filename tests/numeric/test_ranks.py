@@ -33,7 +33,9 @@ CASE: dict[str, Any] = {
               "probes": {"points": {"a": ["0 mm"], "b": ["4.1 mm", "3.3 mm"]}, "every": "0.5 ms", "interpolate": True,
                          "variables": ["V", "Iion"]},
               "snapshots": {"every": "2 ms", "variables": ["V", "h"]},
-              "spikes": {"points": {"a": ["0.5 mm"], "b": ["4 mm", "3 mm"]}, "threshold": "-60 mV"}},
+              "spikes": {"points": {"a": ["0.5 mm"], "b": ["4 mm", "3 mm"]}, "threshold": "-60 mV"},
+              "ecg": {"electrodes": {"a": ["9 mm"], "b": ["2 mm", "1 mm", "5 mm"]}, "leads": {"ab": ["a", "b"]},
+                      "every": "0.5 ms", "thickness": "1 mm"}},
     "output": {"picture": False}, "backend": {"device": "cpu"}}
 LUMPED = CASE["tissue"] | {"waves": "lumped"}
 RUNS: dict[str, dict[str, Any]] = {
@@ -64,7 +66,7 @@ def same(one: Path, several: Path, within: float) -> None:
     maps = [meshio.read(folder / "activation.vtu").point_data for folder in (one, several)]
     for name in maps[0]:
         np.testing.assert_allclose(maps[1][name], maps[0][name], rtol=0, atol=within, err_msg=name)
-    for name, kind in (("probes.csv", float), ("spikes.csv", str)):
+    for name, kind in (("probes.csv", float), ("ecg.csv", float), ("spikes.csv", str)):
         rows = [np.genfromtxt(folder / name, delimiter=",", skip_header=1, dtype=kind) for folder in (one, several)]
         if kind is float:
             np.testing.assert_allclose(rows[1], rows[0], rtol=0, atol=within)

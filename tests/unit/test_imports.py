@@ -17,7 +17,7 @@ MAY_IMPORT = {
     "case": set(), "mesh": {"case"}, "space": {"case", "mesh"}, "ionic": set(), "codegen": {"ionic"},
     "backend": set(), "protocol": {"case", "mesh"},
     "step": {"case", "space", "ionic", "codegen", "backend", "protocol"},
-    "observe": {"case", "mesh", "backend"}, "output": {"case", "mesh", "observe"},
+    "observe": {"case", "mesh", "space", "backend"}, "output": {"case", "mesh", "observe"},
     "progress": set(), "result": {"case", "mesh", "observe", "step", "view"},
     "view": {"case", "mesh", "output", "protocol"},
     "waves": {"case", "space", "ionic", "codegen", "backend", "step"},

@@ -10,7 +10,7 @@ from upstroke.codegen import Kernel
 from upstroke.errors import BackendError
 from upstroke.mesh import build_mesh
 from upstroke.observe import lines, open_watchers
-from upstroke.observe import probes as module
+from upstroke.observe import samples as module
 from upstroke.observe.activation import ActivationWatcher
 from upstroke.step.state import State
 

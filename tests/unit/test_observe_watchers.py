@@ -14,7 +14,7 @@ from upstroke.codegen import Kernel
 from upstroke.errors import CaseError, MeshError, OutputError
 from upstroke.mesh import build_mesh
 from upstroke.mesh.mesh import Mesh
-from upstroke.observe import probes as module
+from upstroke.observe import samples as module
 from upstroke.observe.probes import ProbeWatcher, place_probes
 from upstroke.observe.snapshots import SnapshotWatcher, part_of
 from upstroke.observe.watchers import Watchers, check_variables, check_watch, open_watchers, whole_steps

@@ -7,26 +7,20 @@ stands: ``time_ms``, then ``<probe>.<variable>`` in the order of the case (``P1.
 
 from __future__ import annotations
 
-import ctypes
 from collections.abc import Mapping, Sequence
-from contextlib import closing
 from dataclasses import dataclass, replace
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from upstroke.backend import Fetch, Stage
 from upstroke.case.schema import Probes, Site, Spikes
 from upstroke.errors import CaseError
 from upstroke.mesh.check import longest_edges
 from upstroke.mesh.locate import containing_cells, nearest_nodes
 from upstroke.mesh.mesh import Mesh
-from upstroke.observe.lines import LineFile
-
-RING = 1024         # samples that a device keeps until they are fetched
+from upstroke.observe.samples import SampleWatcher, Term
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,117 +40,36 @@ class Probe:
         return float(self.weights @ values[self.nodes])
 
 
-class _Args(ctypes.Structure):
-    """``probe_args`` of probes.c."""
-
-    _fields_ = [
-        *((name, ctypes.c_void_p) for name in ("array", "single", "node", "weight", "first", "ring")),
-        *((name, ctypes.c_long) for name in ("values", "rows", "every")),
-        *((name, ctypes.c_double) for name in ("t", "step_dt")),
-    ]
-
-
-class ProbeWatcher:
+class ProbeWatcher(SampleWatcher):
     """Appends a line to ``probes.csv`` every so many steps.
 
-    Samples are taken where the state lies, into a ring of rows that is fetched now and then, at least every half
-    second. A value is nan where the membrane of one of the probe's nodes lacks the variable.
+    A value is nan where the membrane of one of the probe's nodes lacks the variable.
 
     Parameters
     ----------
     state : gives ``pieces(name)`` and ``rank``, the place of each node of the mesh
     every : steps between samples
     dt : time step, ms
-
-    Attributes
-    ----------
-    stage : what it does in every step
     """
 
     def __init__(self, section: Probes, mesh: Mesh, state: Any, backend: Any, every: int, dt: float,
                  path: Path | None) -> None:
         self.probes = place_probes(section, mesh)
         self.notes = tuple(note for note in (far_note(probe, mesh) for probe in self.probes) if note)
-        self._backend, self._every, self._dt = backend, every, dt
         terms = [terms_of(probe, state.pieces(name), state.rank) for probe in self.probes for name in section.variables]
         here = [bool((state.rank[probe.nodes] >= 0).any()) for probe in self.probes for _ in section.variables]
         self._missing = np.array([there and not value for there, value in zip(here, terms, strict=True)])
-        self._asked: tuple[int, Fetch] | None = None
-        self._written, self._seen = 0, 0        # samples; sample j is that after step j every
-        self.stage = self._compile(terms)
-        self._out = LineFile(path, ["time_ms", *(f"{p.name}.{v}" for p in self.probes for v in section.variables)])
         start = [sum(w * float(backend.to_host(array[k:k + 1])[0]) for array, k, w in value) for value in terms]
-        self._add(0, np.array(start))
-        self._out.flush()
+        super().__init__([f"{p.name}.{v}" for p in self.probes for v in section.variables], terms, np.array(start),
+                         backend, every, dt, path, "probes")
 
-    def _compile(self, terms: list[list[tuple[Any, int, float]]]) -> Stage:
-        """The kernel that takes a sample. ``terms`` of each value: arrays, places in them, weights."""
-        backend, flat = self._backend, [term for value in terms for term in value]
-        columns = {
-            "array": np.array([backend.pointer(array) for array, _, _ in flat], np.uint64),
-            "single": np.array([array.dtype == np.float32 for array, _, _ in flat], np.int32),
-            "node": np.array([place for _, place, _ in flat], np.int64),
-            "weight": np.array([weight for _, _, weight in flat], np.float64),
-            "first": np.cumsum([0, *(len(value) for value in terms)]).astype(np.int64),
-        }
-        self._arrays = {name: backend.array(column) for name, column in columns.items()}
-        self._ring = backend.zeros(RING, len(terms), dtype=np.float64)
-        pointers = {name: backend.pointer(array) for name, array in (self._arrays | {"ring": self._ring}).items()}
-        args = _Args(values=len(terms), rows=RING, every=self._every, step_dt=self._dt, **pointers)
-        text = resources.files(__package__).joinpath("probes.c").read_text()
-        return backend.kernel(text, "upstroke_sample", args, len(terms), dt=self._dt, label="probes")
-
-    def see(self, n: int, t: float) -> None:
-        self._seen = n // self._every
-        waiting = self._seen - self._written
-        if self._asked is None and waiting and (not self._backend.lag or waiting >= RING // 4 or self._out.due):
-            self._ask()
-        if self._asked is not None and (waiting >= RING or self._asked[1].ready()):      # the ring has come round
-            self._collect()
-        self._out.flush_if_due()
-
-    def _ask(self) -> None:
-        self._asked = self._seen, self._backend.fetch({"ring": self._ring})
-
-    def _collect(self) -> None:
-        """The samples of the ring that was asked for; none from after the step that broke a run."""
-        if self._asked is None:
-            return
-        (seen, fetch), self._asked = self._asked, None
-        ring = fetch.get()["ring"]
-        for j in range(self._written + 1, min(seen, fetch.step // self._every) + 1):
-            self._add(j, ring[j % RING])
-
-    def _add(self, j: int, values: NDArray[np.float64]) -> None:
-        values = self._backend.halo.sum(np.where(self._missing, np.nan, values))      # of nodes here and elsewhere
-        self._out.add([f"{j * self._every * self._dt:.12g}", *(f"{x:.12g}" for x in values)])
-        self._written = j
-
-    def memory(self) -> dict[str, Any]:
-        """What it has written, for `recall`."""
-        self._finish()
-        return {"written": self._written, "bytes": self._out.length()}
-
-    def recall(self, memory: Mapping[str, Any]) -> None:
-        """Go on from what an earlier run had written; what it wrote later is cut off."""
-        self._written = self._seen = memory["written"]
-        self._out.cut(memory["bytes"])
-
-    def _finish(self) -> None:
-        self._collect()
-        if self._seen > self._written:
-            self._ask()
-            self._collect()
-
-    def close(self) -> None:
-        if self._out.closed:
-            return
-        with closing(self._out):
-            self._finish()
+    def _columns(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        found: NDArray[np.float64] = self._backend.halo.sum(np.where(self._missing, np.nan, values))
+        return found
 
 
 def terms_of(probe: Probe, pieces: Sequence[tuple[int, int, Any]], rank: NDArray[np.int64]) \
-        -> list[tuple[Any, int, float]]:
+        -> list[Term]:
     """(array, place in it, weight) of a variable at a probe, for the nodes that this process has; none where one of
     these lacks the variable."""
     terms = []
@@ -202,7 +115,7 @@ def _at_site(name: str, site: Site, mesh: Mesh, where: str) -> list[Probe]:
 
 def _at_points(points: Mapping[str, Sequence[float]], interpolate: bool, mesh: Mesh, table: str) -> tuple[Probe, ...]:
     where = [f"{table}.{name}" for name in points]
-    places = np.array([_three(w, point) for w, point in zip(where, points.values(), strict=True)])
+    places = np.array([three_coordinates(w, point) for w, point in zip(where, points.values(), strict=True)])
     if interpolate:
         cells, weights = containing_cells(mesh, places, where)
         counts = np.abs(weights) > 1e-9   # a node that does not count may have no value
@@ -213,7 +126,13 @@ def _at_points(points: Mapping[str, Sequence[float]], interpolate: bool, mesh: M
                  for name, node, distance in zip(points, nodes, distances, strict=True))
 
 
-def _three(where: str, point: Sequence[float]) -> NDArray[np.float64]:
+def three_coordinates(where: str, point: Sequence[float]) -> NDArray[np.float64]:
+    """The point, with zeros where it leaves coordinates out.
+
+    Raises
+    ------
+    CaseError for more than three
+    """
     if len(point) > 3:
         raise CaseError(where, f"{len(point)} coordinates", 'give one, two or three: ["1 mm", "2 mm", "3 mm"]')
     return np.array([*point, 0.0, 0.0, 0.0][:3], np.float64)

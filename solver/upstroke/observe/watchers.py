@@ -11,10 +11,11 @@ from typing import Any, Protocol
 from numpy.typing import NDArray
 
 from upstroke.backend import Stage
-from upstroke.case.schema import Watch
+from upstroke.case.schema import Tissue, Watch
 from upstroke.errors import CaseError, did_you_mean
 from upstroke.mesh.mesh import Mesh
 from upstroke.observe.activation import ActivationWatcher
+from upstroke.observe.ecg import EcgWatcher, check_ecg
 from upstroke.observe.probes import Probe, ProbeWatcher, place_probes
 from upstroke.observe.quiet import QuietWatcher
 from upstroke.observe.snapshots import SnapshotWatcher, part_of
@@ -112,14 +113,16 @@ class NoSeries:
 
 
 def open_watchers(section: Watch, mesh: Mesh, state: Any, backend: Any, dt: float, directory: Path | None, *,
-                  steps: int, series: Callable[..., Series], quiet_after: float = 0.0) -> Watchers:
+                  steps: int, series: Callable[..., Series], tissue: Tissue | None = None,
+                  quiet_after: float = 0.0) -> Watchers:
     """Build every watcher that the table ``[watch]`` asks for.
 
     Arguments
     ---------
     state : ``V``, ``names``, ``pieces``, ``arrange``, ``order`` and ``rank`` of ``step.State``
+    tissue : needed where an electrogram is asked for
     dt, steps : time step in ms, number of steps of the whole run
-    directory : the run directory; ``probes.csv``, ``spikes.csv`` and ``vm.vtkhdf`` go there; None to write nothing
+    directory : the run directory; ``probes.csv``, ``vm.vtkhdf`` and the like go there; None to write nothing
     series : opens a time series, given its path, mesh, variables and number of frames
     quiet_after : ms, when the last stimulus is over
 
@@ -130,7 +133,7 @@ def open_watchers(section: Watch, mesh: Mesh, state: Any, backend: Any, dt: floa
     def path(name: str) -> Path | None:
         return None if directory is None else directory / name
 
-    check_watch(section, mesh, state.names, dt)
+    check_watch(section, mesh, state.names, dt, tissue)
     others: list[Watcher] = []
     stages: list[Stage] = []
     places: tuple[Probe, ...] = ()
@@ -154,11 +157,17 @@ def open_watchers(section: Watch, mesh: Mesh, state: Any, backend: Any, dt: floa
     if section.stop_when_quiet is not None:
         quiet = QuietWatcher(section.stop_when_quiet, state, backend, quiet_after, dt)
         others.append(quiet)
+    if section.ecg is not None and tissue is not None:
+        every = whole_steps("watch.ecg.every", section.ecg.every, dt)
+        ecg = EcgWatcher(section.ecg, mesh, tissue, state, backend, every, dt, path("ecg.csv"))
+        stages += ecg.stages
+        notes += ecg.notes
+        others.append(ecg)
     activation = ActivationWatcher(section.activation, state, backend, dt, mesh.tree)
     return Watchers(activation, (activation.stage, *stages), tuple(others), places, notes, spikes, quiet)
 
 
-def check_watch(section: Watch, mesh: Mesh, names: Iterable[str], dt: float) -> None:
+def check_watch(section: Watch, mesh: Mesh, names: Iterable[str], dt: float, tissue: Tissue | None = None) -> None:
     """Find every mistake that the table ``[watch]`` can hold, before anything is written.
 
     Arguments
@@ -182,6 +191,9 @@ def check_watch(section: Watch, mesh: Mesh, names: Iterable[str], dt: float) -> 
         whole_steps("watch.snapshots.every", section.snapshots.every, dt)
         if section.snapshots.regions is not None:
             part_of(mesh, section.snapshots.regions)
+    if section.ecg is not None and tissue is not None:
+        whole_steps("watch.ecg.every", section.ecg.every, dt)
+        check_ecg(section.ecg, mesh, tissue)
 
 
 def whole_steps(where: str, interval: float, dt: float) -> int:

@@ -24,6 +24,7 @@ UNITS = {
     "vm.vtkhdf": "points in mm; time in ms; V in mV; Iion, Isyn and the like in uA/cm^2; states in their model's units",
     "probes.csv": "time in ms; V in mV; Iion, Isyn and the like in uA/cm^2; states in their model's units",
     "spikes.csv": "time in ms",
+    "ecg.csv": "time in ms; potentials in mV",
     "summary.json": "as the names say",
 }
 

@@ -16,7 +16,7 @@ def end_is_whole_steps(end: float, dt: float) -> Iterator[Mistake]:
 
 @rule(Case, "time", "watch")
 def intervals_are_whole_steps(time: TimeTable, watch: Watch) -> Iterator[Mistake]:
-    for name, watcher in (("probes", watch.probes), ("snapshots", watch.snapshots)):
+    for name, watcher in (("probes", watch.probes), ("snapshots", watch.snapshots), ("ecg", watch.ecg)):
         if watcher is not None:
             yield from whole_steps(("watch", name, "every"), watcher.every, time.dt)
 

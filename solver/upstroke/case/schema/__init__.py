@@ -57,7 +57,7 @@ from upstroke.case.schema.stimulus import Box, Site, Sphere, Stimulus
 from upstroke.case.schema.synapse import KINETICS, DrawnConductance, DrawnTime, Events, Synapse, VoltageClamp
 from upstroke.case.schema.time import Solver, TimeTable
 from upstroke.case.schema.tissue import ConductivityTable, Tissue
-from upstroke.case.schema.watch import Activation, Probes, Quiet, Snapshots, Spikes, Watch
+from upstroke.case.schema.watch import Activation, Ecg, Probes, Quiet, Snapshots, Spikes, Watch
 
 __all__ = [
     "KINETICS",
@@ -82,6 +82,7 @@ __all__ = [
     "Drawn",
     "DrawnConductance",
     "DrawnTime",
+    "Ecg",
     "Events",
     "FileIfSuffix",
     "FileMesh",

@@ -4,9 +4,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
-from upstroke.case.schema.keys import Names, Point, Regions, Time, Voltage, key
+from upstroke.case.schema.keys import Conductivity, Count, Length, Names, Point, Regions, Time, Voltage, key
 from upstroke.case.schema.stimulus import Site
 
 
@@ -64,6 +64,23 @@ class Quiet:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Ecg:
+    """Potentials that the tissue makes at electrodes in a homogeneous volume conductor, into ``ecg.csv``."""
+
+    electrodes: dict[str, Point] = key("positions by name", example='{ near = ["25 mm", "0 mm", "0 mm"] }')
+    every: Time = key("sampling interval; a whole number of steps", example='"1 ms"', must="> 0")
+    leads: dict[str, Annotated[tuple[str, ...], Count(2, 2)]] = key(
+        "differences of two electrodes by name: where it is measured, and against which", factory=dict,
+        example='{ across = ["near", "far"] }')
+    standard_leads: bool = key(
+        "also the twelve standard leads I, II, III, aVR, aVL, aVF, V1 to V6; the electrodes are then to include RA, "
+        "LA, LL (right arm, left arm, left leg) and V1 to V6", False)
+    conductivity: Conductivity = key("of the volume conductor", 2.0, example='"0.2 S/m"', must="> 0")
+    thickness: Length | None = key("of a sheet, or the diameter of a cable; of meshes that fill no volume", None,
+                                   example='"1 mm"', must="> 0")
+
+
+@dataclass(frozen=True, kw_only=True)
 class Watch:
     """What the run looks at while it steps."""
 
@@ -71,4 +88,5 @@ class Watch:
     probes: Probes | None = key("point probes", None)
     spikes: Spikes | None = key("times of spikes", None)
     snapshots: Snapshots | None = key("snapshots of fields", None)
+    ecg: Ecg | None = key("potentials at electrodes, and leads", None)
     stop_when_quiet: Quiet | None = key("end the run when tissue has come to rest", None)

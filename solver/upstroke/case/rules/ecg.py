@@ -1,0 +1,41 @@
+"""Rules of [watch.ecg]."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from upstroke.case.rules.rule import Mistake, rule
+from upstroke.case.schema import Case, Ecg, Watch
+from upstroke.errors import did_you_mean
+
+STANDARD_ELECTRODES = ("RA", "LA", "LL", "V1", "V2", "V3", "V4", "V5", "V6")
+STANDARD_LEADS = ("I", "II", "III", "aVR", "aVL", "aVF", "V1", "V2", "V3", "V4", "V5", "V6")
+
+
+@rule(Ecg, "electrodes")
+def there_are_electrodes(electrodes: Mapping[str, Any]) -> Iterator[Mistake]:
+    if not electrodes:
+        yield Mistake(("electrodes",), "no electrode given", 'for example electrodes = { near = ["25 mm"] }')
+
+
+@rule(Ecg, "electrodes", "leads", "standard_leads")
+def leads_are_of_electrodes(electrodes: Mapping[str, Any], leads: Mapping[str, Sequence[str]],
+                            standard: bool) -> Iterator[Mistake]:
+    for name, pair in leads.items():
+        for electrode in pair:
+            if electrode not in electrodes:
+                yield Mistake(("leads", name), f"there is no electrode {electrode!r}",
+                              did_you_mean(electrode, electrodes))
+        if standard and name in STANDARD_LEADS:
+            yield Mistake(("leads", name), "is one of the standard leads", "give it another name")
+    missing = [name for name in STANDARD_ELECTRODES if name not in electrodes]
+    if standard and missing:
+        yield Mistake(("standard_leads",), f"there is no electrode {', '.join(missing)}",
+                      "give all of RA, LA, LL and V1 to V6 their places")
+
+
+@rule(Case, "tissue", "watch")
+def electrodes_are_of_tissue(tissue: Any, watch: Watch) -> Iterator[Mistake]:
+    if watch.ecg is not None and tissue is None:
+        yield Mistake(("watch", "ecg"), "is of tissue, and the case has no [tissue]", "leave it out")

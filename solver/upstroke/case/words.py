@@ -70,7 +70,8 @@ def describe(type_: Any) -> str:
     if isinstance(mark, Quantity):
         return f"{KINDS[mark.kind].name} with its unit"
     if isinstance(mark, FileIfSuffix):
-        return f"a text, or the path of a {mark.suffix} file"
+        suffixes = (mark.suffix,) if isinstance(mark.suffix, str) else mark.suffix
+        return f"a text, or the path of a {' or '.join(suffixes)} file"
     if get_origin(base) is Literal:
         words = [write_value(w) for w in get_args(base)]
         return " or ".join(filter(None, [", ".join(words[:-1]), words[-1]]))

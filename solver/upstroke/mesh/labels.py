@@ -1,9 +1,10 @@
-"""Regions of a neuron by expressions, and numbers at nodes of any mesh: ``type == "apical" and distance > 100 um``."""
+"""Regions of a neuron by expressions, ``type == "apical" and distance > 100 um``, and numbers of nodes and cells."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,7 @@ from upstroke.errors import CaseError, MeshError, did_you_mean
 from upstroke.mesh.compartments import TAGS
 from upstroke.mesh.expressions import Kind, Quantity, condition, number
 from upstroke.mesh.mesh import Mesh
+from upstroke.mesh.numbers import read_numbers
 
 FIRST_TAG = 10 ** 6     # of regions by expression; types have small numbers
 
@@ -68,17 +70,34 @@ def places(mesh: Mesh, nodes: NDArray[np.int64] | None = None) -> dict[str, Quan
         "distance": known(1, tree.distance), "diameter": known(1, tree.diameter), "x": known(0, tree.x)}
 
 
+def places_of_cells(mesh: Mesh) -> dict[str, Quantity]:
+    """What expressions may ask of the cells of tissue: the coordinates x, y, z of their middles, cell data, and means
+    of point data over their corners."""
+    def of_nodes(kind: Kind, values: NDArray[np.float64]) -> Quantity:
+        return Quantity(kind, lambda: values[mesh.cells].mean(axis=1))
+
+    def own(values: NDArray[np.float64]) -> Quantity:
+        return Quantity(0, lambda: values)
+
+    return {name: of_nodes(0, values) for name, values in mesh.point_data.items()} | {
+        name: own(values) for name, values in mesh.cell_data.items()} | {
+        axis: of_nodes(1, mesh.points[:, k]) for k, axis in enumerate("xyz")}
+
+
 def values_at(mesh: Mesh, text: str, nodes: NDArray[np.int64], where: str,
               whose: str = "membrane") -> NDArray[np.float64]:
-    """Numbers at some nodes: the mesh's point data of a name, or an expression.
+    """Numbers at some nodes: the mesh's point data of a name, a file, or an expression.
 
     Raises
     ------
-    MeshError, CaseError at ``where`` for point data that the mesh lacks, for an expression that is none, and for nodes
-    (of ``whose``) without a value
+    MeshError, CaseError at ``where`` for point data that the mesh lacks, for a file of something else, for an
+    expression that is none, and for nodes (of ``whose``) without a value
     """
     if text in mesh.point_data:
         values, what = mesh.point_data[text][nodes], f"the point data {text!r} have no value"
+    elif _is_file(text):
+        values = read_numbers(Path(text), mesh.n_points, "node", where)[nodes]
+        what = f"{Path(text).name} has no finite value"
     else:
         known = places(mesh, nodes)
         if text.strip().isidentifier() and text.strip() not in known:
@@ -88,8 +107,36 @@ def values_at(mesh: Mesh, text: str, nodes: NDArray[np.int64], where: str,
                             f"'0.1 + 0.3 * {'x' if mesh.tree is None else 'distance'} / (100 um)'")
         values, what = number(text, known, len(nodes), where), f"{text!r} has no finite value"
     if (bad := ~np.isfinite(values)).any():
-        remedy = ("write them for all nodes of its regions" if text in mesh.point_data else "see where it divides by "
-                  "0, overflows, or takes a root or a logarithm of what has none; point data may lack values")
+        remedy = ("write them for all nodes of its regions" if text in mesh.point_data or _is_file(text) else
+                  "see where it divides by 0, overflows, or takes a root or a logarithm of what has none; point data "
+                  "may lack values")
         raise MeshError(where, f"{what} at {bad.sum():,} of the {len(nodes):,} nodes of this {whose} (the first is "
                         f"node {nodes[bad].min()})", remedy)
     return values
+
+
+def values_in_cells(mesh: Mesh, text: str, where: str) -> NDArray[np.float64]:
+    """(m,) numbers of the cells of tissue: the mesh's cell data of a name, a file, or an expression; not finite where
+    they have none.
+
+    Raises
+    ------
+    MeshError, CaseError at ``where`` for data that the mesh lacks, for a file of something else, and for an expression
+    that is none
+    """
+    if _is_file(text):
+        return read_numbers(Path(text), mesh.n_cells, "cell", where)
+    if text in mesh.cell_data:
+        return mesh.cell_data[text]
+    known = places_of_cells(mesh)
+    if text.strip().isidentifier() and text.strip() not in known:
+        data = [*mesh.cell_data, *mesh.point_data]
+        raise MeshError(where, f"the mesh has no cell data {text!r}", did_you_mean(text, data) if data else
+                        "mesh files have cell data, one number per cell; or give an expression, such as "
+                        "'0.1 + 0.9 * x / (20 mm)'")
+    return number(text, known, mesh.n_cells, where)
+
+
+def _is_file(text: str) -> bool:
+    """Whether a text of the case is the path of a file: the loader has made such paths absolute."""
+    return Path(text).is_absolute()

@@ -49,6 +49,7 @@ class Mesh:
     bricks : of a built mesh, how many bricks of d! simplices it has along each axis: its nodes are those of a grid, x
         fastest, and the simplices of a brick follow each other, their first corner its lowest; None for others
     point_data : (n,) float64 of each name, a number at every node: for parameters that differ from node to node
+    cell_data : (m,) float64 of each name, a number of every cell: for conductivities that differ from cell to cell
     tree : of neurons: areas and resistances of the compartments, and their sections; None for others
     """
 
@@ -63,6 +64,7 @@ class Mesh:
     grid: Grid | None = None
     bricks: tuple[int, ...] | None = None
     point_data: dict[str, NDArray[np.float64]] = field(default_factory=dict)
+    cell_data: dict[str, NDArray[np.float64]] = field(default_factory=dict)
     tree: Tree | None = None
 
     @property

@@ -93,7 +93,7 @@ def read_mesh(section: FileMesh) -> Mesh:
                                  groups)
     mesh = Mesh(points, _simplices(contents, points), tags[contents.parts], names,
                 node_sets=_node_sets(section, contents, groups, len(points)), point_data=_point_data(contents.raw),
-                notes=(*_shape_notes(contents), *groups.notes, *notes))
+                cell_data=_cell_data(contents), notes=(*_shape_notes(contents), *groups.notes, *notes))
     mesh = _without_mid_nodes(mesh, contents)
     mesh = _with_directions(section, contents, mesh)
     return checked(mesh, where, f'mesh.unit = "{section.unit}"')
@@ -262,6 +262,14 @@ def _point_data(raw: meshio.Mesh) -> dict[str, NDArray[np.float64]]:
     arrays = {name: np.asarray(values) for name, values in raw.point_data.items()}
     return {name: values.reshape(len(raw.points)).astype(np.float64) for name, values in arrays.items()
             if values.size == len(raw.points) and values.dtype.kind in "fiub"}
+
+
+def _cell_data(contents: Contents) -> dict[str, NDArray[np.float64]]:
+    """The file's numbers of its cells, for each simplex; what has several components in a cell is no number."""
+    arrays = {name: contents.cell_data(name) for name in contents.raw.cell_data
+              if all(np.size(contents.raw.cell_data[name][b.place]) == len(b.nodes) for b in contents.blocks)}
+    return {name: values.reshape(-1).astype(np.float64)[contents.parts] for name, values in arrays.items()
+            if values.dtype.kind in "fiub"}
 
 
 def _with_directions(section: FileMesh, contents: Contents, mesh: Mesh) -> Mesh:

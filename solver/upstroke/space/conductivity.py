@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
 from upstroke.case.schema import ConductivityTable, Tissue
 from upstroke.errors import CaseError
+from upstroke.mesh.labels import values_in_cells
 from upstroke.mesh.mesh import Mesh
 from upstroke.mesh.order import table_of_cells
+
+Values = float | NDArray[np.float64]
 
 
 def axis_values(table: ConductivityTable) -> tuple[float, ...]:
@@ -22,30 +27,60 @@ def axis_values(table: ConductivityTable) -> tuple[float, ...]:
 def diffusivity(tissue: Tissue, mesh: Mesh) -> NDArray[np.float64]:
     """Diffusion tensors D = sigma / (beta C_m) of all cells, (m, 3, 3) in cm^2/ms.
 
-    sigma = s_n I + (s_l - s_n) f f^T + (s_t - s_n) s s^T with fibre f, sheet s and normal values s_l, s_t, s_n;
-    two values mean s_n = s_t (transversely isotropic), one means isotropic.
+    sigma = s_n I + (s_l - s_n) f f^T + (s_t - s_n) s s^T with fibre f, sheet s and normal values s_l, s_t, s_n, each
+    what the table gives times its `scale`; two values mean s_n = s_t (transversely isotropic), one means isotropic.
 
     Raises
     ------
-    CaseError where a region has no conductivity, an unknown name, or lacks the directions that its table needs
+    CaseError where a region has no conductivity, an unknown name, or lacks the directions that its table needs, and
+    where a scale has no value above 0; MeshError for data that the mesh lacks
     """
-    scale = 1.0 / (tissue.surface_to_volume * tissue.capacitance)
+    over = 1.0 / (tissue.surface_to_volume * tissue.capacitance)
     D = np.zeros((mesh.n_cells, 3, 3))
     owner = table_of_cells(mesh, [t.regions for t in tissue.conductivity], "tissue.conductivity", "conductivity")
     for k, table in enumerate(tissue.conductivity):
-        D[owner == k] = scale * _tensor(axis_values(table), mesh, owner == k)
+        where = "tissue.conductivity" if len(tissue.conductivity) == 1 else f"tissue.conductivity.{k}"
+        D[owner == k] = over * _tensor(_scaled(table, mesh, owner == k, f"{where}.scale"), mesh, owner == k)
     return D
 
 
-def _tensor(values: tuple[float, ...], mesh: Mesh, cells: NDArray[np.bool_]) -> NDArray[np.float64]:
-    along, across, normal = values + (values[-1],) * (3 - len(values))
-    sigma = np.broadcast_to(normal * np.eye(3), (int(cells.sum()), 3, 3)).copy()
-    if along == across == normal:
-        return sigma
+def _scaled(table: ConductivityTable, mesh: Mesh, cells: NDArray[np.bool_], where: str) -> tuple[Values, ...]:
+    """Conductivities of some cells along fibre, sheet and normal, mS/cm, each a number or one for each cell."""
+    values = axis_values(table)
+    scale = table.scale if isinstance(table.scale, tuple) else (table.scale,)
+    if 1 < len(scale) < len(values):
+        raise CaseError(where, f"{len(scale)} values, but there are {len(values)} conductivities",
+                        "give one value for all axes, or one for each")
+    factors = [_factor(factor, mesh, cells, where if len(scale) == 1 else f"{where}.{axis}")
+               for axis, factor in enumerate(scale)]
+    return tuple(_of_axis(values, axis) * _of_axis(factors, axis) for axis in range(3))
+
+
+def _of_axis(values: Sequence[Values], axis: int) -> Values:
+    """The last of the values is that of all further axes."""
+    return values[min(axis, len(values) - 1)]
+
+
+def _factor(factor: float | str, mesh: Mesh, cells: NDArray[np.bool_], where: str) -> Values:
+    if not isinstance(factor, str):
+        return factor
+    values = values_in_cells(mesh, factor, where)[cells]
+    if (bad := ~((values > 0.0) & np.isfinite(values))).any():
+        first = np.flatnonzero(cells)[bad][0]
+        raise CaseError(where, f"is not a number above 0 in {bad.sum():,} of the {len(values):,} cells of its regions "
+                        f"(the first is cell {first}: {values[bad][0]:g})", "a scale multiplies conductivities: 1 "
+                        "changes nothing")
+    return values
+
+
+def _tensor(values: tuple[Values, ...], mesh: Mesh, cells: NDArray[np.bool_]) -> NDArray[np.float64]:
+    along, across, normal = (np.broadcast_to(value, int(cells.sum()))[:, None, None] for value in values)
     if mesh.dim == 1:                       # a cable conducts along itself
-        return np.broadcast_to(along * np.eye(3), sigma.shape).copy()
-    sigma += (along - normal) * _outer(mesh.fibre, cells, "fibre")
-    if across != normal:
+        return np.asarray(along * np.eye(3))
+    sigma = np.asarray(normal * np.eye(3))
+    if (along != normal).any():
+        sigma += (along - normal) * _outer(mesh.fibre, cells, "fibre")
+    if (across != normal).any():
         sigma += (across - normal) * _outer(mesh.sheet, cells, "sheet")
     return sigma
 

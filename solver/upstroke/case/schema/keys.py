@@ -23,9 +23,9 @@ class Count:
 
 @dataclass(frozen=True)
 class FileIfSuffix:
-    """Marks text that is a file's path, relative to the case file, where it ends with ``suffix``."""
+    """Marks text that is a file's path, relative to the case file, where it ends with ``suffix`` (or one of them)."""
 
-    suffix: str
+    suffix: str | tuple[str, ...]
 
 
 def key(doc: str, default: Any = MISSING, *, example: str = "", must: str = "", factory: Any = MISSING,
@@ -59,3 +59,5 @@ Conductivities = Annotated[tuple[Conductivity, ...], Count(1, 3)]
 Names = Annotated[tuple[str, ...], Count(1)]
 Regions = Annotated[tuple[int | str, ...], Count(1)]
 Direction = tuple[float, float, float]
+#: Numbers of nodes or cells: the mesh's data of a name, an expression of the place, or a file.
+Numbers = Annotated[str, FileIfSuffix((".txt", ".dat", ".npy"))]

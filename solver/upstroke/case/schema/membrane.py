@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-from upstroke.case.schema.keys import FileIfSuffix, Regions, key
+from upstroke.case.schema.keys import FileIfSuffix, Numbers, Regions, key
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,8 +30,9 @@ class Membrane:
         "states and parameters are called PLUGIN.name in the other keys. `Na = { plugin = \"DendriticSpike\" }` is one "
         "by a name of its own, so that a membrane can have two", (),
         example='{ IKATP_Ferrero = { ATP_i = 4 } }')
-    nodal: dict[str, str] = key(
+    nodal: dict[str, Numbers] = key(
         "parameters that differ from node to node, in the model's unit: the mesh file's point data with their values, "
+        "a file with a number for each node of the mesh (text, or .npy), "
         "`values` of a neuron's sections, or an expression of these and of the place: the coordinates x, y, z; "
         "on a neuron distance, diameter, x (0..1 along the section), type and section. It has + - * / **, exp, log, "
         "sqrt, abs, min, max, comparisons, `a if ... else b`; lengths have a unit, and must cancel",

@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from upstroke.case.schema.keys import Capacitance, Conductivities, Count, Regions, SurfaceToVolume, key
+from upstroke.case.schema.keys import Capacitance, Conductivities, Count, Numbers, Regions, SurfaceToVolume, key
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,6 +20,11 @@ class ConductivityTable:
     extracellular: Conductivities | None = key(
         "extracellular values; the monodomain value is i e / (i + e), axis by axis", None,
         example='["0.62 S/m", "0.24 S/m"]', must="> 0")
+    scale: float | Numbers | Annotated[tuple[float | Numbers, ...], Count(1, 3)] = key(
+        "what the conductivities are multiplied by, one value, or one per axis: a number; an expression of the place "
+        "of a cell's middle (as in membrane.nodal) and of the mesh's data; cell data of the mesh file; or a file with "
+        "a number for each cell of the mesh (text, or .npy)", 1.0, must="> 0",
+        example="'0.2 + 0.8 * min(1, x / (5 mm))'")
     regions: Regions | None = key("tags or names of the regions meant; default: all that no other table names", None,
                                   example='[1, "septum"]')
 

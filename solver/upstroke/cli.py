@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from upstroke import __version__
-from upstroke.errors import OutputError, UpstrokeError
+from upstroke.errors import OutputError, UnitError, UpstrokeError
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -208,6 +208,29 @@ def _sweep(arguments: argparse.Namespace) -> int:
     return 1 if result.count("failed") else 0
 
 
+def _erp(arguments: argparse.Namespace) -> int:
+    from upstroke.case import load_case
+    from upstroke.experiments.erp import find_erp
+
+    case = load_case(*arguments.case, overrides=_overrides(arguments))
+    low, high, tolerance = (_time(f"--{name}", getattr(arguments, name)) for name in ("from", "to", "tolerance"))
+    print(find_erp(case, low, high, tolerance, arguments.stimulus, arguments.probe, arguments.out).report())
+    return 0
+
+
+def _time(option: str, text: str) -> float:
+    """A time, ms, as an option gives it."""
+    from upstroke.units import parse
+
+    try:
+        value = parse(text, "time")
+    except UnitError as error:
+        raise UnitError(option, error.what, error.remedy) from None
+    if not value > 0.0:
+        raise UnitError(option, f"must be > 0, found {text}")
+    return value
+
+
 def _tune_waves(arguments: argparse.Namespace) -> int:
     from upstroke.waves.report import time_of, tune, values_of
 
@@ -280,6 +303,19 @@ def _parser() -> argparse.ArgumentParser:
                       help="change a key of the case in all members")
     verb.add_argument("--quiet", action="store_true", help="no progress bar")
     verb.set_defaults(verb=_sweep)
+
+    verb = verbs.add_parser("erp", help="find the effective refractory period of tissue",
+                            description="Find by bisection the longest interval from the last S1 at which no wave of "
+                                        "S2 comes to a probe. The case has the train S1, one pulse S2, and a probe.")
+    add_case(verb)
+    verb.add_argument("--from", metavar="TIME", required=True, help="an interval at which there is no wave")
+    verb.add_argument("--to", metavar="TIME", required=True, help="an interval at which there is one")
+    verb.add_argument("--tolerance", metavar="TIME", default="1 ms", help="of the result (default: 1 ms)")
+    verb.add_argument("--stimulus", metavar="NAME", default="S2",
+                      help="the early stimulus (default: S2); all other pulses are before it")
+    verb.add_argument("--probe", metavar="NAME", help="the probe that a wave is to reach (default: the only one)")
+    verb.add_argument("--out", metavar="DIR", type=Path, help="the folder of the results (default: runs/<case>-erp)")
+    verb.set_defaults(verb=_erp)
 
     verb = verbs.add_parser("check", help="check a case without running it",
                             description="Check a case and print it resolved, with node count, stability limits and "

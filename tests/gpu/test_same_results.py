@@ -35,6 +35,7 @@ TINY = {
     "pyramidal_l5": {"mesh": {"compartments": {"max_length": "200 um"}}, "time": {"end": "4 ms"}, "stimulus": {
         "site": {"section": "soma"}, "total_current": "1.9 nA", "duration": "4 ms"}},
     "population_1024": {"mesh": {"population": {"count": 9}}, "time": {"end": "4 ms"}},
+    "s1s2_slab": {"mesh": {"size": ["10 mm", "2 mm", "1 mm"], "dx": "1 mm"}, "time": {"end": "1.6 ms"}},
     "wall": {"time": {"end": "0.4 ms"}, "stimulus": {
         "sphere": {"centre": ["0 mm", "20 mm"], "radius": "1.5 mm"}, **SHOCK}},
 }

@@ -172,4 +172,7 @@ def test_too_fine():
 
 def test_a_wall_of_one_cell_is_told():
     assert build_mesh(VentricleMesh(dx=0.3)).notes == (
-        "warning: the wall is one cell of 3 mm thick; take mesh.dx of a third of its thickness or less",)
+        "warning: the wall is one cell thick; take mesh.dx of a third of its thickness or less, or mesh.cells_through",)
+    mesh = build_mesh(VentricleMesh(dx=0.3, cells_through=4))
+    assert mesh.notes == ()
+    assert np.unique(mesh.point_data["transmural"]).tolist() == [0, 0.25, 0.5, 0.75, 1]

@@ -48,6 +48,15 @@ def build_mesh(section: (CableMesh | SheetMesh | SlabMesh | GridMesh | Ventricle
 
     Raises ``MeshError`` where the mesh is unusable; what the user should merely know is in ``Mesh.notes``.
     """
+    if isinstance(section, MorphologyMesh | SectionsMesh | NetworkMesh):
+        from upstroke.mesh.neuron import build_neurons
+        assert cable is not None                                       # the case was checked
+        return build_neurons(section, cable)
+    from upstroke.mesh.zones import with_zones
+    return with_zones(_tissue(section), section.regions)
+
+
+def _tissue(section: CableMesh | SheetMesh | SlabMesh | GridMesh | VentricleMesh | FileMesh) -> Mesh:
     from upstroke.mesh import build
     from upstroke.mesh.fibres import with_directions
     match section:
@@ -66,7 +75,3 @@ def build_mesh(section: (CableMesh | SheetMesh | SlabMesh | GridMesh | Ventricle
         case FileMesh():
             from upstroke.mesh.read import read_mesh  # meshio is slow to import and only needed here
             return read_mesh(section)
-        case MorphologyMesh() | SectionsMesh() | NetworkMesh():
-            from upstroke.mesh.neuron import build_neurons
-            assert cable is not None                                   # the case was checked
-            return build_neurons(section, cable)

@@ -42,7 +42,7 @@ def build_ventricle(section: VentricleMesh) -> Mesh:
     ------
     MeshError for a resolution that makes too many nodes
     """
-    layers = max(1, round(_thickness(section) / section.dx))
+    layers = section.cells_through or max(1, math.floor(_thickness(section) / section.dx + 0.5))
     _require_that_it_fits(section, layers)
     s, v, triangles = _surface(section)
     depth = np.repeat(np.linspace(0.0, 1.0, layers + 1), len(s))
@@ -75,8 +75,8 @@ def _require_that_it_fits(section: VentricleMesh, layers: int) -> None:
 def _layer_note(section: VentricleMesh, layers: int) -> list[str]:
     if layers > 1:
         return []
-    return [f"warning: the wall is one cell of {section.dx * 10:g} mm thick; take mesh.dx of a third of its thickness "
-            "or less"]
+    return ["warning: the wall is one cell thick; take mesh.dx of a third of its thickness or less, or "
+            "mesh.cells_through"]
 
 
 def _axes(section: VentricleMesh, depth: Floats) -> tuple[Floats, Floats]:

@@ -5,9 +5,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from upstroke.case.schema.keys import Count, Direction, Length, key
+
+
+def _regions() -> Any:
+    return key("regions by rule: a cell belongs to the first whose expression holds in its middle, else to the region "
+               "that it has. Expressions are those of membrane.nodal: coordinates x, y, z, the mesh's point data and "
+               "cell data", factory=dict, example="{ scar = 'transmural > 0.5 and z < -5 mm' }")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,6 +26,7 @@ class CableMesh:
     kind: Literal["cable"] = key("a cable", "cable")
     origin: tuple[Length, Length, Length] = key("position of the first node", (0.0, 0.0, 0.0),
                                                    example='["0 mm", "0 mm", "0 mm"]')
+    regions: dict[str, str] = _regions()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +42,7 @@ class SheetMesh:
     fibre: Direction | None = key("fibre direction, normalised", None, example="[1, 0, 0]")
     sheet: Direction | None = key("sheet direction, normalised, made orthogonal to the fibre", None,
                                     example="[0, 1, 0]")
+    regions: dict[str, str] = _regions()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +59,7 @@ class SlabMesh:
     fibre: Direction | None = key("fibre direction, normalised", None, example="[1, 0, 0]")
     sheet: Direction | None = key("sheet direction, normalised, made orthogonal to the fibre", None,
                                     example="[0, 1, 0]")
+    regions: dict[str, str] = _regions()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,6 +85,7 @@ class GridMesh:
                                          "(shape of the grid, and 3)", None, example="[1, 0, 0]")
     sheet: Direction | Path | None = key("sheet direction, likewise; made orthogonal to the fibre", None,
                                          example="[0, 1, 0]")
+    regions: dict[str, str] = _regions()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,6 +97,8 @@ class VentricleMesh:
 
     dx: Length = key("length of an edge in the middle of the wall", example='"0.8 mm"', must="> 0")
     kind: Literal["ventricle"] = key("a left ventricle", "ventricle")
+    cells_through: int | None = key("how many cells lie through the wall; default: as many of dx as fit best", None,
+                                    example="4", must="> 0")
     endocardium: tuple[Length, Length] = key("semi-axes of the inner surface, short and long", (0.7, 1.7),
                                              example='["7 mm", "17 mm"]', must="> 0")
     epicardium: tuple[Length, Length] = key("semi-axes of the outer surface", (1.0, 2.0),
@@ -99,6 +111,7 @@ class VentricleMesh:
                                     (-65.0, 25.0), must=">= -90 and <= 90")
     layers: tuple[float, float] = key("depths, 0 endocardium to 1 epicardium, at which region endo ends and epi begins",
                                       (1 / 3, 2 / 3), must="> 0 and < 1", example="[0.33, 0.67]")
+    regions: dict[str, str] = _regions()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,3 +131,4 @@ class FileMesh:
                                           example="[0, 1, 0]")
     node_sets: dict[str, Path] = key("named node sets from .vtx files", factory=dict,
                                      example='{ apex = "apex.vtx" }')
+    regions: dict[str, str] = _regions()

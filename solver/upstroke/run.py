@@ -32,7 +32,7 @@ from upstroke.setup import (
     splitting_notes,
     temperature_notes,
 )
-from upstroke.space import coarse_notes, discretise
+from upstroke.space import coarse_notes, discretise, inert_notes
 from upstroke.step.state import State
 from upstroke.step.stepper import Stepper
 
@@ -71,7 +71,7 @@ def prepare(case: Case) -> Setup:
         clock("compile")
         check_watch(case.watch, mesh, state.names, case.time.dt, case.tissue)                    # what we look at
     notes = (*mesh.notes, *(note for m in membranes for note in m.notes), *curve_notes,
-             *coarse_notes(mesh, case.coupling, curves, cells),
+             *inert_notes(mesh, case.coupling), *coarse_notes(mesh, case.coupling, curves, cells),
              *lost_cells_notes(mesh, regions, owner), *splitting_notes(case),
              *temperature_notes(case, membranes), *stepper.notes(lowest_methods(membranes)))
     return Setup(case, backend, mesh, operator, curves, membranes, state, stepper, notes, clock.seconds)

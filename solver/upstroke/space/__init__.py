@@ -15,13 +15,14 @@ from upstroke.space.curve import FOURTH_ORDER, Curve
 from upstroke.space.deviation import assemble_deviation
 from upstroke.space.fem import assemble
 from upstroke.space.grid import assemble_grid
+from upstroke.space.inert import around_inert, conducting, inert_notes
 from upstroke.space.lattice import assemble_lattice, assemble_segments
 from upstroke.space.operator import Operator
 from upstroke.space.resolution import coarse_notes
 from upstroke.space.tree import assemble_tree
 
 __all__ = ["Curve", "Operator", "assemble", "assemble_grid", "assemble_tree", "coarse_notes", "diffusivity",
-           "discretise"]
+           "discretise", "inert_notes"]
 
 
 def discretise(mesh: Mesh, coupling: Tissue | Cable, curves: Sequence[Curve] = (),
@@ -38,7 +39,17 @@ def discretise(mesh: Mesh, coupling: Tissue | Cable, curves: Sequence[Curve] = (
         for k, table in enumerate(coupling.region):
             cells_of_regions(mesh, table.regions, f"cable.region.{k}.regions")   # an error for one that is not there
         return assemble_tree(mesh.tree, coupling)
-    tissue, D = coupling, diffusivity(coupling, mesh)
+    D = diffusivity(coupling, mesh)
+    of = conducting(coupling, mesh)
+    if of.all():
+        return _of_tissue(mesh, coupling, D, curves, owner)
+    return around_inert(mesh, of, lambda part: _of_tissue(part, coupling, D[of], curves,
+                                                          None if owner is None else owner[of]))
+
+
+def _of_tissue(mesh: Mesh, tissue: Tissue, D: NDArray[np.float64], curves: Sequence[Curve],
+               owner: NDArray[np.int64] | None) -> Operator:
+    """The operator of tissue that conducts everywhere, D (m, 3, 3) in cm^2/ms."""
     if tissue.waves == "fourth_order":
         return _corrected(mesh, D, (FOURTH_ORDER,), np.zeros(mesh.n_cells, np.int64))
     if curves:

@@ -27,7 +27,7 @@ def coarseness(mesh: Mesh, D: NDArray[np.float64]) -> NDArray[np.float64]:
     """(m,) ms, q = h^2 / D of each cell, with D across the fibres, where fronts are the thinnest.
 
     1 over the smallest principal value of E_jk = D_jk / (h_j h_k) on lattices; else h is the length of a segment, or
-    the spacing of the nodes of a mesh of such triangles or tetrahedra.
+    the spacing of the nodes of a mesh of such triangles or tetrahedra. 0 in cells that do not conduct.
 
     Parameters
     ----------
@@ -39,16 +39,16 @@ def coarseness(mesh: Mesh, D: NDArray[np.float64]) -> NDArray[np.float64]:
         E = D[:, :d, :d] / np.multiply.outer(h, h)
         return np.broadcast_to(_reciprocal(E[:1] if (E[:1] == E).all() else E), len(D))
     slopes, volume = gradients(mesh.points[mesh.cells])
-    if d == 3:
-        values = 1.0 / _reciprocal(D)
-    else:
+    if d < 3:
         basis = np.linalg.qr(slopes[:, 1:].swapaxes(1, 2))[0]               # of the line or the plane of each cell
-        values = 1.0 / _reciprocal(basis.swapaxes(1, 2) @ D @ basis)
-    return np.asarray((CELLS_PER_NODE.get(d, 1.0) * volume) ** (2.0 / d) / values, np.float64)
+        D = basis.swapaxes(1, 2) @ D @ basis
+    return np.asarray((CELLS_PER_NODE.get(d, 1.0) * volume) ** (2.0 / d) * _reciprocal(D), np.float64)
 
 
 def _reciprocal(tensors: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.asarray(1.0 / np.maximum(np.linalg.eigvalsh(tensors)[:, 0], 1e-300), np.float64)
+    """1 over the smallest principal value of each; 0 where all are zero."""
+    smallest = np.maximum(np.linalg.eigvalsh(tensors)[:, 0], 1e-300)
+    return np.where(tensors.any(axis=(1, 2)), 1.0 / smallest, 0.0)
 
 
 def is_oblique(mesh: Mesh, D: NDArray[np.float64]) -> bool:

@@ -44,6 +44,13 @@ def one_way_to_give_conductivity(mono: Any, intra: Any, extra: Any) -> Iterator[
                       "give the same number: 1 (isotropic), 2 (along, across) or 3 (fibre, sheet, normal)")
 
 
+@rule(ConductivityTable, "monodomain")
+def tissue_conducts_every_way_or_none(mono: tuple[float, ...] | None) -> Iterator[Mistake]:
+    if mono is not None and any(mono) and not all(mono):
+        yield Mistake(("monodomain",), "is 0 along one axis but not along another", "give values above 0; or 0 alone "
+                      "for cells that do not conduct at all")
+
+
 @rule(Tissue, "conductivity")
 def regions_have_one_conductivity(tables: Sequence[ConductivityTable]) -> Iterator[Mistake]:
     yield from regions_once("conductivity", [table.regions for table in tables])

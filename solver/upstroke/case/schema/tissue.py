@@ -13,8 +13,9 @@ from upstroke.case.schema.keys import Capacitance, Conductivities, Count, Number
 class ConductivityTable:
     """Conductivities along fibre, sheet and normal: one value (isotropic), two (along, across) or three."""
 
-    monodomain: Conductivities | None = key("monodomain values, instead of the two below", None,
-                                             example='["1.33 mS/cm", "0.176 mS/cm"]', must="> 0")
+    monodomain: Conductivities | None = key("monodomain values, instead of the two below; 0 where no current flows (a "
+                                            "dense scar): the tissue ends at the edge of these cells", None,
+                                             example='["1.33 mS/cm", "0.176 mS/cm"]', must=">= 0")
     intracellular: Conductivities | None = key("intracellular values", None,
                                                 example='["0.17 S/m", "0.019 S/m"]', must="> 0")
     extracellular: Conductivities | None = key(

@@ -5,9 +5,10 @@
 extras=view,test
 . "$(dirname -- "$0")/setup.sh"
 cd "$root" || exit 1
+run_tests() { exec "$venv/bin/python" -m pytest -n auto --dist loadfile "$@"; }      # a file of tests to each core
 if [ $# -gt 0 ]; then
-    exec "$venv/bin/python" -m pytest "$@"
+    run_tests "$@"
 fi
 "$venv/bin/python" -m ruff check . || exit 1
 "$venv/bin/python" -m mypy || exit 1
-exec "$venv/bin/python" -m pytest
+run_tests

@@ -109,7 +109,8 @@ def _limits(setup: Setup) -> list[str]:
         return []
     explicit = setup.operator.explicit_limit
     lines = [f"stability: explicit diffusion needs dt <= {explicit:.4g} ms; implicit schemes have no limit"]
-    q = float(coarseness(setup.mesh, diffusivity(tissue, setup.mesh)).max())
+    mesh = setup.mesh.tissue
+    q = float(coarseness(mesh, diffusivity(tissue, mesh)).max())
     limit = COARSE_LUMPED if setup.operator.is_lumped else COARSE
     slow = (f"; above about {limit:g} ms a front as steep as tenTusscherPanfilov's runs more than 5 % too slowly "
             '(tissue.waves = "calibrated" mends it)')

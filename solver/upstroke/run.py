@@ -12,7 +12,7 @@ from typing import Any
 from upstroke.case import Case, load_case, located
 from upstroke.checkpoint import Checkpoint, Saver, restore
 from upstroke.errors import CaseError, OutputError
-from upstroke.mesh import build_mesh
+from upstroke.mesh import build_mesh, with_purkinje
 from upstroke.mesh.order import lost_cells_notes, membrane_of_nodes, table_of_cells
 from upstroke.observe import check_watch, open_watchers
 from upstroke.output.checkpoint import clear_away, newest_checkpoint
@@ -46,7 +46,7 @@ def prepare(case: Case) -> Setup:
         clock("backend")
         membranes = make_membranes(case, backend)                           # what each node does
         clock("model")
-        mesh = build_mesh(case.mesh, case.cable)                            # where
+        mesh = with_purkinje(build_mesh(case.mesh, case.cable), case.purkinje, case.tissue)      # where
         clock("mesh")
         regions = [table.regions for table in case.membrane]
         curves, curve_notes = curves_of(case, mesh, membranes)              # what waves need on coarse meshes

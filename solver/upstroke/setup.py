@@ -24,7 +24,7 @@ from upstroke.ionic.model import Model
 from upstroke.ionic.spelling import EVERY, parameters_of
 from upstroke.mesh.labels import values_at
 from upstroke.mesh.mesh import Mesh
-from upstroke.mesh.order import solve_order
+from upstroke.mesh.order import membranes_of_tissue, solve_order
 from upstroke.space import Curve, Operator
 from upstroke.space.curve import NO_WAVES
 from upstroke.step.implicit import check_operator
@@ -159,7 +159,8 @@ def temperature_notes(case: Case, membranes: Sequence[Membrane]) -> list[str]:
 def curves_of(case: Case, mesh: Mesh, membranes: Sequence[Membrane]) -> tuple[tuple[Curve, ...], tuple[str, ...]]:
     """How strongly the waves of each membrane need correction, where the case wants it, and notes.
 
-    A membrane without waves (a passive one) needs none. Where no membrane has waves there are no curves.
+    A membrane without waves (a passive one) needs none, nor does one that only Purkinje strands have. Where no membrane
+    has waves there are no curves.
 
     Raises
     ------
@@ -168,7 +169,11 @@ def curves_of(case: Case, mesh: Mesh, membranes: Sequence[Membrane]) -> tuple[tu
     if case.tissue is None or not case.tissue.corrected(mesh.dim, mesh.grid.stencil if mesh.grid else None):
         return (), ()
     curves, notes = [], []
+    of_tissue = membranes_of_tissue(mesh, [membrane.table.regions for membrane in membranes])
     for k, membrane in enumerate(membranes):
+        if k not in of_tissue:
+            curves.append(NO_WAVES)
+            continue
         with located(case, "membrane" if len(membranes) == 1 else f"membrane.{k}"):
             try:
                 curve, note = curve_of(membrane.model, case.time, membrane.initial, C_m=case.tissue.capacitance,

@@ -25,6 +25,7 @@ from upstroke.mesh.locate import (
     region_tag,
 )
 from upstroke.mesh.mesh import Mesh
+from upstroke.mesh.purkinje import with_purkinje
 
 __all__ = [
     "Mesh",
@@ -37,6 +38,7 @@ __all__ = [
     "nodes_of_region",
     "nodes_of_set",
     "region_tag",
+    "with_purkinje",
 ]
 
 

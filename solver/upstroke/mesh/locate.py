@@ -15,16 +15,19 @@ INSIDE = 1e-8     # smallest negative barycentric weight of a point that counts 
 
 
 def nodes_in_box(mesh: Mesh, lowest: Sequence[float], highest: Sequence[float]) -> NDArray[np.int64]:
-    """Nodes with lowest <= x <= highest (cm), faces included; axes that are not given are unbounded."""
-    slack = ON_FACE * _size(mesh)
-    above = mesh.points[:, : len(lowest)] >= np.asarray(lowest) - slack
-    below = mesh.points[:, : len(highest)] <= np.asarray(highest) + slack
+    """Nodes with lowest <= x <= highest (cm), faces included; axes that are not given are unbounded.
+
+    Of tissue with Purkinje strands: nodes of the tissue, as in all that asks for a place.
+    """
+    slack, points = ON_FACE * _size(mesh), mesh.points[:mesh.n_tissue]
+    above = points[:, : len(lowest)] >= np.asarray(lowest) - slack
+    below = points[:, : len(highest)] <= np.asarray(highest) + slack
     return np.flatnonzero(above.all(axis=1) & below.all(axis=1))
 
 
 def nodes_in_sphere(mesh: Mesh, centre: Sequence[float], radius: float) -> NDArray[np.int64]:
     """Nodes with |x - centre| <= radius (cm); axes that are not given do not count (two: a cylinder along z)."""
-    distance = np.linalg.norm(mesh.points[:, : len(centre)] - np.asarray(centre), axis=1)
+    distance = np.linalg.norm(mesh.points[:mesh.n_tissue, : len(centre)] - np.asarray(centre), axis=1)
     return np.flatnonzero(distance <= radius + ON_FACE * _size(mesh))
 
 
@@ -41,7 +44,7 @@ def region_tag(mesh: Mesh, region: int | str, where: str = "region") -> int:
         raise MeshError(where, f"the mesh has no region {region!r}", did_you_mean(region, mesh.region_names)
                         if mesh.region_names else f"its regions have no names; tags: {_tags(mesh)}")
     tag = mesh.region_names[region] if isinstance(region, str) else region
-    if not (mesh.region == tag).any():
+    if not (mesh.region == tag).any() and not (mesh.purkinje is not None and tag in mesh.purkinje.tag):
         raise MeshError(where, f"no cell of the mesh is in region {region!r}", f"tags in use: {_tags(mesh)}")
     return tag
 
@@ -78,13 +81,17 @@ def _cells_of(mesh: Mesh, region: int | str, where: str) -> NDArray[np.bool_]:
 
 def nodes_of_region(mesh: Mesh, region: int | str, where: str = "region") -> NDArray[np.int64]:
     """All nodes of a region's cells, ascending; names are those of `cells_of_regions`."""
-    return np.unique(mesh.cells[_cells_of(mesh, region, where)]).astype(np.int64)
+    cells = _cells_of(mesh, region, where)
+    nodes = np.unique(mesh.cells[cells]).astype(np.int64)
+    if mesh.purkinje is None:
+        return nodes
+    return np.concatenate([nodes, mesh.purkinje.nodes[mesh.purkinje.tag == region_tag(mesh, region, where)]])
 
 
 def nearest_nodes(mesh: Mesh, points: ArrayLike) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """The node nearest to each point (k, 3), and the distances in cm."""
     from scipy.spatial import cKDTree
-    distances, nodes = cKDTree(mesh.points).query(np.atleast_2d(np.asarray(points, float)))
+    distances, nodes = cKDTree(mesh.points[:mesh.n_tissue]).query(np.atleast_2d(np.asarray(points, float)))
     return np.asarray(nodes, np.int64), np.asarray(distances)
 
 

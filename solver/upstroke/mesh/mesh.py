@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from upstroke.mesh.strands import Strands
 from upstroke.mesh.tree import Tree
 
 SIMPLICES = ("points", "segments", "triangles", "tetrahedra")
@@ -34,7 +35,7 @@ class Mesh:
 
     The corners of a simplex are in any order (tetrahedra: positively oriented). Those of a box are in the order of a
     grid, x fastest: corner c lies on the far side along axis k where bit k of c is set. (VTK goes round each face
-    instead; ``output.fields.vtk_cells`` has that order.)
+    instead; ``output.fields.vtk_blocks`` has that order.)
 
     Attributes
     ----------
@@ -50,6 +51,8 @@ class Mesh:
         fastest, and the simplices of a brick follow each other, their first corner its lowest; None for others
     point_data : (n,) float64 of each name, a number at every node: for parameters that differ from node to node
     cell_data : (m,) float64 of each name, a number of every cell: for conductivities that differ from cell to cell
+    purkinje : strands laid over the tissue, whose nodes are the last ones; None for others. Cells, and what is known of
+        them, are of the tissue alone
     tree : of neurons: areas and resistances of the compartments, and their sections; None for others
     """
 
@@ -66,6 +69,7 @@ class Mesh:
     point_data: dict[str, NDArray[np.float64]] = field(default_factory=dict)
     cell_data: dict[str, NDArray[np.float64]] = field(default_factory=dict)
     tree: Tree | None = None
+    purkinje: Strands | None = None
 
     @property
     def shape(self) -> Literal["simplex", "box"]:
@@ -91,6 +95,21 @@ class Mesh:
     @property
     def n_points(self) -> int:
         return len(self.points)
+
+    @property
+    def n_tissue(self) -> int:
+        """How many of the nodes, the first ones, are not of Purkinje strands."""
+        return self.n_points if self.purkinje is None else self.purkinje.first
+
+    @property
+    def tissue(self) -> Mesh:
+        """The mesh without Purkinje strands."""
+        if self.purkinje is None:
+            return self
+        n = self.n_tissue
+        return replace(self, points=self.points[:n], purkinje=None,
+                       point_data={name: values[:n] for name, values in self.point_data.items()},
+                       node_sets={name: nodes for name, nodes in self.node_sets.items() if (nodes < n).all()})
 
     @property
     def n_cells(self) -> int:

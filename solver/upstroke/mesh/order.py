@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from upstroke.errors import CaseError
 from upstroke.mesh.check import relative_sizes
-from upstroke.mesh.locate import cells_of_regions
+from upstroke.mesh.locate import cells_of_regions, region_tag
 from upstroke.mesh.mesh import Mesh
 
 TIE = 1e-9      # relative: volumes this near to each other are equal
@@ -51,6 +51,11 @@ def table_of_cells(mesh: Mesh, regions: Sequence[tuple[int | str, ...] | None], 
     return owner
 
 
+def membranes_of_tissue(mesh: Mesh, regions: Sequence[tuple[int | str, ...] | None]) -> set[int]:
+    """The numbers of the membrane tables that own cells; all others are of Purkinje strands."""
+    return set(np.unique(table_of_cells(mesh, regions, "membrane", "membrane")).tolist())
+
+
 def membrane_of_nodes(mesh: Mesh, regions: Sequence[tuple[int | str, ...] | None]) -> NDArray[np.int64]:
     """(n,) the number of the membrane table of each node: the one that owns most of the volume of the cells around it.
 
@@ -66,11 +71,13 @@ def membrane_of_nodes(mesh: Mesh, regions: Sequence[tuple[int | str, ...] | None
     """
     count = len(regions)
     cells = table_of_cells(mesh, regions, "membrane", "membrane")
-    if count == 1:
+    if count == 1 and (mesh.purkinje is None or regions[0] is None):
         return np.zeros(mesh.n_points, np.int64)
     owner = _by_volume(mesh, cells, count) if mesh.tree is None else _by_compartment(mesh, cells)
+    if mesh.purkinje is not None:
+        owner[mesh.n_tissue:] = _by_strand(mesh, regions)
     for k in range(count):
-        if not (cells == k).any():
+        if not (cells == k).any() and not (owner == k).any():
             raise CaseError(f"membrane.{k}", "is for all regions that no other table names, and there are none",
                             "remove this table")
         if not (owner == k).any():
@@ -95,6 +102,21 @@ def _by_compartment(mesh: Mesh, cells: NDArray[np.int64]) -> NDArray[np.int64]:
     owner[mesh.cells[:, 1]] = cells
     roots = np.flatnonzero(mesh.tree.parent < 0)
     owner[roots] = owner[roots + 1]
+    return owner
+
+
+def _by_strand(mesh: Mesh, regions: Sequence[tuple[int | str, ...] | None]) -> NDArray[np.int64]:
+    """(p,) the membrane of each node of a Purkinje strand: the table that names its tree, or the one for all others."""
+    assert mesh.purkinje is not None
+    tag = mesh.purkinje.tag
+    rest = next((k for k, names in enumerate(regions) if names is None), -1)
+    owner = np.full(len(tag), rest)
+    for k, names in enumerate(regions):
+        owner[np.isin(tag, [region_tag(mesh, name) for name in names or ()])] = k
+    if (owner < 0).any():
+        name = next(name for name, known in mesh.region_names.items() if known == tag[owner < 0][0])
+        raise CaseError("membrane", f"the Purkinje tree {name!r} has no membrane", "add a [[membrane]] table with "
+                        f'regions = ["{name}"], or one without \'regions\' for all others')
     return owner
 
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from upstroke.backend import Fetch
 from upstroke.case.schema import Snapshots
-from upstroke.mesh.locate import cells_of_regions
+from upstroke.mesh.locate import cells_of_regions, region_tag
 from upstroke.mesh.mesh import Mesh
 from upstroke.mesh.tree import Tree
 
@@ -92,9 +92,15 @@ def part_of(mesh: Mesh, regions: Sequence[int | str]) -> tuple[Mesh, NDArray[np.
     MeshError for a region that the mesh lacks
     """
     keep = cells_of_regions(mesh, regions, "watch.snapshots.regions")
-    nodes, cells = np.unique(mesh.cells[keep], return_inverse=True)
+    used = np.zeros(mesh.n_points, bool)
+    used[mesh.cells[keep]] = True
+    strands = mesh.purkinje
+    if strands is not None:
+        used[strands.nodes] = np.isin(strands.tag, [region_tag(mesh, region) for region in regions])
+        strands = strands.with_nodes(used, int(used[:mesh.n_tissue].sum()))
+    nodes, number = np.flatnonzero(used), np.cumsum(used) - 1
     part = replace(
-        mesh, points=mesh.points[nodes], cells=cells.reshape(-1, mesh.cells.shape[1]).astype(np.int32),
+        mesh, points=mesh.points[nodes], cells=number[mesh.cells[keep]].astype(np.int32), purkinje=strands,
         region=mesh.region[keep], fibre=None if mesh.fibre is None else mesh.fibre[keep],
         sheet=None if mesh.sheet is None else mesh.sheet[keep], node_sets={}, point_data={},
         tree=None if mesh.tree is None else _tree_of(mesh.tree, nodes))

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from upstroke.mesh.mesh import Mesh
+from upstroke.mesh.strands import Strands
 from upstroke.observe.activation import ActivationMap
 
 MM_PER_CM = 10.0   # files for viewing are in mm
@@ -35,10 +36,11 @@ def cell_type(mesh: Mesh) -> CellType:
     return CELL_TYPES[mesh.shape, mesh.dim]
 
 
-def vtk_cells(mesh: Mesh) -> NDArray[np.int32]:
-    """The cells with their corners in VTK's order."""
-    order = cell_type(mesh).order
-    return mesh.cells if order == tuple(range(len(order))) else mesh.cells[:, order]
+def vtk_blocks(mesh: Mesh) -> list[tuple[CellType, NDArray[np.int32]]]:
+    """The cells with their corners in VTK's order, and after them the lines of Purkinje strands."""
+    kind = cell_type(mesh)
+    cells = mesh.cells if kind.order == tuple(range(len(kind.order))) else mesh.cells[:, kind.order]
+    return [(kind, cells)] + ([(CELL_TYPES["simplex", 1], mesh.purkinje.lines)] if mesh.purkinje is not None else [])
 
 
 def point_data(activation: ActivationMap) -> dict[str, NDArray[np.float64]]:
@@ -55,11 +57,21 @@ def cell_data(mesh: Mesh) -> dict[str, NDArray[Any]]:
     """Region, and fibre and sheet where the mesh has them.
 
     Of neurons also, of the node that each segment leads to: its section, as sections.csv counts them, the diameter
-    there, and the way to it along the branches from the soma.
+    there, and the way to it along the branches from the soma. Of Purkinje strands, which come after the cells: their
+    diameter (0 of the tissue); a strand's fibre is its direction.
     """
     fields: dict[str, NDArray[Any] | None] = {"region": mesh.region, "fibre": mesh.fibre, "sheet": mesh.sheet}
     if mesh.tree is not None:
         node, tree = mesh.cells[:, 1], mesh.tree
         fields |= {"section": tree.section[node].astype(np.int32), "diameter_um": UM_PER_CM * tree.diameter[node],
                    "distance_um": UM_PER_CM * tree.distance[node]}
-    return {name: values for name, values in fields.items() if values is not None}
+    known = {name: values for name, values in fields.items() if values is not None}
+    return known if mesh.purkinje is None else _with_strands(known, mesh, mesh.purkinje)
+
+
+def _with_strands(known: dict[str, NDArray[Any]], mesh: Mesh, strands: Strands) -> dict[str, NDArray[Any]]:
+    own = {"region": strands.region, "fibre": strands.direction(mesh.points),
+           "sheet": np.zeros((len(strands.lines), 3))}
+    joined = {name: np.concatenate([values, own[name]]) for name, values in known.items()}
+    diameter = np.concatenate([np.zeros(mesh.n_cells), UM_PER_CM * strands.diameter])
+    return joined | {"diameter_um": diameter}

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
+
 from upstroke.mesh.mesh import Mesh
 from upstroke.observe.activation import ActivationMap
-from upstroke.output.fields import MM_PER_CM, cell_data, cell_type, point_data, vtk_cells
+from upstroke.output.fields import MM_PER_CM, cell_data, point_data, vtk_blocks
 from upstroke.output.files import whole_file
 
 
@@ -24,7 +26,10 @@ def write_activation(path: Path, mesh: Mesh, activation: ActivationMap) -> None:
     """
     import meshio
 
-    grid = meshio.Mesh(mesh.points * MM_PER_CM, [(cell_type(mesh).meshio, vtk_cells(mesh))], point_data(activation),
-                       {name: [values] for name, values in cell_data(mesh).items()})
+    blocks = vtk_blocks(mesh)
+    starts = np.cumsum([len(cells) for _, cells in blocks])[:-1]
+    grid = meshio.Mesh(mesh.points * MM_PER_CM, [(kind.meshio, cells) for kind, cells in blocks],
+                       point_data(activation),
+                       {name: np.split(values, starts) for name, values in cell_data(mesh).items()})
     with whole_file(path) as part:
         meshio.write(part, grid, file_format="vtu")

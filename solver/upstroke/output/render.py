@@ -61,9 +61,11 @@ def draw_activation(mesh: Mesh, times: ArrayLike, path: Path, title: str = "", r
     if not find_spec("matplotlib"):
         return Drawn("", f"activation.png was not drawn: matplotlib is not installed; {INSTALL}")
     cells = surface_of(mesh) if mesh.dim > 1 else mesh.cells
-    used, renumbered = np.unique(cells, return_inverse=True)
-    picture = Picture(mesh.points[used] * MM_PER_CM, renumbered.reshape(cells.shape).astype(np.int32),
-                      np.asarray(times, np.float64)[used], title)
+    strands = mesh.purkinje.lines if mesh.purkinje is not None else np.empty((0, 2), np.int32)
+    used, number = np.unique(np.concatenate([cells.ravel(), strands.ravel()]), return_inverse=True)
+    renumbered = number.astype(np.int32)
+    picture = Picture(mesh.points[used] * MM_PER_CM, renumbered[:cells.size].reshape(cells.shape),
+                      np.asarray(times, np.float64)[used], title, renumbered[cells.size:].reshape(-1, 2))
     figure = _page()
     if mesh.tree is not None and not picture.straight:
         _neuron(figure, neuron_of(mesh), np.asarray(times, np.float64), title)
@@ -171,6 +173,7 @@ def _solid(figure: Any, picture: Picture, view: View, image: NDArray[Any] | None
         axes.imshow(image, extent=view.frame, interpolation="antialiased")
     else:
         _triangles(axes, picture, view)
+    _strands(axes, picture, view)
     _edges(axes, picture, view)
     if not picture.silent.all():
         tall = view.half[1] > view.half[0]
@@ -198,6 +201,23 @@ def _triangles(axes: Any, picture: Picture, view: View) -> None:
                                        edgecolors=colours[order], linewidths=0.3, antialiased=True))
     pieces, owners = isochrones(picture)
     _lines(axes, view.page(pieces[cosine[owners] > 0]))
+    axes.autoscale()
+
+
+def _strands(axes: Any, picture: Picture, view: View) -> None:
+    """Purkinje strands, as if the tissue were glass: lines with a dark border, coloured by their activation."""
+    from matplotlib.collections import LineCollection
+
+    if not len(picture.strands):
+        return
+    levels, ends = picture.levels, picture.points[picture.strands]
+    order = np.argsort(ends.mean(axis=1) @ view.toward)
+    times = picture.times[picture.strands[order]].mean(axis=1)
+    colours = _colour_map()((times - levels[0]) / (levels[-1] - levels[0]))
+    colours[np.isnan(times)] = _one_colour(GREY)(0)
+    lines = list(view.page(ends[order]))
+    axes.add_collection(LineCollection(lines, colors=INK, linewidths=2.6, capstyle="round"))
+    axes.add_collection(LineCollection(lines, colors=colours, linewidths=1.6, capstyle="round"))
     axes.autoscale()
 
 

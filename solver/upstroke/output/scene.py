@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,12 +10,16 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True, eq=False)
 class Picture:
-    """What is to be seen: nodes in mm, segments (k, 2) or triangles (k, 3), and activation times (n,), NaN for none."""
+    """What is to be seen: nodes in mm, segments (k, 2) or triangles (k, 3), and activation times (n,), NaN for none.
+
+    ``strands`` (s, 2) are drawn over all of it.
+    """
 
     points: NDArray[np.float64]
     cells: NDArray[np.int32]
     times: NDArray[np.float64]
     title: str
+    strands: NDArray[np.int32] = field(default_factory=lambda: np.empty((0, 2), np.int32))
 
     @property
     def silent(self) -> NDArray[np.bool_]:

@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from upstroke.mesh.mesh import Mesh
-from upstroke.output.fields import MM_PER_CM, cell_data, cell_type, vtk_cells
+from upstroke.output.fields import MM_PER_CM, cell_data, vtk_blocks
 from upstroke.output.files import explained
 
 UNCOUNTED = -0x656B6F7274737075  # stands for NSteps until its place in the file is known; no number of frames
@@ -129,14 +129,15 @@ def _lay_out(path: Path, mesh: Mesh, names: Sequence[str], frames: int) -> tuple
 
 def _write_mesh(root: Any, mesh: Mesh) -> None:
     """Points, cells and cell data, once."""
-    per_cell = mesh.cells.shape[1]
-    for name, count in (("NumberOfPoints", mesh.n_points), ("NumberOfCells", mesh.n_cells),
-                        ("NumberOfConnectivityIds", mesh.cells.size)):
+    blocks = vtk_blocks(mesh)
+    corners = np.concatenate([np.full(len(cells), cells.shape[1]) for _, cells in blocks])
+    for name, count in (("NumberOfPoints", mesh.n_points), ("NumberOfCells", len(corners)),
+                        ("NumberOfConnectivityIds", corners.sum())):
         root[name] = np.array([count], np.int64)
     root["Points"] = mesh.points * MM_PER_CM
-    root["Connectivity"] = vtk_cells(mesh).ravel().astype(np.int64)
-    root["Offsets"] = np.arange(0, mesh.cells.size + 1, per_cell, dtype=np.int64)
-    root["Types"] = np.full(mesh.n_cells, cell_type(mesh).vtk, np.uint8)
+    root["Connectivity"] = np.concatenate([cells.ravel() for _, cells in blocks]).astype(np.int64)
+    root["Offsets"] = np.concatenate([[0], np.cumsum(corners)]).astype(np.int64)
+    root["Types"] = np.concatenate([np.full(len(cells), kind.vtk, np.uint8) for kind, cells in blocks])
     data = root.create_group("CellData")
     for name, values in cell_data(mesh).items():
         data[name] = values

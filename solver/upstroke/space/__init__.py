@@ -19,6 +19,7 @@ from upstroke.space.inert import around_inert, conducting, inert_notes
 from upstroke.space.lattice import assemble_lattice, assemble_segments
 from upstroke.space.operator import Operator
 from upstroke.space.resolution import coarse_notes
+from upstroke.space.strands import couple_strands
 from upstroke.space.tree import assemble_tree
 
 __all__ = ["Curve", "Operator", "assemble", "assemble_grid", "assemble_tree", "coarse_notes", "diffusivity",
@@ -39,6 +40,8 @@ def discretise(mesh: Mesh, coupling: Tissue | Cable, curves: Sequence[Curve] = (
         for k, table in enumerate(coupling.region):
             cells_of_regions(mesh, table.regions, f"cable.region.{k}.regions")   # an error for one that is not there
         return assemble_tree(mesh.tree, coupling)
+    if mesh.purkinje is not None:
+        return couple_strands(discretise(mesh.tissue, coupling, curves, owner), mesh.purkinje, coupling)
     D = diffusivity(coupling, mesh)
     of = conducting(coupling, mesh)
     if of.all():

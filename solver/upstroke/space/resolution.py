@@ -78,6 +78,7 @@ def coarse_notes(mesh: Mesh, coupling: Tissue | Cable, curves: Sequence[Curve],
     """
     if not curves or isinstance(coupling, Cable):
         return []
+    mesh = mesh.tissue
     D = diffusivity(coupling, mesh)
     q, lattice, notes = coarseness(mesh, D), mesh.grid is not None or mesh.bricks is not None, list[str]()
     for k, curve in enumerate(curves):

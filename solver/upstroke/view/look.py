@@ -144,7 +144,7 @@ def view_of(scene: Scene, look: Look) -> View:
     extent = np.ptp(scene.points, axis=0)
     if look.angles is not None:
         view = View.turned(scene.points, *look.angles)
-    elif len(scene.rods):
+    elif len(scene.rods) and not len(scene.triangles):
         view = View.upright(scene.points)
     else:
         view = View.along(scene.points) if extent.min() <= 1e-6 * extent.max() else View.turned(scene.points)

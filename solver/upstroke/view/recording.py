@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from upstroke.errors import OptionError, did_you_mean
 from upstroke.mesh.mesh import Grid, Mesh
-from upstroke.output.fields import CELL_TYPES, MM_PER_CM
+from upstroke.mesh.strands import Strands
+from upstroke.output.fields import CELL_TYPES, MM_PER_CM, UM_PER_CM
 
 Floats = NDArray[np.float64]
 UNITS = {"V": "mV", "Iion": "uA/cm^2", "Isyn": "uA/cm^2", "Iclamp": "uA/cm^2", "Igap": "uA/cm^2",
@@ -193,10 +194,12 @@ def _opened(path: Path) -> Iterator[Any]:
 
 
 def _mesh(root: Any, data: dict[str, NDArray[Any]]) -> Mesh:
-    """The mesh of the file, its cells' corners in our order."""
+    """The mesh of the file, its cells' corners in our order; lines after cells of another kind are Purkinje strands,
+    and what ``data`` say of them goes there."""
     vtk = int(root["Types"][0]) if len(root["Types"]) else 3
     (shape, dim), kind = next((key, kind) for key, kind in CELL_TYPES.items() if kind.vtk == vtk)
-    cells = root["Connectivity"][:].reshape(-1, len(kind.order))
+    m = int((root["Types"][:] == vtk).sum())
+    cells = root["Connectivity"][:m * len(kind.order)].reshape(-1, len(kind.order))
     back = np.argsort(kind.order)
     points = root["Points"][:] / MM_PER_CM
     ours = cells[:, back].astype(np.int32)
@@ -204,7 +207,20 @@ def _mesh(root: Any, data: dict[str, NDArray[Any]]) -> Mesh:
     if shape == "box":
         edges = (points[ours[0, 1 << k]] - points[ours[0, 0]] for k in range(dim))
         grid = Grid(tuple(float(np.linalg.norm(edge)) for edge in edges))
-    return Mesh(points, ours, data["region"], fibre=data.get("fibre"), grid=grid)
+    lines = root["Connectivity"][cells.size:].reshape(-1, 2).astype(np.int32)
+    strands = _strands(lines, {name: values[m:] for name, values in data.items()}, len(points)) if len(lines) else None
+    for name in data:
+        data[name] = data[name][:m]
+    return Mesh(points, ours, data["region"], fibre=data.get("fibre"), grid=grid, purkinje=strands)
+
+
+def _strands(lines: NDArray[np.int32], data: dict[str, NDArray[Any]], n: int) -> Strands:
+    """What a file tells of Purkinje strands: where they lie, their trees and their diameters."""
+    first = int(lines.min())
+    tag, none = np.zeros(n - first, np.int32), np.empty(0)
+    tag[lines - first] = data["region"][:, None]
+    return Strands(first, lines, data["region"], data["diameter_um"] / UM_PER_CM, none, np.zeros(n - first), tag,
+                   np.empty((0, 2), np.int64), none)
 
 
 def _activation(path: Path, n: int) -> Floats | None:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from upstroke.errors import OptionError, UnitError
 from upstroke.mesh.mesh import Mesh
+from upstroke.mesh.strands import Strands
 from upstroke.output.fields import MM_PER_CM, UM_PER_CM
 from upstroke.output.raster import Scene
 from upstroke.output.surface import rods_of, surface_of
@@ -137,7 +138,23 @@ def _surface(mesh: Mesh, clip: Half | None) -> Shape:
         a, b = beyond[first], beyond[second]
         weight = np.where(first == second, 0.0, a / np.where(a == b, 1.0, a - b))
         points = (1.0 - weight)[:, None] * points[first] + weight[:, None] * points[second]
-    return Shape(Scene.of_triangles(points, triangles.astype(np.int32)), first, second, weight)
+    shape = Shape(Scene.of_triangles(points, triangles.astype(np.int32)), first, second, weight)
+    return shape if mesh.purkinje is None else _with_strands(shape, mesh, mesh.purkinje, clip)
+
+
+def _with_strands(shape: Shape, mesh: Mesh, strands: Strands, clip: Half | None) -> Shape:
+    """With the rods of Purkinje strands, of which a cut leaves whole pieces."""
+    lines, radius = strands.lines, np.repeat(0.5 * MM_PER_CM * strands.diameter[:, None], 2, axis=1)
+    if clip is not None:
+        keep = (clip.beyond(mesh.points)[lines] <= 0.0).all(axis=1)
+        lines, radius = lines[keep], radius[keep]
+    rods, n = Scene.of_rods(mesh.points * MM_PER_CM, lines, radius), len(shape.first)
+    scene = Scene(np.concatenate([shape.scene.points, rods.points]), shape.scene.triangles, rods.rods + np.int32(n),
+                  rods.radius, rods.cap)
+    everyone = np.arange(mesh.n_points)
+    return replace(shape, scene=scene, first=np.concatenate([shape.first, everyone]),
+                   second=np.concatenate([shape.second, everyone]),
+                   weight=np.concatenate([shape.weight, np.zeros(mesh.n_points)]))
 
 
 def _clipped(triangles: NDArray[np.int32], beyond: NDArray[np.float64]) -> NDArray[np.int64]:
@@ -239,9 +256,10 @@ def fibres_of(recording: Recording, shape: Shape) -> NDArray[np.float64]:
                           "leave --fibres out, or give the mesh some (mesh.fibre)")
     cell = np.full(mesh.n_points, -1)
     cell[mesh.cells] = np.arange(mesh.n_cells)[:, None]
+    tissue = np.flatnonzero(cell[shape.first] >= 0)
     a, b, c = (shape.scene.points[nodes] for nodes in shape.scene.triangles.T)
     size = np.sqrt(0.5 * np.linalg.norm(np.cross(b - a, c - a), axis=1).sum() / GLYPHS)
-    cube = np.floor((shape.scene.points - shape.scene.points.min(axis=0)) / size).astype(np.int64)
-    _, some = np.unique(cube, axis=0, return_index=True)
+    cube = np.floor((shape.scene.points[tissue] - shape.scene.points.min(axis=0)) / size).astype(np.int64)
+    some = tissue[np.unique(cube, axis=0, return_index=True)[1]]
     along = 0.32 * size * mesh.fibre[cell[shape.first[some]]]
     return np.asarray(np.stack([shape.scene.points[some] - along, shape.scene.points[some] + along], axis=1))

@@ -6,7 +6,7 @@ A rule names the tables and keys it looks at. It runs once those keys have valid
 from __future__ import annotations
 
 # each registers its rules
-from upstroke.case.rules import ecg, implicit, mesh, network, neuron, stimulus, time, tissue, watch  # noqa: F401
+from upstroke.case.rules import ecg, implicit, mesh, network, neuron, purkinje, stimulus, time, tips, tissue, watch  # noqa: F401
 from upstroke.case.rules.rule import RULES, Mistake, Rule
 
 __all__ = ["RULES", "Mistake", "Rule"]

@@ -53,6 +53,7 @@ from upstroke.case.schema.mesh import CableMesh, FileMesh, GridMesh, SheetMesh, 
 from upstroke.case.schema.network import Drawn, NetworkMesh, Population
 from upstroke.case.schema.neuron import Cable, CableRegion, Compartments, MorphologyMesh, Section, SectionsMesh
 from upstroke.case.schema.noise import NoiseTable
+from upstroke.case.schema.purkinje import FractalTree, PurkinjeTree
 from upstroke.case.schema.stimulus import Box, Site, Sphere, Stimulus
 from upstroke.case.schema.synapse import KINETICS, DrawnConductance, DrawnTime, Events, Synapse, VoltageClamp
 from upstroke.case.schema.time import Solver, TimeTable
@@ -86,6 +87,7 @@ __all__ = [
     "Events",
     "FileIfSuffix",
     "FileMesh",
+    "FractalTree",
     "Frequency",
     "GapJunction",
     "GridMesh",
@@ -99,6 +101,7 @@ __all__ = [
     "Point",
     "Population",
     "Probes",
+    "PurkinjeTree",
     "Quantity",
     "Quiet",
     "Regions",

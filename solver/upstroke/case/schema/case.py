@@ -13,6 +13,7 @@ from upstroke.case.schema.mesh import CableMesh, FileMesh, GridMesh, SheetMesh, 
 from upstroke.case.schema.network import NetworkMesh
 from upstroke.case.schema.neuron import Cable, MorphologyMesh, SectionsMesh
 from upstroke.case.schema.noise import NoiseTable
+from upstroke.case.schema.purkinje import PurkinjeTree
 from upstroke.case.schema.stimulus import Stimulus
 from upstroke.case.schema.synapse import Synapse, VoltageClamp
 from upstroke.case.schema.time import Solver, TimeTable
@@ -55,6 +56,7 @@ class Case:
            | NetworkMesh) = key("where")
     tissue: Tissue | None = key("how neighbours couple; all meshes but neurons need it", None)
     cable: Cable | None = key("how the compartments of a neuron couple; neurons need it", None)
+    purkinje: tuple[PurkinjeTree, ...] = key("trees of Purkinje strands, coupled to the tissue at junctions", ())
     membrane: Annotated[tuple[Membrane, ...], Count(1)] = key("what each point does, one table per group of regions")
     time: TimeTable = key("how long")
     stimulus: tuple[Stimulus, ...] = key("what is done to it", ())

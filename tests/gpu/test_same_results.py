@@ -14,6 +14,8 @@ TINY = {
     "axon": {"mesh": {"dx": "2 mm"}, "time": {"end": "0.8 ms", "dt": "0.01 ms"}},
     "sheet": {"mesh": {"dx": ["4 mm", "2 mm"]}, "time": {"end": "4 ms"}},
     "scar": {"time": {"end": "0.5 ms"}, "stimulus": {"nodes": "left", **SHOCK}},
+    "infarct": {"mesh": {"dx": ["2 mm", "1 mm"]}, "tissue": {"waves": "lumped"}, "time": {"end": "0.5 ms"}, "stimulus": {
+        "box": {"min": ["0 mm"], "max": ["2 mm"]}, **SHOCK}},
     "fibrosis": {"time": {"end": "0.5 ms"}, "stimulus": {"box": {"min": ["0 mm"], "max": ["2 mm"]}, **SHOCK}},
     "ball_and_stick": {"mesh": {"compartments": {"max_length": "100 um"}}, "time": {"end": "6 ms"}, "synapse": [
         {"kind": kind, "region": region, "count": 20, "weight": "3 nS", "events": {"rate": rate, "end": "3 ms"}}

@@ -3,6 +3,9 @@
 What a step leaves for the next one is the state, what stages remember (`Stepper.memory`), the loop's clock, and what
 the watchers have seen; files that grow are cut back to where they were. All else is built anew from the case, in the
 same way, so a run that goes on gives what an uninterrupted one gives, bit for bit.
+
+Where processes share a run, the first gathers what all have at the mesh's nodes and writes one file, from which any
+number of processes goes on; as many as before give the same bits, others what their sums in another order give.
 """
 
 from __future__ import annotations
@@ -22,9 +25,11 @@ import numpy as np
 from upstroke.case import resolved
 from upstroke.errors import Ended, OutputError
 from upstroke.observe import Watchers
-from upstroke.output.checkpoint import Checkpoint, write_checkpoint
+from upstroke.output.checkpoint import Checkpoint, checkpoint_name, write_checkpoint
 from upstroke.output.files import plain
 from upstroke.setup import Setup
+
+SAVE, END = 1, 2          # what a process wishes
 
 
 class Saver:
@@ -42,36 +47,37 @@ class Saver:
         self._setup, self._watchers, self._folder, self._clock = setup, watchers, folder, clock
         output = setup.case.output
         self._every, self._limit = output.checkpoint_every, output.time_limit
-        self._alone = not setup.backend.halo.callbacks          # runs on several processes have no checkpoints yet
         self._begun = self._last = clock()
         self._asked = ""            # why a checkpoint is wanted at once
         self._end = False
 
     def see(self, n: int) -> None:
-        """After step n.
+        """After step n. Processes that share a run do what any of them was asked to, in the same step, one step later.
 
         Raises
         ------
         Ended after the last checkpoint of a run that is told to end
         OutputError where a checkpoint cannot be written
         """
-        if self._folder is None or not self._alone:
-            return
         now = self._clock()
         if self._limit is not None and 1000.0 * (now - self._begun) >= self._limit:
             self._asked, self._end = "the time limit is reached", True
-        if self._asked or (self._every is not None and 1000.0 * (now - self._last) >= self._every):
-            path = save(self._setup, self._watchers, self._folder)
-            if self._end and n < self._setup.stepper.n_steps:
-                raise Ended(str(self._folder), f"ended after {self._setup.stepper.clock.step:,} of "
-                            f"{self._setup.stepper.n_steps:,} steps: {self._asked}; {path.name} is written",
-                            f"go on with: upstroke resume {self._folder}")
-            self._asked, self._last = "", self._clock()
+        due = self._every is not None and 1000.0 * (now - self._last) >= self._every
+        wished = self._setup.backend.halo.wished(SAVE * (bool(self._asked) or due) | END * self._end)
+        if not wished:
+            return
+        name = save(self._setup, self._watchers, self._folder)
+        if wished & END and n < self._setup.stepper.n_steps:
+            raise Ended(str(self._folder), f"ended after {self._setup.stepper.clock.step:,} of "
+                        f"{self._setup.stepper.n_steps:,} steps: {self._asked or 'another rank was asked to end'}; "
+                        f"{name} is written", f"go on with: upstroke resume {self._folder}")
+        self._asked, self._last = self._asked if self._end else "", self._clock()       # it may have come meanwhile
+        self._setup.backend.halo.wished(0)
 
     @contextmanager
     def listening(self) -> Iterator[None]:
         """Takes signals as wishes for checkpoints, where this is the thread that gets them."""
-        if threading.current_thread() is not threading.main_thread() or not self._alone:
+        if threading.current_thread() is not threading.main_thread():
             yield
             return
 
@@ -87,15 +93,22 @@ class Saver:
                 signal.signal(number, handler)
 
 
-def save(setup: Setup, watchers: Watchers, folder: Path) -> Path:
-    """Write a checkpoint of a run as it is after the steps so far."""
+def save(setup: Setup, watchers: Watchers, folder: Path | None) -> str:
+    """Write a checkpoint of a run as it is after the steps so far: its name. One without a folder only takes part."""
     setup.stepper.sync()
-    clock, seen = setup.stepper.clock, watchers.memory()
-    arrays = {name: np.array(setup.backend.to_host(array)) for name, array in setup.stepper.memory.items()}
+    clock, seen, to_host = setup.stepper.clock, watchers.memory(), setup.backend.to_host
+    arrays = {name: np.array(to_host(array)) for name, array in setup.stepper.memory.items()}
+    for name, pieces in setup.stepper.nodal.items():
+        whole = setup.state.arrange([(begin, end, to_host(array)) for begin, end, array in pieces])
+        if folder is not None:
+            arrays[f"node.{name}"] = whole
     arrays |= {f"watch.{name}": value for name, value in seen.items() if isinstance(value, np.ndarray)}
     about = {"made_by": identity(setup), "t_ms": clock.step * setup.case.time.dt, "clock": clock.counts(),
              "watch": {name: value for name, value in seen.items() if not isinstance(value, np.ndarray)}}
-    return write_checkpoint(folder, clock.step, about, arrays)
+    if folder is not None:
+        write_checkpoint(folder, clock.step, about, arrays)
+    setup.backend.halo.most(0)                # nobody goes on, or ends, before it is written
+    return checkpoint_name(clock.step)
 
 
 def restore(setup: Setup, watchers: Watchers, checkpoint: Checkpoint) -> dict[str, Any]:
@@ -103,19 +116,26 @@ def restore(setup: Setup, watchers: Watchers, checkpoint: Checkpoint) -> dict[st
 
     Raises
     ------
-    OutputError for a checkpoint of another case, model, version or kind of device
+    OutputError for a checkpoint of another case, model, version or kind of device, and where ranks see unlike ones
     """
-    memory = setup.stepper.memory
-    mine = {name: array for name, array in checkpoint.arrays.items() if not name.startswith("watch.")}
-    if (checkpoint.about.get("made_by") != identity(setup) or mine.keys() != memory.keys()
-            or any(memory[name].shape != array.shape for name, array in mine.items())):
+    memory, nodal = setup.stepper.memory, setup.stepper.nodal
+    shapes = {name: array.shape for name, array in memory.items()}
+    shapes |= {f"node.{name}": (setup.state.total,) for name in nodal}
+    found = {name: array.shape for name, array in checkpoint.arrays.items() if not name.startswith("watch.")}
+    if checkpoint.about.get("made_by") != identity(setup) or found != shapes:
         raise OutputError(str(checkpoint.path), "was made by another case, version or device",
                           "go on with what made it, or run the case again")
-    for name, array in mine.items():
-        setup.backend.put(memory[name], array)
+    counts: dict[str, Any] = checkpoint.about["clock"]
+    first, last = setup.backend.halo.widest(counts["step"], counts["step"])
+    if first != last:
+        raise OutputError(str(checkpoint.path), f"ranks see unlike checkpoints, of steps {first:.0f} to {last:.0f}",
+                          "resume when the file system shows the newest one everywhere")
+    for name, array in memory.items():
+        setup.backend.put(array, checkpoint.arrays[name])
+    for name, pieces in nodal.items():
+        setup.state.put(pieces, checkpoint.arrays[f"node.{name}"])
     watchers.recall(checkpoint.about["watch"] | {name.removeprefix("watch."): array for name, array
                                                  in checkpoint.arrays.items() if name.startswith("watch.")})
-    counts: dict[str, Any] = checkpoint.about["clock"]
     return counts
 
 

@@ -10,6 +10,7 @@ import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from upstroke import __version__
 from upstroke.errors import OutputError, UnitError, UpstrokeError
@@ -49,16 +50,19 @@ def _run(arguments: argparse.Namespace) -> int:
     from upstroke.run import run
 
     case = load_case(*arguments.case, overrides=_overrides(arguments))
-    result = run(case, arguments.out, show_progress=not arguments.quiet)
-    if result.summary:                # not on processes that share the run with one that reports
-        print(result.report())
-    return 0
+    return _told(run(case, arguments.out, show_progress=not arguments.quiet))
 
 
 def _resume(arguments: argparse.Namespace) -> int:
     from upstroke.run import resume
 
-    print(resume(arguments.run, show_progress=not arguments.quiet).report())
+    return _told(resume(arguments.run, show_progress=not arguments.quiet))
+
+
+def _told(result: Any) -> int:
+    """Print what came of a run (`Result`), but on processes that share it with one that does."""
+    if result.summary:
+        print(result.report())
     return 0
 
 

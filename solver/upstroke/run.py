@@ -108,12 +108,13 @@ def resume(directory: str | Path, *, show_progress: bool = False) -> Result:
     ------
     OutputError for a directory that holds no such run, or no checkpoint; and all that `run` raises
     """
-    directory = Path(directory)
+    directory, ranks = Path(directory), ranks_of_job()
     manifest = read_manifest(directory)
     if manifest["status"] == "done":
         raise OutputError(str(directory), "this run is done", "its results are complete")
     checkpoint = newest_checkpoint(directory)
-    clear_away(directory)
+    if ranks.first:
+        clear_away(directory)
     setup = prepare(load_case(manifest["case"]))
     setup = replace(setup, notes=(*checkpoint.notes, *setup.notes))
     return _steps(setup, Record(setup, directory, goes_on=manifest), checkpoint, show_progress)

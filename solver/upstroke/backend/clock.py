@@ -27,6 +27,13 @@ def memory_of(stage: Stage) -> dict[str, Any]:
     return dict(getattr(stage, "memory", {}))
 
 
+def nodal_of(stage: Stage) -> dict[str, Any]:
+    """The arrays (n,) over the state's nodes that a stage's step leaves for its next one, by name; as `memory_of`, by
+    an attribute ``nodal``. Processes that share a run have their parts of them.
+    """
+    return dict(getattr(stage, "nodal", {}))
+
+
 @dataclass
 class Clock:
     """The state of a loop; ``step`` steps are done.

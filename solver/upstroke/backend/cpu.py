@@ -321,18 +321,20 @@ class Loop:
 
     def __init__(self, backend: CpuBackend, stages: Sequence[Stage]) -> None:
         self.clock = backend.clock = Clock()
-        self._backend, self._stages = backend, tuple(stages)
+        self._backend = backend
+        following = [stage.name for stage in stages[1:]] + [""]
+        self._stages = [(stage, stage.name != after) for stage, after in zip(stages, following, strict=True)]
         self.seconds = {stage.name: 0.0 for stage in stages}
 
     def run(self, n: int) -> None:
         """Step n; one that breaks halts the clock and goes no further."""
-        for stage in self._stages:
+        for stage, last in self._stages:          # last of some with one name: a process may lack a membrane
             start = perf_counter()
             stage.run(n)
-            if stage.name in TELLING:
+            if last and stage.name in TELLING:
                 self.clock.status = self._backend.halo.agreed(self.clock.status)
             self.seconds[stage.name] += perf_counter() - start
-            if self.clock.status & HALTING:
+            if last and self.clock.status & HALTING:
                 break
         self.clock.tick()
 

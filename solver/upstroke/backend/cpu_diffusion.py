@@ -102,7 +102,8 @@ class ConjugateGradients(_Diffusion):
         length = self._length + -self._length % 8
         self._increments = backend.zeros(turns, 4, length, dtype=np.float64)        # of each turn's last solves, around
         self._solves = backend.zeros(1, dtype=np.int64)
-        self.memory = {"increments": self._increments, "solves": self._solves}
+        self.memory = {"solves": self._solves}
+        self.nodal = increments_by_name(self._increments, n)
         self._args.mass = self._mass.ctypes.data
         self._args.inverse_diagonal = self._inverse.ctypes.data
         self._args.r, self._args.p = (w.ctypes.data for w in self._work)
@@ -133,6 +134,12 @@ class Chebyshev(ConjugateGradients):
         super().__init__(backend, A, K, V, dt, tolerance, max_iterations, turns)
         self._solve = backend._runtime.diffuse_chebyshev
         self._args.low, self._args.high = spectrum_bounds(A, self._halo.widest)
+
+
+def increments_by_name(increments: Any, n: int) -> dict[str, Any]:
+    """Each row of (turns, 4, >= n) by name: `nodal_of` a solver that extrapolates from its last increments."""
+    return {f"increments.{turn}.{k}": increments[turn, k][:n]
+            for turn, around in enumerate(increments) for k in range(len(around))}
 
 
 class TreeDiffusion:

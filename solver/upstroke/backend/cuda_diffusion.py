@@ -95,9 +95,12 @@ class Diffusion:
         self._arrays |= {"arrivals": backend.zeros(1, dtype=np.uint32), "solves": backend.zeros(1, dtype=np.int64),
                          "parts": backend.zeros(2, self._grid[0], dtype=np.float64), "V": V}
         self.memory: dict[str, Any] = {}
+        self.nodal: dict[str, Any] = {}
         if "turns" in more:
-            self._arrays["increments"] = backend.zeros(more["turns"], 4, n, dtype=np.float64)
-            self.memory = {name: self._arrays[name] for name in ("increments", "solves")}
+            self._arrays["increments"] = increments = backend.zeros(more["turns"], 4, n, dtype=np.float64)
+            self.memory = {"solves": self._arrays["solves"]}
+            self.nodal = {f"increments.{turn}.{k}": increments[turn, k]
+                          for turn in range(more["turns"]) for k in range(4)}
         fields = {field[0] for field in DiffusionArgs._fields_}
         pointers = {name: backend.pointer(array) for name, array in self._arrays.items() if name in fields}
         scalars = {name: value for name, value in more.items() if not isinstance(value, np.ndarray)}

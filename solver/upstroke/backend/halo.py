@@ -42,8 +42,12 @@ class Halo(Protocol):
     def everyone(self, mine: Any) -> Sequence[Any]:
         """What each process has to say, on all of them."""
 
+    def wished(self, mine: int) -> int:
+        """Bits that any process wishes, all of them the same: of one alone its own, else what was agreed together with
+        the last status."""
+
     def whole(self, values: NDArray[Any]) -> NDArray[Any]:
-        """Arrays that are NaN where a process knows nothing, as one, on the first process; elsewhere as they are."""
+        """(..., n) by the mesh's nodes, of which each process knows its own: all of them, on the first process."""
 
 
 class Alone:
@@ -68,16 +72,11 @@ class Alone:
     def agreed(self, status: int) -> int:
         return status
 
+    def wished(self, mine: int) -> int:
+        return mine
+
     def everyone(self, mine: Any) -> Sequence[Any]:
         return [mine]
 
     def whole(self, values: NDArray[Any]) -> NDArray[Any]:
         return values
-
-
-def merged(parts: Sequence[NDArray[Any]]) -> NDArray[Any]:
-    """The first of the arrays with the others' values where it has NaN."""
-    result = parts[0].astype(np.result_type(*parts))
-    for part in parts[1:]:
-        np.copyto(result, part, where=np.isnan(result))
-    return result

@@ -108,6 +108,9 @@ class ActivationWatcher:
     def __init__(self, section: Activation, state: Any, backend: Any, dt: float, tree: Tree | None = None) -> None:
         V = state.V
         places, self._shown = watched(section, np.asarray(state.rank), tree)
+        nodes = tree is None or len(places) == len(self._shown)
+        self._number = np.asarray(state.order) if nodes else np.arange(len(places))     # of each of them, among ...
+        self._all = len(self._shown) if nodes else len(places)                          # ... so many of all processes
         self._backend, self._section, self._n = backend, section, len(places)
         start = np.asarray(backend.to_host(V))[places]
         self._arrays = {name: backend.array(start) for name in ("before", "lowest", "highest", "rest")}
@@ -155,21 +158,29 @@ class ActivationWatcher:
             self._asked = None
 
     def memory(self) -> dict[str, Any]:
-        """What it has seen, by name, for `recall`."""
-        self._asked = None
+        """What it has seen, by name, for `recall`: by the mesh's nodes, or its cells where they are watched."""
+        self._asked, halo = None, self._backend.halo
         host = {name: np.array(self._backend.to_host(array)) for name, array in self._arrays.items()}
-        used = int(host["rows"][:2].min())
-        return host | {name: np.array([self._backend.to_host(row) for row in rows[:used]]).reshape(used, self._n)
-                       for name, rows in self._rows.items()}
+        used, low_high, rows = int(host["rows"][:2].min()), host.pop("range"), host.pop("rows")
+        for name, own in self._rows.items():
+            host[name] = np.full((halo.most(used), self._n), np.nan)
+            for k in range(used):
+                host[name][k] = self._backend.to_host(own[k])
+        seen = {name: np.zeros((*values.shape[:-1], self._all), values.dtype) for name, values in host.items()}
+        for name, values in host.items():
+            seen[name][..., self._number] = values
+        low, high = halo.widest(low_high[0], -low_high[1])
+        return {name: halo.whole(values) for name, values in seen.items()} | {
+            "range": np.array([low, -high]), "rows": np.array([0, halo.most(int(rows[1])), 0], rows.dtype)}
 
     def recall(self, memory: Mapping[str, Any]) -> None:
         """Go on from what an earlier run had seen."""
         self._make_room(len(memory["activation"]))
         for name, rows in self._rows.items():
             for row, times in zip(rows, memory[name], strict=False):
-                self._backend.put(row, times)
+                self._backend.put(row, times[self._number])
         for name, array in self._arrays.items():
-            self._backend.put(array, memory[name])
+            self._backend.put(array, memory[name] if name in ("range", "rows") else memory[name][self._number])
         self._arrays["rows"][0] = len(self._rows["activation"])
 
     def close(self) -> None:

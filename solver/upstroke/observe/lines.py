@@ -42,8 +42,9 @@ class LineFile:
     def cut(self, length: int) -> None:
         """Forget all lines after so many bytes."""
         self._lines.clear()
-        self._file.truncate(length)
-        self._file.seek(length)
+        if self._path != Path(os.devnull):
+            self._file.truncate(length)
+            self._file.seek(length)
 
     @property
     def due(self) -> bool:

@@ -107,12 +107,13 @@ class SpikeWatcher:
     def memory(self) -> dict[str, Any]:
         """What it has seen and written, for `recall`."""
         self._finish()
-        return {"before": np.array(self._backend.to_host(self._arrays["before"])), "counts": self._counts.copy(),
-                "taken": self._taken, "bytes": self._out.length()}
+        before = self._backend.halo.sum(np.array(self._backend.to_host(self._arrays["before"])))
+        return {"before": before, "counts": self._counts.copy(), "taken": self._taken, "bytes": self._out.length()}
 
     def recall(self, memory: Mapping[str, Any]) -> None:
         """Go on from what an earlier run had seen; what it wrote later is cut off."""
-        self._backend.put(self._arrays["before"], memory["before"])
+        here = np.diff(self._backend.to_host(self._arrays["first"])) > 0          # elsewhere others look
+        self._backend.put(self._arrays["before"], np.where(here, memory["before"], 0.0))
         self._counts[:], self._taken = memory["counts"], memory["taken"]
         self._backend.put(self._seen["count"], np.array([self._taken], np.uint64))
         self._out.cut(memory["bytes"])

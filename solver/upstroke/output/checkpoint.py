@@ -1,8 +1,8 @@
 """Checkpoint files: everything that a run changes, such that it goes on from there bit for bit.
 
-A checkpoint is a NumPy .npz file (a zip file, whose entries carry checksums) with the arrays by name and, as JSON under
-``about``, the numbers. It is written beside its place, forced to the disk and then renamed, so one that has its name is
-whole. The last two are kept until the run is done.
+A checkpoint is a NumPy .npz file (a zip file, whose entries carry checksums) with the arrays by name (``node.``: by the
+mesh's nodes, whoever had them) and, as JSON under ``about``, the numbers. It is written beside its place, forced to the
+disk and then renamed, so one that has its name is whole. The last two are kept until the run is done.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def write_checkpoint(folder: Path, step: int, about: Mapping[str, Any], arrays: 
     ------
     OutputError where the system refuses; the last two are then as they were
     """
-    path = folder / f"checkpoint-{step:09d}.npz"
+    path = folder / checkpoint_name(step)
     part = folder / f".{path.name}.part"
     text = np.frombuffer(json.dumps(plain(about)).encode(), np.uint8)
     with explained(path):
@@ -59,6 +59,11 @@ def write_checkpoint(folder: Path, step: int, about: Mapping[str, Any], arrays: 
         for old in checkpoints_in(folder)[KEPT:]:
             old.unlink()
     return path
+
+
+def checkpoint_name(step: int) -> str:
+    """What a checkpoint after so many steps is called."""
+    return f"checkpoint-{step:09d}.npz"
 
 
 def checkpoints_in(folder: Path) -> list[Path]:

@@ -76,5 +76,3 @@ def require_shareable(case: Case, ranks: OneRank | Ranks) -> None:
         raise CaseError("time.splitting", f'"{case.time.splitting}" {what}', 'set time.splitting = "strang"')
     if case.solver.method not in ("auto", "cg", "chebyshev"):
         raise CaseError("solver.method", f'"{case.solver.method}" {what}', 'set solver.method = "cg"')
-    if case.output.checkpoint_every is not None or case.output.time_limit is not None:
-        raise CaseError("output", f"a run with checkpoints {what}", "leave out checkpoint_every and time_limit")

@@ -16,11 +16,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from upstroke.backend.halo import Alone, merged
+from upstroke.backend.halo import Alone
 from upstroke.errors import BackendError
 from upstroke.space.operator import Operator
 
 EXCHANGE = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
+WISHES = 8           # status bits, above which an agreement carries wishes
 PATIENCE = 5.0       # seconds in which all ranks find a mistake that one has found
 SUM = ctypes.CFUNCTYPE(ctypes.c_double, ctypes.c_double)
 
@@ -61,6 +62,9 @@ class Ranks:
         self.callbacks: Mapping[str, Any] = {"begin": EXCHANGE(self._begin), "end": EXCHANGE(self._end),
                                              "sum": SUM(self._sum)}
         self._own = 0
+        self._nodes: NDArray[np.int64] = np.zeros(0, np.int64)          # in the order in which they are told
+        self._everyones: list[NDArray[np.int64]] | None = None          # likewise, of all ranks, on the first
+        self._wish = self._wishes = 0                                   # this one's, and what was agreed on last
         self._ghost_nodes = np.zeros(0, np.int64)
         self._send: list[tuple[int, NDArray[np.int64]]] = []
         self._receive: list[tuple[int, slice]] = []
@@ -98,7 +102,8 @@ class Ranks:
         place = np.full(n, -1)
         place[mine] = np.arange(len(mine))
         ghosts = []
-        self._own, first = len(mine), len(mine)
+        self._own, self._nodes, first = len(mine), np.sort(mine), len(mine)
+        self._everyones = self._comm.gather(self._nodes)
         for other in np.unique(part[there[of_mine]]).tolist():
             pair = of_mine & (part[there] == other)
             seen = np.unique(there[pair])                         # both sides count them in the mesh's order
@@ -150,14 +155,25 @@ class Ranks:
         return float(self._comm.allreduce(low, self._mpi.MIN)), float(self._comm.allreduce(high, self._mpi.MAX))
 
     def agreed(self, status: int) -> int:
-        return int(self._comm.allreduce(status, self._mpi.BOR))
+        together = int(self._comm.allreduce(status | self._wish << WISHES, self._mpi.BOR))
+        self._wishes = together >> WISHES
+        return together & (1 << WISHES) - 1
+
+    def wished(self, mine: int) -> int:
+        self._wish = mine
+        return self._wishes
 
     def everyone(self, mine: Any) -> Sequence[Any]:
         return list(self._comm.allgather(mine))
 
     def whole(self, values: NDArray[Any]) -> NDArray[Any]:
-        parts = self._comm.gather(values)
-        return merged(parts) if parts is not None else values
+        parts = self._comm.gather(values[..., self._nodes])
+        if parts is None or self._everyones is None:
+            return values
+        result = np.empty(values.shape, np.result_type(*parts))
+        for nodes, part in zip(self._everyones, parts, strict=True):
+            result[..., nodes] = part
+        return result
 
     def end(self, code: int, message: str) -> bool:
         """This process has failed. Where all have, in the same way, whether it is the first; else the job ends here."""

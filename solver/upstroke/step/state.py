@@ -63,6 +63,7 @@ class State:
         self.V = backend.zeros(self.n + backend.halo.ghosts)[:self.n]
         self.Iion, self.Istim = (backend.zeros(self.n) for _ in range(2))
         self._pieces: dict[str, list[Piece]] = {"V": [(0, self.n, self.V)], "Iion": [(0, self.n, self.Iion)]}
+        self._states = tuple(dict.fromkeys(name for kernel, _, _ in membranes for name in kernel.states))
         groups, begin = [], 0
         for kernel, initial, size in membranes:
             for name in kernel.states:     # also where this process has no node of a membrane
@@ -132,10 +133,15 @@ class State:
         return self.arrange([(begin, end, self._backend.to_host(array)) for begin, end, array in self.pieces(name)])
 
     @property
-    def memory(self) -> dict[str, Any]:
-        """The arrays that change from step to step, by name."""
-        arrays = {"V": self.V, "Iion": self.Iion, "Istim": self.Istim}
-        return arrays | {f"{name}.{k}": group.arrays[name] for k, group in enumerate(self.groups) for name in "SW"}
+    def memory(self) -> dict[str, list[Piece]]:
+        """What changes from step to step, by name, as `pieces`."""
+        return {name: self.pieces(name) for name in ("V", "Iion", *self._states)} | {
+            "Istim": [(0, self.n, self.Istim)]}
+
+    def put(self, pieces: Sequence[Piece], values: NDArray[Any]) -> None:
+        """Write values (total,) in the mesh's order into the device arrays of some places."""
+        for begin, end, array in pieces:
+            self._backend.put(array, values[self.order[begin:end]].astype(array.dtype))
 
     @property
     def nbytes(self) -> int:

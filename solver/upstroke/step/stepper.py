@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from upstroke.backend import NOT_CONVERGED, Backend, Clock, Loop, Stage, memory_of
+from upstroke.backend import NOT_CONVERGED, Backend, Clock, Loop, Stage, memory_of, nodal_of
 from upstroke.case.schema import Solver, TimeTable
 from upstroke.errors import DivergenceError
 from upstroke.ionic.methods import METHODS
@@ -15,7 +15,7 @@ from upstroke.step.diffusion import make_diffusion, require_stable
 from upstroke.step.gaps import gap_notes
 from upstroke.step.implicit import implicit_stages, require_one_capacitance
 from upstroke.step.splitting import SPLITTINGS
-from upstroke.step.state import State
+from upstroke.step.state import Piece, State
 
 
 def stimulus_stages(stimuli: Stimuli, state: State, n_steps: int, backend: Backend) -> list[Stage]:
@@ -104,10 +104,22 @@ class Stepper:
 
     @property
     def memory(self) -> dict[str, Any]:
-        """The arrays that a step leaves for the next one, by name: of the state, and of stages that remember."""
-        own = {f"stage.{k}.{name}": array for k, stage in enumerate(self.stages)
-               for name, array in memory_of(stage).items()}
-        return {f"state.{name}": array for name, array in self.state.memory.items()} | own
+        """The arrays that stages leave for their next step, by name, beside ``nodal``."""
+        return {f"{name}.{key}": array for name, stage in self._that_remember()
+                for key, array in memory_of(stage).items()}
+
+    @property
+    def nodal(self) -> dict[str, list[Piece]]:
+        """What a step leaves at each node for the next one, by name, as `State.pieces`: the state, and of stages."""
+        own = {f"{name}.{key}": [(0, self.state.n, array)] for name, stage in self._that_remember()
+               for key, array in nodal_of(stage).items()}
+        return self.state.memory | own
+
+    def _that_remember(self) -> list[tuple[str, Stage]]:
+        """The stages that leave something for their next step, by names that all who share a run give them."""
+        some = [stage for stage in dict.fromkeys(self.stages) if memory_of(stage) or nodal_of(stage)]
+        return [(f"{stage.name}.{sum(other.name == stage.name for other in some[:k])}", stage)
+                for k, stage in enumerate(some)]
 
     def steps(self, also: Sequence[Stage] = (), after: Mapping[str, Any] | None = None) -> Iterator[int]:
         """Yield n = 0 before the first step and then after every step.

@@ -37,13 +37,16 @@ TINY = {
     "pyramidal_l5": {"mesh": {"compartments": {"max_length": "200 um"}}, "time": {"end": "4 ms"}, "stimulus": {
         "site": {"section": "soma"}, "total_current": "1.9 nA", "duration": "4 ms"}},
     "population_1024": {"mesh": {"population": {"count": 9}}, "time": {"end": "4 ms"}},
+    "reentry_2d": {"mesh": {"size": ["4 mm", "3 mm"]}, "time": {"end": "2 ms"}, "stimulus": {
+        "box": {"min": ["0 mm"], "max": ["1 mm"]}, **SHOCK}, "watch": {"spikes": {"points": {
+            "left": ["2 mm"], "right": ["3 mm"], "top": ["4 mm"]}}}},
     "s1s2_slab": {"mesh": {"size": ["10 mm", "2 mm", "1 mm"], "dx": "1 mm"}, "time": {"end": "1.6 ms"}},
     "wall": {"time": {"end": "0.4 ms"}, "stimulus": {
         "sphere": {"centre": ["0 mm", "20 mm"], "radius": "1.5 mm"}, **SHOCK}},
 }
 #: In single precision only as long as rounding does not decide: a rotor makes much of little, and so does a threshold.
-SINGLE = {"fibrosis": {"time": {"end": "250 ms"}}, "ball_and_stick": {"time": {"end": "40 ms"}},
-          "pyramidal_synapses": {"time": {"end": "40 ms"}}}
+SINGLE = {"fibrosis": {"time": {"end": "250 ms"}}, "reentry_2d": {"time": {"end": "250 ms"}},
+          "ball_and_stick": {"time": {"end": "40 ms"}}, "pyramidal_synapses": {"time": {"end": "40 ms"}}}
 
 
 @pytest.mark.parametrize("name", sorted(path.parent.name for path in CASES.glob("*/case.toml")))

@@ -99,7 +99,8 @@ class Record:
                 clock = setup.stepper.clock
                 summary = summarise(setup.mesh, activation, watchers.probes, solver_report(clock),
                                     [*setup.notes, *watchers.notes, *bound_notes(clock), *_quiet_notes(watchers)],
-                                    watchers.spikes.count if watchers.spikes is not None else None)
+                                    watchers.spikes.count if watchers.spikes is not None else None,
+                                    watchers.tips.count if watchers.tips is not None else None)
                 write_json(folder / "summary.json", summary)
                 notes += summary["notes"]
                 if status == "done" and setup.case.output.picture:

@@ -48,14 +48,18 @@ class Result:
         """The columns of ecg.csv by name: ``time_ms``, ``phi.RA``, ..., ``I``, ... in mV; empty without electrodes."""
         return self._columns("ecg.csv")
 
+    def tips(self) -> dict[str, NDArray[np.float64]]:
+        """The columns of tips.csv, or in volumes of filaments.csv, by name; empty where they are not watched."""
+        return self._columns("tips.csv") or self._columns("filaments.csv")
+
     def _columns(self, file_name: str) -> dict[str, NDArray[np.float64]]:
         path = self.directory / file_name
         if not path.exists():
             return {}
         with path.open(newline="") as file:
             names = next(csv.reader(file))
-            columns = np.loadtxt(file, delimiter=",", ndmin=2).T
-        return dict(zip(names, columns, strict=True))
+            rows = np.array(list(csv.reader(file)), np.float64)
+        return dict(zip(names, rows.reshape(-1, len(names)).T, strict=True))
 
     def spikes(self) -> dict[str, NDArray[np.float64]]:
         """The times (ms) of spikes.csv by the names of its points; empty where the case watches none."""

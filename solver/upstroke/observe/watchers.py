@@ -11,7 +11,7 @@ from typing import Any, Protocol
 from numpy.typing import NDArray
 
 from upstroke.backend import Stage
-from upstroke.case.schema import Tissue, Watch
+from upstroke.case.schema import Tips, Tissue, Watch
 from upstroke.errors import CaseError, did_you_mean
 from upstroke.mesh.mesh import Mesh
 from upstroke.observe.activation import ActivationWatcher
@@ -20,6 +20,7 @@ from upstroke.observe.probes import Probe, ProbeWatcher, place_probes
 from upstroke.observe.quiet import QuietWatcher
 from upstroke.observe.snapshots import SnapshotWatcher, part_of
 from upstroke.observe.spikes import SpikeWatcher
+from upstroke.observe.tips import DELAY, TipWatcher, check_tips
 
 
 class Watcher(Protocol):
@@ -64,6 +65,7 @@ class Watchers:
     notes: tuple[str, ...] = ()        # what the user should know
     spikes: SpikeWatcher | None = None
     quiet: QuietWatcher | None = None
+    tips: TipWatcher | None = None
 
     @property
     def at_rest(self) -> bool:
@@ -163,8 +165,13 @@ def open_watchers(section: Watch, mesh: Mesh, state: Any, backend: Any, dt: floa
         stages += ecg.stages
         notes += ecg.notes
         others.append(ecg)
+    tips = None
+    if section.tips is not None:
+        every, delay = tip_steps(section.tips, dt)
+        tips = TipWatcher(section.tips, mesh, state, backend, every, delay, directory)
+        others.append(tips)
     activation = ActivationWatcher(section.activation, state, backend, dt, mesh.tree)
-    return Watchers(activation, (activation.stage, *stages), tuple(others), places, notes, spikes, quiet)
+    return Watchers(activation, (activation.stage, *stages), tuple(others), places, notes, spikes, quiet, tips)
 
 
 def check_watch(section: Watch, mesh: Mesh, names: Iterable[str], dt: float, tissue: Tissue | None = None) -> None:
@@ -194,6 +201,20 @@ def check_watch(section: Watch, mesh: Mesh, names: Iterable[str], dt: float, tis
     if section.ecg is not None and tissue is not None:
         whole_steps("watch.ecg.every", section.ecg.every, dt)
         check_ecg(section.ecg, mesh, tissue)
+    if section.tips is not None:
+        tip_steps(section.tips, dt)
+        check_tips(section.tips, mesh)
+        check_variables("watch.tips.recovery", () if section.tips.recovery is None else (section.tips.recovery,), names)
+
+
+def tip_steps(section: Tips, dt: float) -> tuple[int, int]:
+    """Steps between samples, and of the delay: none where there is a recovery variable; CaseError as `whole_steps`."""
+    every = whole_steps("watch.tips.every", section.every, dt)
+    if section.recovery is not None:
+        return every, 0
+    if section.delay is None:
+        return every, max(1, round(DELAY / dt))
+    return every, whole_steps("watch.tips.delay", section.delay, dt)
 
 
 def whole_steps(where: str, interval: float, dt: float) -> int:

@@ -25,6 +25,8 @@ UNITS = {
     "probes.csv": "time in ms; V in mV; Iion, Isyn and the like in uA/cm^2; states in their model's units",
     "spikes.csv": "time in ms",
     "ecg.csv": "time in ms; potentials in mV",
+    "tips.csv": "time in ms; places in mm",
+    "filaments.csv": "time in ms; places and lengths in mm",
     "summary.json": "as the names say",
 }
 

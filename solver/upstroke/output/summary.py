@@ -16,7 +16,7 @@ from upstroke.output.fields import MM_PER_CM
 
 def summarise(mesh: Mesh, activation: ActivationMap, probes: Sequence[Probe] = (),
               solver: Mapping[str, Any] | None = None, notes: Iterable[str] = (),
-              spikes: Mapping[str, int] | None = None) -> dict[str, Any]:
+              spikes: Mapping[str, int] | None = None, tips: Mapping[str, int] | None = None) -> dict[str, Any]:
     """The summary as a dict for `files.write_json`.
 
     Arguments
@@ -25,6 +25,7 @@ def summarise(mesh: Mesh, activation: ActivationMap, probes: Sequence[Probe] = (
     solver : what the solver says of itself (iterations and the like), taken as it is
     notes : what the user should know
     spikes : how many at each place where they are watched
+    tips : how many tips or filaments in all, at most at once, at the end
     """
     first = activation.activation[0] if activation.beats else np.full(mesh.n_points, np.nan)
     reached = np.isfinite(first)
@@ -41,6 +42,7 @@ def summarise(mesh: Mesh, activation: ActivationMap, probes: Sequence[Probe] = (
         "probe_activation_ms": {p.name: p.read(first) for p in probes},
         "spikes": dict(spikes or {}),
         "spikes_in_all": sum((spikes or {}).values()),
+        "tips": dict(tips or {}),
         "solver": dict(solver or {}),
         "notes": [*notes, *activation.notes()],
     }

@@ -58,7 +58,7 @@ from upstroke.case.schema.stimulus import Box, Site, Sphere, Stimulus
 from upstroke.case.schema.synapse import KINETICS, DrawnConductance, DrawnTime, Events, Synapse, VoltageClamp
 from upstroke.case.schema.time import Solver, TimeTable
 from upstroke.case.schema.tissue import ConductivityTable, Tissue
-from upstroke.case.schema.watch import Activation, Ecg, Probes, Quiet, Snapshots, Spikes, Watch
+from upstroke.case.schema.watch import Activation, Ecg, Probes, Quiet, Snapshots, Spikes, Tips, Watch
 
 __all__ = [
     "KINETICS",
@@ -122,6 +122,7 @@ __all__ = [
     "Temperature",
     "Time",
     "TimeTable",
+    "Tips",
     "Tissue",
     "TotalCapacitance",
     "Voltage",

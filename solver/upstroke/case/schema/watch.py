@@ -81,6 +81,25 @@ class Ecg:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Tips:
+    """Tips of re-entrant waves into ``tips.csv``; in volumes their filaments, into ``filaments.csv``.
+
+    A tip is where V is at ``level`` and neither rises nor falls: where V(t) and V(t - delay) both are at it.
+    """
+
+    every: Time = key("sampling interval; a whole number of steps", example='"2 ms"', must="> 0")
+    level: Voltage = key("midway between rest and plateau", -40.0, example='"-40 mV"')
+    delay: Time | None = key("a whole number of steps, in which a wave crosses an edge or more; by default 5 ms", None,
+                             example='"5 ms"', must="> 0")
+    recovery: str | None = key(
+        "instead of a delayed V: a variable of the model that follows V; where it falls as V rises, rotation changes "
+        "its sign", None, example='"h"')
+    recovery_level: float | None = key("what takes the place of `level` for it", None, example="0.5")
+    reach: Length = key("a tip at most so far from one of the sample before may be the same", 0.5, example='"5 mm"',
+                        must="> 0")
+
+
+@dataclass(frozen=True, kw_only=True)
 class Watch:
     """What the run looks at while it steps."""
 
@@ -89,4 +108,5 @@ class Watch:
     spikes: Spikes | None = key("times of spikes", None)
     snapshots: Snapshots | None = key("snapshots of fields", None)
     ecg: Ecg | None = key("potentials at electrodes, and leads", None)
+    tips: Tips | None = key("tips of re-entrant waves", None)
     stop_when_quiet: Quiet | None = key("end the run when tissue has come to rest", None)

@@ -88,3 +88,12 @@ def test_a_gradient_across_uncoupled_cells_is_each_cell_with_its_own_value(tmp_p
         assert np.ptp(single) < 1e-6
         assert graded[k] == pytest.approx(single[k], abs=1e-6)
     assert (np.diff(graded) > 5.0).all()
+
+
+def test_a_stimulus_is_scaled_by_a_file_as_by_an_expression(tmp_path):
+    x = upstroke.mesh.build_mesh(load_case(SHEET).mesh).points[:, 0]
+    np.savetxt(tmp_path / "scale.txt", 1.0 + 5.0 * x, fmt="%.17g")
+    times = [run(tmp_path, SHEET, name=str(k), stimulus=SHEET["stimulus"] | {"scale": scale}).activation.activation[0]
+             for k, scale in enumerate((str(tmp_path / "scale.txt"), "1 + 5 * x / (1 cm)", "1"))]
+    assert np.array_equal(times[0], times[1])
+    assert times[0].min() < times[2].min() - 0.1

@@ -13,6 +13,8 @@ from upstroke.mesh.labels import values_at, values_in_cells
 from upstroke.mesh.numbers import read_numbers
 from upstroke.space import diffusivity
 
+SCALES = (" | a scale multiplies conductivities; give tissue that does not conduct a region of its own, with "
+          "conductivity 0")
 SHEET = SheetMesh(size=(2.0, 1.0), dx=0.5, fibre=(1, 0, 0), sheet=(0, 1, 0))
 
 
@@ -83,9 +85,9 @@ def test_conductivities_come_from_cell_data_or_a_file(tmp_path):
 
 @pytest.mark.parametrize(("scale", "expected"), [
     ("x / (1 cm) - 0.5", "tissue.conductivity.scale | is not a number above 0 in 4 of the 16 cells of its regions (the "
-     "first is cell 0: -0.166667) | a scale multiplies conductivities: 1 changes nothing"),
+     "first is cell 0: -0.166667)" + SCALES),
     ((1.0, "log(x / (1 cm) - 1)"), "tissue.conductivity.scale.1 | is not a number above 0 in 16 of the 16 cells of its "
-     "regions (the first is cell 0: nan) | a scale multiplies conductivities: 1 changes nothing"),
+     "regions (the first is cell 0: nan)" + SCALES),
     ("depth", "tissue.conductivity.scale | the mesh has no cell data 'depth' | mesh files have cell data, one number "
      "per cell; or give an expression, such as '0.1 + 0.9 * x / (20 mm)'"),
     ("x", "tissue.conductivity.scale | in 'x' the value is a length, not a number | divide it by a length, for example "

@@ -68,8 +68,8 @@ def _factor(factor: float | str, mesh: Mesh, cells: NDArray[np.bool_], where: st
     if (bad := ~((values > 0.0) & np.isfinite(values))).any():
         first = np.flatnonzero(cells)[bad][0]
         raise CaseError(where, f"is not a number above 0 in {bad.sum():,} of the {len(values):,} cells of its regions "
-                        f"(the first is cell {first}: {values[bad][0]:g})", "a scale multiplies conductivities: 1 "
-                        "changes nothing")
+                        f"(the first is cell {first}: {values[bad][0]:g})", "a scale multiplies conductivities; give "
+                        "tissue that does not conduct a region of its own, with conductivity 0")
     return values
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from upstroke.case.schema.keys import Current, CurrentDensity, Length, Point, Time, VolumeCurrent, key
+from upstroke.case.schema.keys import Current, CurrentDensity, Length, Numbers, Point, Time, VolumeCurrent, key
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,8 +49,8 @@ class Stimulus:
                                                example='"50000 uA/cm^3"')
     total_current: Current | None = key("strength of a current clamp at a site of a neuron, instead", None,
                                         example='"0.1 nA"')
-    scale: str | None = key("factor of the strength at each node: a name of a population's `values`, or, as of "
-                            "`membrane.nodal`, of point data, or an expression", None, example='"input"')
+    scale: Numbers | None = key("factor of the strength at each node: a name of a population's `values`, or, as of "
+                                "`membrane.nodal`, of point data, a file, or an expression", None, example='"input"')
     start: Time = key("start of the first pulse", 0.0, example='"0 ms"', must=">= 0")
     duration: Time = key("duration of a pulse", example='"2 ms"', must="> 0")
     period: Time | None = key("time from start to start; needed where count > 1", None, example='"500 ms"',

@@ -17,6 +17,8 @@ TINY = {
     "infarct": {"mesh": {"dx": ["2 mm", "1 mm"]}, "tissue": {"waves": "lumped"}, "time": {"end": "0.5 ms"}, "stimulus": {
         "box": {"min": ["0 mm"], "max": ["2 mm"]}, **SHOCK}},
     "fibrosis": {"time": {"end": "0.5 ms"}, "stimulus": {"box": {"min": ["0 mm"], "max": ["2 mm"]}, **SHOCK}},
+    "lv_beat": {"mesh": {"dx": "5 mm"}, "time": {"end": "0.6 ms"}, "stimulus": {
+        "sphere": {"centre": ["-7 mm", "0 mm", "-3 mm"], "radius": "4 mm"}, **SHOCK}},
     "ball_and_stick": {"mesh": {"compartments": {"max_length": "100 um"}}, "time": {"end": "6 ms"}, "synapse": [
         {"kind": kind, "region": region, "count": 20, "weight": "3 nS", "events": {"rate": rate, "end": "3 ms"}}
         for kind, region, rate in (("ampa", "basal", "1 /ms"), ("nmda", "basal", "1 /ms"), ("gaba", "soma", "20 /s"))]},

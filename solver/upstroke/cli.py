@@ -217,20 +217,42 @@ def _erp(arguments: argparse.Namespace) -> int:
     from upstroke.experiments.erp import find_erp
 
     case = load_case(*arguments.case, overrides=_overrides(arguments))
-    low, high, tolerance = (_time(f"--{name}", getattr(arguments, name)) for name in ("from", "to", "tolerance"))
+    low, high, tolerance = (_quantity(f"--{name}", getattr(arguments, name), "time")
+                            for name in ("from", "to", "tolerance"))
     print(find_erp(case, low, high, tolerance, arguments.stimulus, arguments.probe, arguments.out).report())
     return 0
 
 
-def _time(option: str, text: str) -> float:
-    """A time, ms, as an option gives it."""
+def _tune_cv(arguments: argparse.Namespace) -> int:
+    from upstroke.experiments.tune_cv import report, tune_axes
+
+    strand = _strand(arguments)
+    velocities = [_quantity("--velocity", text, "velocity") for text in arguments.velocity]
+    spacing = [_quantity("--dx", text, "length") for text in arguments.dx]
+    print(report(strand, tune_axes(strand, velocities, spacing, arguments.tolerance)))
+    return 0
+
+
+def _strand(arguments: argparse.Namespace) -> Any:
+    from upstroke.experiments.strand import Strand
+    from upstroke.waves.report import time_of, values_of
+
+    time = time_of(arguments.dt, arguments.splitting, arguments.diffusion, arguments.reaction_steps)
+    return Strand(arguments.model, tuple(arguments.flag), values_of(arguments.param), arguments.method, time.dt,
+                  time.splitting, time.diffusion, time.reaction_steps, arguments.waves,
+                  _quantity("--beta", arguments.beta, "surface_to_volume"),
+                  _quantity("--threshold", arguments.threshold, "voltage", signed=True))
+
+
+def _quantity(option: str, text: str, kind: str, signed: bool = False) -> float:
+    """A quantity, in its internal unit, as an option gives it."""
     from upstroke.units import parse
 
     try:
-        value = parse(text, "time")
+        value = parse(text, kind)
     except UnitError as error:
         raise UnitError(option, error.what, error.remedy) from None
-    if not value > 0.0:
+    if not (signed or value > 0.0):
         raise UnitError(option, f"must be > 0, found {text}")
     return value
 
@@ -419,6 +441,37 @@ def _parser() -> argparse.ArgumentParser:
                       help="the file to add the table to; NAME.waves beside NAME.model serves all who use the model "
                            "(default: the cache)")
     verb.set_defaults(verb=_tune_waves)
+
+    def add_strand(verb: argparse.ArgumentParser) -> None:
+        verb.add_argument("model", metavar="MODEL", help="a model's name, or a .model file")
+        add_model(verb)
+        verb.add_argument("--param", metavar="NAME=VALUE", action="append", default=[],
+                          help="a parameter: a value, or a change such as -62%%, *0.38 or +0.1")
+        verb.add_argument("--method", metavar="METHOD", default="", help="integration method of V and all states")
+        verb.add_argument("--dt", metavar="TIME", default="0.02 ms", help="time step (default: 0.02 ms)")
+        verb.add_argument("--splitting", choices=("godunov", "strang", "unsplit"), default="godunov")
+        verb.add_argument("--diffusion", choices=("explicit", "crank_nicolson", "backward_euler"),
+                          help="time scheme (default: crank_nicolson; explicit where unsplit)")
+        verb.add_argument("--reaction-steps", metavar="N", type=int, default=1, help="reaction steps in one time step")
+        verb.add_argument("--waves", choices=("calibrated", "fourth_order", "lumped", "consistent"),
+                          default="calibrated", help="tissue.waves of the case (default: calibrated, as in the plane "
+                                                     "and in space)")
+        verb.add_argument("--beta", metavar="VALUE", default="140 /mm",
+                          help="membrane surface per tissue volume (default: 140 /mm)")
+        verb.add_argument("--threshold", metavar="VOLTAGE", default="-40 mV",
+                          help="a wave is where V rises through this (default: -40 mV)")
+
+    verb = verbs.add_parser("tune-cv", help="find conductivities that give waves the wanted velocities",
+                            description="Find the monodomain conductivities with which waves have the wanted "
+                                        "velocities on the wanted mesh and in its time steps, by runs of strands, the "
+                                        "last of which is the proof.")
+    add_strand(verb)
+    verb.add_argument("--velocity", metavar="VELOCITY", nargs="+", required=True,
+                      help='along fibre, sheet and normal: "0.6 m/s" "0.25 m/s"')
+    verb.add_argument("--dx", metavar="LENGTH", nargs="+", required=True, help="node spacing: one for all, or one each")
+    verb.add_argument("--tolerance", metavar="PART", type=float, default=1e-3,
+                      help="of the velocity (default: 0.001)")
+    verb.set_defaults(verb=_tune_cv)
     return parser
 
 

@@ -45,6 +45,7 @@ KINDS: dict[str, Kind] = {
     "resistance": Kind("a resistance", "kohm", "10 Mohm", ("ohm", "kohm", "Mohm", "Gohm")),
     "temperature": Kind("a temperature", "degC", "37 degC", ("kelvin", "degC")),
     "concentration": Kind("a concentration", "mM", "5.4 mM", ("nM", "uM", "mM", "M", "mmol/L")),
+    "velocity": Kind("a velocity", "cm/ms", "0.6 m/s", ("cm/s", "m/s", "mm/ms", "cm/ms")),
     "frequency": Kind("a frequency", "1/ms", "2 Hz", ("Hz", "kHz", "1/s", "1/ms")),
 }
 

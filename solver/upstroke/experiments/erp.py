@@ -193,8 +193,7 @@ def _waves(setup: Setup, stepper: Stepper, counts: dict[str, Any] | None, until:
 
 def _arrays(stepper: Stepper) -> list[Any]:
     """All device arrays that a step leaves for the next one."""
-    nodal = getattr(stepper, "nodal", {})
-    return [*stepper.memory.values(), *(array for pieces in nodal.values() for _, _, array in pieces)]
+    return [*stepper.memory.values(), *(array for pieces in stepper.nodal.values() for _, _, array in pieces)]
 
 
 def _probe(case: Case, name: str | None) -> str:

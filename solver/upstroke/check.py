@@ -5,8 +5,12 @@ from __future__ import annotations
 import math
 from time import perf_counter
 
+import numpy as np
+
 from upstroke.case import Case, to_toml
 from upstroke.mesh.locate import cells_of_regions
+from upstroke.mesh.mesh import Mesh
+from upstroke.mesh.strands import Strands
 from upstroke.mesh.tree import Population, Tree
 from upstroke.observe.activation import watched
 from upstroke.observe.probes import far_note, place_probes
@@ -48,6 +52,7 @@ def _sizes(setup: Setup) -> list[str]:
     trains = [train.describe() for train in stepper.stimuli.trains]
     return [f"mesh: {mesh.n_points:,} nodes, {mesh.n_cells:,} {mesh.cell_name}, "
             + " x ".join(f"{x:g}" for x in high - low) + " mm",
+            *(_strands(mesh, mesh.purkinje) if mesh.purkinje is not None else []),
             *(_sections(mesh.tree) if mesh.tree is not None else []), *_cable_regions(setup), *_membranes(setup),
             f"steps: {stepper.n_steps:,} of {setup.case.time.dt:g} ms", *trains,
             *stepper.conductances.describe()]
@@ -64,6 +69,20 @@ def _cable_regions(setup: Setup) -> list[str]:
         factor = f" ({table.area_factor:g} times the cones')" if table.area_factor != 1.0 else ""
         lines.append(f"cable.region.{k}, {', '.join(map(str, table.regions))}: {(area > 0.0).sum():,} compartments, "
                      f"{1e8 * area.sum():,.6g} um^2 of membrane{factor}, Ra {1e3 * Ra:g} ohm*cm, C_m {C_m:g} uF/cm^2")
+    return lines
+
+
+def _strands(mesh: Mesh, strands: Strands) -> list[str]:
+    """A line for each Purkinje tree."""
+    lines = []
+    length = np.linalg.norm(mesh.points[strands.lines[:, 0]] - mesh.points[strands.lines[:, 1]], axis=1)
+    for tag in np.unique(strands.tag):
+        name = next(name for name, known in mesh.region_names.items() if known == tag)
+        mine, pairs = strands.region == tag, strands.tag[strands.junction[:, 0] - strands.first] == tag
+        ends, nodes = np.unique(strands.junction[pairs, 0], return_counts=True)
+        joined = f": {len(ends):,}, each with {nodes.min()} to {nodes.max()} nodes of tissue" if len(ends) else ": none"
+        lines.append(f"Purkinje tree {name!r}: {(strands.tag == tag).sum():,} nodes, {10 * length[mine].sum():.4g} mm "
+                     f"of strands; junctions{joined}")
     return lines
 
 

@@ -16,6 +16,7 @@ from upstroke.observe import ActivationMap, Watchers
 from upstroke.output.checkpoint import clear_away
 from upstroke.output.directory import make_run_directory
 from upstroke.output.files import write_json
+from upstroke.output.junctions import passage, write_junctions
 from upstroke.output.manifest import Status, finish_manifest, start_manifest
 from upstroke.output.maps import write_activation
 from upstroke.output.render import draw_activation
@@ -101,6 +102,10 @@ class Record:
                                     [*setup.notes, *watchers.notes, *bound_notes(clock), *_quiet_notes(watchers)],
                                     watchers.spikes.count if watchers.spikes is not None else None,
                                     watchers.tips.count if watchers.tips is not None else None)
+                if setup.mesh.purkinje is not None:
+                    found = passage(setup.mesh, activation)
+                    write_junctions(folder / "junctions.csv", setup.mesh, found)
+                    summary["junctions"] = found.summary()
                 write_json(folder / "summary.json", summary)
                 notes += summary["notes"]
                 if status == "done" and setup.case.output.picture:

@@ -33,6 +33,11 @@ TISSUE: dict[str, Any] = {
     "output": {"picture": False}, "backend": {"device": "cpu"}}
 LUMPED = TISSUE["tissue"] | {"waves": "lumped"}
 SLAB = {"kind": "slab", "size": ["1 mm", "1 mm", "0.5 mm"], "dx": "0.25 mm", "fibre": [1, 0, 0]}
+ROOT = {"nodes": "purkinje_root", "current": "1 mA/cm^2", "duration": "1 ms"}
+PURKINJE = {"conductivity": "15 mS/cm", "diameter": "0.3 mm", "resistance": "1 kohm", "radius": "0.3 mm",
+            "dx": "0.1 mm", "fractal": {
+                "surface": "zmax", "root": ["0 mm", "0.5 mm", "0.5 mm"], "toward": ["1 mm", "0.5 mm", "0.5 mm"],
+                "trunk": "0.3 mm", "length": "0.3 mm", "generations": 2}}
 CABLE = {"kind": "cable", "length": "8 mm", "dx": "0.2 mm"}
 NEURON: dict[str, Any] = {
     "mesh": {"kind": "sections", "compartments": {"max_length": "40 um"}, "section": [
@@ -71,6 +76,8 @@ RUNS: dict[str, dict[str, Any]] = {
     "explicit": TISSUE | {"tissue": LUMPED, "time": TISSUE["time"] | {"diffusion": "explicit"}},
     "unsplit": TISSUE | {"tissue": LUMPED, "time": TISSUE["time"] | {"diffusion": "explicit", "splitting": "unsplit"}},
     "slab": TISSUE | {"mesh": SLAB},
+    "purkinje": TISSUE | {"mesh": SLAB, "stimulus": ROOT,
+                          "purkinje": PURKINJE},
     "electrograms": TISSUE | {"watch": TISSUE["watch"] | {"ecg": {
         "electrodes": {"a": ["9 mm"], "b": ["2 mm", "1 mm", "5 mm"]}, "leads": {"ab": ["a", "b"]}, "every": "0.1 ms",
         "thickness": "1 mm"}}},

@@ -45,6 +45,14 @@ RUNS: dict[str, dict[str, Any]] = {
                                                      "solver": CASE["solver"] | {"method": "chebyshev"}},
     "consistent, mixed": {"tissue": CASE["tissue"] | {"waves": 0.2},
                           "backend": {"device": "cpu", "precision": "mixed"}},
+    "purkinje": {"mesh": {"kind": "slab", "size": ["5 mm", "4 mm", "1 mm"], "dx": "0.5 mm", "fibre": [2, 1, 0]},
+                 "stimulus": {"nodes": "purkinje_root", "current": "800 uA/cm^2", "duration": "1 ms",
+                              "period": "2.5 ms", "count": 2}, "purkinje": {
+        "conductivity": "15 mS/cm", "diameter": "0.5 mm", "resistance": "1 kohm", "fractal": {
+            "surface": "zmax", "root": ["0 mm", "1.5 mm", "1 mm"], "toward": ["4 mm", "1.5 mm", "1 mm"],
+            "trunk": "1 mm", "length": "1 mm", "generations": 2}},
+        "watch": CASE["watch"] | {"ecg": {"electrodes": {"a": ["9 mm"]}, "every": "0.5 ms"}, "spikes": {
+            "points": {"a": ["2 mm", "1 mm", "1 mm"], "b": ["2 mm", "3 mm", "1 mm"]}, "threshold": "-76 mV"}}},
     "explicit": {"tissue": LUMPED, "time": CASE["time"] | {"diffusion": "explicit", "dt": "0.02 ms"}},
 }
 needs_mpi = pytest.mark.skipif(not MPIEXEC.exists(), reason="no mpiexec beside this Python: pip install mpi4py mpich")

@@ -13,6 +13,7 @@ from upstroke.backend import Clock
 from upstroke.case import Case, resolved
 from upstroke.errors import DivergenceError, Ended, UpstrokeError
 from upstroke.observe import ActivationMap, Watchers
+from upstroke.observe.maps import make_maps
 from upstroke.output.checkpoint import clear_away
 from upstroke.output.directory import make_run_directory
 from upstroke.output.files import write_json
@@ -96,12 +97,13 @@ class Record:
             return
         try:
             if watchers is not None and activation is not None:
-                write_activation(folder / "activation.vtu", setup.mesh, activation)
+                maps = make_maps(setup.case.watch.activation.maps, setup.mesh, activation)
+                write_activation(folder / "activation.vtu", setup.mesh, activation, maps)
                 clock = setup.stepper.clock
                 summary = summarise(setup.mesh, activation, watchers.probes, solver_report(clock),
                                     [*setup.notes, *watchers.notes, *bound_notes(clock), *_quiet_notes(watchers)],
                                     watchers.spikes.count if watchers.spikes is not None else None,
-                                    watchers.tips.count if watchers.tips is not None else None)
+                                    watchers.tips.count if watchers.tips is not None else None, maps)
                 if setup.mesh.purkinje is not None:
                     found = passage(setup.mesh, activation)
                     write_junctions(folder / "junctions.csv", setup.mesh, found)

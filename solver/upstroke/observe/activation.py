@@ -63,6 +63,17 @@ class ActivationMap:
         """Number of beats of the node that had most."""
         return len(self.activation)
 
+    def phase(self, t: float) -> NDArray[np.float64]:
+        """(n,) where in its beat each node is at time t (ms): -pi at an activation, rising evenly to pi at the next; nan
+        before the first and after the last."""
+        before = (self.activation <= t).sum(axis=0)             # nan: not yet
+        begun = (before > 0) & (before < len(self.activation))
+        phase = np.full(before.shape, np.nan)
+        node = np.flatnonzero(begun)
+        last, next_ = self.activation[before[node] - 1, node], self.activation[before[node], node]
+        phase[node] = 2.0 * np.pi * (t - last) / (next_ - last) - np.pi
+        return phase
+
     @property
     def apd_name(self) -> str:
         """``apd90`` for f = 0.9."""

@@ -10,13 +10,15 @@ from numpy.typing import NDArray
 
 from upstroke.mesh.mesh import Mesh
 from upstroke.observe.activation import ActivationMap
+from upstroke.observe.maps import NO_MAPS, Maps
 from upstroke.observe.probes import Probe
 from upstroke.output.fields import MM_PER_CM
 
 
 def summarise(mesh: Mesh, activation: ActivationMap, probes: Sequence[Probe] = (),
               solver: Mapping[str, Any] | None = None, notes: Iterable[str] = (),
-              spikes: Mapping[str, int] | None = None, tips: Mapping[str, int] | None = None) -> dict[str, Any]:
+              spikes: Mapping[str, int] | None = None, tips: Mapping[str, int] | None = None,
+              maps: Maps = NO_MAPS) -> dict[str, Any]:
     """The summary as a dict for `files.write_json`.
 
     Arguments
@@ -25,6 +27,7 @@ def summarise(mesh: Mesh, activation: ActivationMap, probes: Sequence[Probe] = (
     solver : what the solver says of itself (iterations and the like), taken as it is
     notes : what the user should know
     spikes : how many at each place where they are watched
+    maps : their numbers are taken as they are
     tips : how many tips or filaments in all, at most at once, at the end
     """
     first = activation.activation[0] if activation.beats else np.full(mesh.n_points, np.nan)
@@ -39,6 +42,7 @@ def summarise(mesh: Mesh, activation: ActivationMap, probes: Sequence[Probe] = (
         f"{activation.apd_name}_ms": _spread(activation.apd),
         "v_range_mV": [activation.v_min, activation.v_max],
         "threshold_mV": activation.threshold,
+        **maps.numbers,
         "probe_activation_ms": {p.name: p.read(first) for p in probes},
         "spikes": dict(spikes or {}),
         "spikes_in_all": sum((spikes or {}).values()),

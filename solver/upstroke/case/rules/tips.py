@@ -28,3 +28,9 @@ def tips_are_seen_at_steps(time: TimeTable, watch: Watch, tissue: Any) -> Iterat
         yield from whole_steps(("watch", "tips", "delay"), watch.tips.delay, time.dt)
     if tissue is None:
         yield Mistake(("watch", "tips"), "is of tissue, and the case has no [tissue]", "leave it out")
+
+
+@rule(Case, "watch", "tissue")
+def maps_are_of_tissue(watch: Watch, tissue: Any) -> Iterator[Mistake]:
+    if watch.activation.maps and tissue is None:
+        yield Mistake(("watch", "activation", "maps"), "are of tissue, and the case has no [tissue]", "leave them out")

@@ -21,6 +21,9 @@ class Activation:
     at: Literal["auto", "nodes", "cells"] = key(
         "'nodes': at every node; 'cells': of neurons, in the middle of the first section of each cell, which maps show "
         "all over the cell; 'auto': 'cells' of a network, else 'nodes'", "auto")
+    maps: tuple[Literal["velocity", "cycle_length", "dispersion"], ...] = key(
+        "what is made of the times when the run ends: 'velocity' of conduction, 'cycle_length' between beats, "
+        "'dispersion' of APD and repolarisation", (), example='["velocity"]')
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 
 from upstroke import load_case
+from upstroke.backend.halo import Alone
 from upstroke.checkpoint import Saver
 from upstroke.errors import Ended, OutputError, UpstrokeError
 from upstroke.run import resume, run
@@ -285,3 +286,13 @@ def test_what_cannot_go_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
            "  -> name a folder that `upstroke run` made\n")
     done = subprocess.run(command("run", write(tmp_path), "--checkpoint-every", "5"), capture_output=True, text=True)
     assert done.returncode == 2 and 'output.checkpoint_every: "5" has no unit, expected a time' in done.stderr
+
+
+def test_ranks_that_see_unlike_checkpoints(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a file system may show them that is slow to tell all machines of new files."""
+    parts = ended(tmp_path / "parts", monkeypatch, 10)
+    monkeypatch.setattr(Alone, "widest", lambda self, low, high: (low - 10, high))
+    with pytest.raises(OutputError) as error:
+        resume(parts)
+    assert str(error.value) == (f"{parts}/checkpoint-000000010.npz: ranks see unlike checkpoints, of steps 0 to 10\n"
+                                "  -> resume when the file system shows the newest one everywhere")

@@ -8,6 +8,7 @@ vector of a solver. An exchange is one message to each neighbour, sent while row
 from __future__ import annotations
 
 import ctypes
+import os
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -48,7 +49,7 @@ class Ranks:
     Attributes
     ----------
     rank, size : which one this is, of how many
-    beside : how many of them are on this machine
+    beside : how many of them are on the same cores of this machine; launchers may give each its own
     """
 
     def __init__(self, comm: Any) -> None:
@@ -56,7 +57,8 @@ class Ranks:
 
         self._mpi, self._comm, self._ends = MPI, comm, comm.Dup()
         self.rank, self.size = comm.rank, comm.size
-        self.beside = int(comm.Split_type(MPI.COMM_TYPE_SHARED).size)
+        cores = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set()
+        self.beside = comm.Split_type(MPI.COMM_TYPE_SHARED).allgather(cores).count(cores)
         self.first = self.rank == 0
         self.ghosts = 0
         self.callbacks: Mapping[str, Any] = {"begin": EXCHANGE(self._begin), "end": EXCHANGE(self._end),

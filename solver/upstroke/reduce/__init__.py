@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -22,15 +22,19 @@ from upstroke.output.files import whole_file
 from upstroke.reduce.neuron import Neuron, neuron_of
 from upstroke.reduce.passive import Passive
 
+if TYPE_CHECKING:
+    from upstroke.reduce.compare import Comparison
+
 METHODS = ("impedance", "cylinders")
 
 
 @dataclass(frozen=True)
 class Made:
-    """What was written: the reduced case, and the report and its files."""
+    """What was written: the reduced case, and the report and its files; and what the report tells, as numbers."""
 
     report: str
     files: tuple[Path, ...]
+    compared: Comparison
 
 
 def load_cell(sources: Sequence[Path], overrides: Sequence[str]) -> Case:
@@ -96,7 +100,7 @@ def reduce_cell(case: Case, file: Path, *, count: int | None = None, at: str = "
             "Written by upstroke reduce, from", f"{what}.",
             f"Steady transfer between its places differs by {100 * found.of_steady[0].max():.2g} % at most, up to "
             f"200 Hz by {100 * found.of_steady.max():.2g} % of the steady one."]), encoding="utf-8")
-    return Made(text, (file, *report.write(found, file, text)))
+    return Made(text, (file, *report.write(found, file, text)), found)
 
 
 def _places(case: Case, passive: Passive, count: int | None, at: str) -> tuple[list[int], list[str]]:
@@ -124,7 +128,7 @@ def _site(tree: Tree, node: int) -> Site:
 def _fitted(case: Case, neuron: Neuron, nodes: list[int], notes: list[str]) -> tuple[dict[str, Any], dict[int, Any]]:
     """Mesh and membranes of the fitted cell, and where on it the nodes are."""
     from upstroke.reduce.active import density_around, fit_channels
-    from upstroke.reduce.fit import FREQUENCIES, fit
+    from upstroke.reduce.fit import FREQUENCIES, LEAST, fit
     from upstroke.reduce.membranes import dress
     from upstroke.reduce.sites import name_of, nearest_ancestors
     from upstroke.reduce.write import case_tables, compartment_tables
@@ -132,6 +136,9 @@ def _fitted(case: Case, neuron: Neuron, nodes: list[int], notes: list[str]) -> t
     tree, passive, cable = neuron.passive.tree, neuron.passive, case.cable
     assert cable is not None
     reduced = fit(passive.impedance(nodes, FREQUENCIES)[:, nodes], nearest_ancestors(tree, nodes))
+    notes += [f"the fit leaves {name_of(tree, node)} without capacitance: it lies too near to another place to be told "
+              "from it up to 200 Hz" for node, C in zip(nodes, reduced.capacitance, strict=True)
+              if not 2.0 * LEAST * reduced.capacitance.sum() < C]
     channels, more = fit_channels(neuron, reduced, nodes)
     notes += more
     dense = density_around(neuron, nodes)

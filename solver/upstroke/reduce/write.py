@@ -9,7 +9,7 @@ from typing import Any
 
 from upstroke.case import Case
 from upstroke.case.resolved import free_tables
-from upstroke.case.schema import Cable, Probes, Site, Stimulus
+from upstroke.case.schema import Cable, Probes, Site, Spikes, Stimulus
 from upstroke.case.toml import write_document
 from upstroke.case.words import plain
 from upstroke.mesh.tree import Tree
@@ -106,6 +106,13 @@ def case_tables(case: Case, cell: Mapping[str, Any], places: Mapping[int, Place]
     tables |= inputs
     if probes is not None and points:
         tables["watch"] = {"probes": plain(probes, Probes) | {"points": points}}
+    spikes = case.watch.spikes
+    found = {name: node_of(point, tree) for name, point in (spikes.points if spikes is not None else {}).items()
+             if isinstance(point, Site)}
+    if spikes is not None and (kept := {name: places[node] for name, node in found.items() if node in places}):
+        tables.setdefault("watch", {})["spikes"] = plain(spikes, Spikes) | {"points": kept}
+    notes += [f"the spikes at {name!r} are left out: only those at a site that the reduced cell has are taken over"
+              for name in (spikes.points if spikes is not None else ()) if found.get(name, -1) not in places]
     return tables, notes
 
 

@@ -1,0 +1,86 @@
+"""Reduced pyramidal cells beside whole ones: error against the number of places, and the speed gained.
+
+    python benchmarks/reduce.py [--sites 6 8 10 15 25] [--l5 10 15]
+
+The first cell is `tests/data/reduce/active.toml`: squid's membrane in soma and axon, h and M channels in the apical
+tree. The second is `cases/pyramidal_l5`. Both are driven by AMPA synapses at all places for a second, as the report of
+`upstroke reduce` does, and the first also by its own. Speeds are of populations of 512 copies on one thread, in seconds
+of a processor.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from timing import stamp, write
+
+import upstroke
+from upstroke.case import load_case
+from upstroke.reduce import reduce_cell
+from upstroke.reduce.activity import crossings
+
+ROOT = Path(__file__).parents[1]
+CELL = ROOT / "tests" / "data" / "reduce" / "active.toml"
+L5 = ROOT / "cases" / "pyramidal_l5"
+AT = "axon(0.4), trunk(0.72), tuft[7](0.9), basal1[3](0.5), basal4[2](0.5), oblique1(0.5)"
+
+
+def row(cell: str, case: Any, count: int, at: str, own: bool) -> dict[str, Any]:
+    """One reduction, measured."""
+    with tempfile.TemporaryDirectory() as folder:
+        made = reduce_cell(case, Path(folder) / "r.toml", count=count, at=at)
+        c = made.compared
+        assert c.activity is not None
+        found = {"cell": cell, "compartments": list(c.compartments), "steady": float(c.of_steady[0].max()),
+                 "to_200_Hz": float(c.of_steady.max()), "spikes": [len(x) for x in c.activity.spikes],
+                 "within_1_ms": float(np.mean(c.activity.late < 1.0)), "median_ms": float(np.median(c.activity.late)),
+                 "worst_ms": float(c.activity.late.max()), "rates_per_s": [list(x) for x in c.activity.rates],
+                 "one_us": [1e6 * x for x in c.seconds], "of_512_us": [1e6 * x for x in c.of_many]}
+        if "left out" in made.report:
+            raise SystemExit("an input was left out: both cells would not be driven alike")
+        if own:
+            dt = case.time.dt
+            full, reduced = (crossings(upstroke.run(source, Path(folder) / name).probes()["soma.V"], dt)
+                             for source, name in ((case, "full"), (Path(folder) / "r.toml", "reduced")))
+            late = np.abs(full[:, None] - reduced).min(axis=1)
+            found["own"] = {"spikes": [len(full), len(reduced)], "within_1_ms": float(np.mean(late < 1.0)),
+                            "median_ms": float(np.median(late)), "worst_ms": float(late.max())}
+    print(found, flush=True)
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--sites", type=int, nargs="*", default=[8, 10, 15, 25])
+    parser.add_argument("--l5", type=int, nargs="*", default=[10, 15])
+    a = parser.parse_args()
+    rows = [row("pyramidal cell by rule", load_case(CELL), n, AT, True) for n in a.sites]
+    rows += [row("layer 5 (Hay channels)", load_case(L5, overrides=["stimulus=[]", "synapse=[]"]), n,
+                 "trunk4(1), tuft1[1](0.5)", False) for n in a.l5]
+    tabulate({"made": stamp(), "rows": rows})
+
+
+def tabulate(content: dict[str, Any]) -> None:
+    head = content["made"]
+    lines = ["# Reduced cells: error and speed", "",
+             f"`python benchmarks/reduce.py`; {head['processor']}, {head['compiler']}, commit {head['commit']}, "
+             f"{head['date']}.",
+             "Spikes of the whole and the reduced cell, parts of the former within 1 ms, median and "
+             "worst distance. \"Own\" are the synapses of the case, else those of the report. Times are of a step.", "",
+             "| cell | compartments | steady transfer | to 200 Hz | synapses | spikes | within 1 ms | median ms | "
+             "worst ms | of 512 cells, us each | faster |", "|---|---|---|---|---|---|---|---|---|---|---|"]
+    for r in content["rows"]:
+        (a, b), (s, t) = r["compartments"], r["of_512_us"]
+        for what, d in (("report", r), *((("own", r["own"]),) if "own" in r else ())):
+            lines.append(f"| {r['cell']} | {a} -> {b} | {100 * r['steady']:.2g} % | {100 * r['to_200_Hz']:.2g} % | "
+                         f"{what} | {d['spikes'][0]}, {d['spikes'][1]} | {100 * d['within_1_ms']:.0f} % | "
+                         f"{d['median_ms']:.2g} | {d['worst_ms']:.3g} | {s:.3g}, {t:.3g} | {s / t:.1f} |")
+    write("reduce", content, "\n".join([*lines, ""]))
+
+
+if __name__ == "__main__":
+    main()

@@ -8,6 +8,10 @@ patch.msh
     line "stimulus" at the left edge.
 ring.vtu
     VTK, mm: a closed cable of 60 segments, 40 mm around, with the point data of its angle.
+lv.vtu, lv_endo.vtx, lv_epi.vtx, lv_base.vtx, lv_apex.vtx
+    VTK, mm: a left ventricle of 2 mm cells, three through the wall, with fibres and sheets by rule, regions 1 endo,
+    2 M, 3 epi, and the point data transmural, apicobasal and rotational. `upstroke mesh lv --h "0.8 mm" -o FILE` makes
+    more.
 """
 
 import sys
@@ -16,6 +20,7 @@ from pathlib import Path
 import meshio
 import numpy as np
 
+from upstroke.anatomy import make_mesh, write_mesh
 from upstroke.mesh.carp import write_vtx
 
 
@@ -61,7 +66,11 @@ def ring(folder: Path) -> None:
     meshio.write(folder / "ring.vtu", meshio.Mesh(points.round(9), [("line", cells)], point_data={"angle": angle}))
 
 
+def lv(folder: Path) -> None:
+    write_mesh(make_mesh("lv", ['dx="2 mm"', "cells_through=3"], {}), folder / "lv.vtu")
+
+
 if __name__ == "__main__":
     target = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).parent
-    for make in (wedge, patch, ring):
+    for make in (wedge, patch, ring, lv):
         make(target)

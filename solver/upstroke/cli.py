@@ -199,6 +199,15 @@ def _reduce(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _mesh(arguments: argparse.Namespace) -> int:
+    from upstroke.anatomy import make_mesh, write_mesh
+
+    keys = ([f'dx="{arguments.h}"'] if arguments.h else []) + arguments.set
+    surfaces = {role: name for role, _, name in (text.partition("=") for text in arguments.surface)}
+    print(write_mesh(make_mesh(arguments.kind, keys, surfaces, arguments.unit or ""), arguments.output))
+    return 0
+
+
 def _sweep(arguments: argparse.Namespace) -> int:
     from upstroke.sweep import read_plan, sweep
 
@@ -342,6 +351,22 @@ def _parser() -> argparse.ArgumentParser:
     verb.add_argument("--probe", metavar="NAME", help="the probe that a wave is to reach (default: the only one)")
     verb.add_argument("--out", metavar="DIR", type=Path, help="the folder of the results (default: runs/<case>-erp)")
     verb.set_defaults(verb=_erp)
+
+    verb = verbs.add_parser("mesh", help="make a mesh of ventricles with fibres",
+                            description="Write a mesh of one ventricle or two with fibres and sheets by rule, "
+                                        "coordinates and surfaces; or give these to a mesh file. Prints the [mesh] "
+                                        "table that reads it.")
+    verb.add_argument("kind", metavar="KIND", help="lv: a left ventricle; bv: both (needs gmsh); or a mesh file of "
+                                                   "tetrahedra with named surfaces")
+    verb.add_argument("--h", metavar="LENGTH", help='length of an edge, "0.8 mm"')
+    verb.add_argument("--set", metavar="KEY=VALUE", action="append", default=[],
+                      help='a key of [mesh] with kind = "ventricle", for example --set alpha="[50, -50]"')
+    verb.add_argument("--surface", metavar="ROLE=NAME", action="append", default=[],
+                      help="of a file: the node set that is endo, epi, base, and where there are such rv and apex")
+    verb.add_argument("--unit", choices=("m", "cm", "mm", "um"), help="of a file: unit of its coordinates")
+    verb.add_argument("--output", "-o", metavar="FILE", type=Path, required=True,
+                      help="the file to write: .vtu or .vtk")
+    verb.set_defaults(verb=_mesh)
 
     verb = verbs.add_parser("check", help="check a case without running it",
                             description="Check a case and print it resolved, with node count, stability limits and "

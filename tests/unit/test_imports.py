@@ -27,9 +27,11 @@ MAY_IMPORT = {
             "setup", "record", "result", "checkpoint", "parallel"},
     "checkpoint": {"case", "observe", "output", "setup"},
     "parallel": {"backend", "case", "space"},
+    "anatomy": {"case", "mesh", "space", "output"},     # solves Laplace's equation on meshes and writes them
     "check": {"case", "mesh", "space", "codegen", "ionic", "step", "observe", "run", "setup"},
     "cli": {"case", "run", "check", "ionic", "codegen", "output", "emit", "exchange", "waves", "bench", "reduce",
-            "sweep", "view", "experiments"},
+            "sweep", "view", "experiments", "anatomy"},
+    "prepace": {"backend", "bench", "case", "ionic", "output", "waves"},
     "experiments": {"case", "mesh", "observe", "output", "parallel", "protocol", "record", "run", "setup", "step"},
     "reduce": {"case", "mesh", "space", "ionic", "setup", "run", "output"},
     "sweep": {"case", "output", "run"},
@@ -44,6 +46,7 @@ HEAVY = {"pyvista": ("output/render.py", "result.py"), "vtk": ("output/render.py
                         "view/paper.py", "view/curves.py", "view/cell.py"), "PIL": ("view/film.py",),
          "imageio_ffmpeg": ("view/film.py",), "efel": ("view/features.py",), "mpi4py": ("parallel/__init__.py", "parallel/ranks.py", "sweep/__init__.py"),
          "cupy": ("backend/cuda.py",), "morphio": ("mesh/traced.py",), "myokit": ("exchange/source.py",),
+         "gmsh": ("anatomy/biventricular.py",),
          "cupyx": ("backend/cuda.py",)}     # and the files that may import it
 
 

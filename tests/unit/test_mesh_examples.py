@@ -13,7 +13,7 @@ from upstroke.mesh import build_mesh, nodes_in_box
 FOLDER = Path(__file__).parents[2] / "meshes"
 
 
-@pytest.mark.parametrize("make", ["wedge", "patch", "ring"])
+@pytest.mark.parametrize("make", ["wedge", "patch", "ring", "lv"])
 def test_the_script_makes_the_files(tmp_path, make):
     runpy.run_path(str(FOLDER / "make.py"))[make](tmp_path)
     made = sorted(tmp_path.iterdir())
@@ -49,4 +49,13 @@ def test_ring():
     edges = mesh.points[mesh.cells[:, 1]] - mesh.points[mesh.cells[:, 0]]
     np.testing.assert_allclose(np.linalg.norm(edges, axis=1).sum(), 4.0)
     assert (np.bincount(mesh.cells.ravel()) == 2).all()
+    assert mesh.notes == ()
+
+
+def test_lv():
+    mesh = build_mesh(FileMesh(file=FOLDER / "lv.vtu", unit="mm", node_sets={"endo": FOLDER / "lv_endo.vtx"}))
+    assert (mesh.point_data["transmural"][mesh.node_sets["endo"]] == 0).all()
+    assert set(mesh.region) == {1, 2, 3}
+    assert mesh.fibre is not None
+    assert mesh.sheet is not None
     assert mesh.notes == ()

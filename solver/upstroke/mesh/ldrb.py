@@ -73,12 +73,16 @@ def two_ventricles(to_base: Floats, gradients: tuple[Floats, Floats, Floats], va
 
 def axis(to_base: Floats, outward: Floats, otherwise: Floats | None = None) -> Floats:
     """Frames (m, 3, 3) whose columns are circumferential, towards the base, and outward: e1 = to_base / |to_base|, e2
-    = outward without its part along e1, e0 = e1 x e2. Where ``outward`` vanishes, ``otherwise`` takes its place."""
+    = outward without its part along e1, e0 = e1 x e2. Where nothing is left of ``outward``, ``otherwise`` takes its
+    place, or else any direction."""
     e1 = _unit(to_base)
     e2 = outward - _dot(outward, e1) * e1
-    short = np.linalg.norm(e2, axis=1) <= 1e-6 * np.linalg.norm(outward, axis=1).max(initial=VANISHING)
-    if otherwise is not None:
-        e2 = np.where(short[:, None], otherwise - _dot(otherwise, e1) * e1, e2)
+    shortest = 1e-6 * np.linalg.norm(outward, axis=1).max(initial=VANISHING)
+    any_across = np.eye(3)[np.abs(e1).argmin(axis=1)]
+    for other in (otherwise, any_across):
+        if other is not None:
+            short = np.linalg.norm(e2, axis=1) <= shortest
+            e2 = np.where(short[:, None], other - _dot(other, e1) * e1, e2)
     e2 = _unit(e2)
     return np.stack([np.cross(e1, e2), e1, e2], axis=2)
 

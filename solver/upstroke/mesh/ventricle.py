@@ -52,7 +52,7 @@ def build_ventricle(section: VentricleMesh) -> Mesh:
     bottom = np.concatenate([triangles + k * n for k in range(layers)])
     cells = split("wedge", np.concatenate([bottom, bottom + n], axis=1)).astype(np.int32)
     corners = depth[cells].mean(axis=1)
-    region = (1 + (corners[:, None] > np.array(section.layers)).sum(axis=1)).astype(np.int32)
+    region = layers_of(corners, section)
     sets = {"endo": depth == 0.0, "epi": depth == 1.0, "base": s == 1.0, "apex": s == 0.0}
     mesh = Mesh(points, cells, region, {name: tag for name, tag in LAYERS.items() if (region == tag).any()},
                 node_sets={name: np.flatnonzero(there) for name, there in sets.items()},
@@ -63,6 +63,11 @@ def build_ventricle(section: VentricleMesh) -> Mesh:
     fibre, sheet = one_ventricle(to_base, outward, corners, Angles(section.alpha, section.beta))
     mesh = with_directions(mesh, fibre, sheet)
     return replace(mesh, notes=(*mesh.notes, *size_notes(mesh, "mesh.dx")))
+
+
+def layers_of(depth: Floats, section: VentricleMesh) -> NDArray[np.int32]:
+    """(m,) the tags of LAYERS at these depths."""
+    return (1 + (depth[:, None] > np.array(section.layers)).sum(axis=1)).astype(np.int32)
 
 
 def _require_that_it_fits(section: VentricleMesh, layers: int) -> None:

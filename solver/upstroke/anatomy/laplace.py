@@ -1,0 +1,52 @@
+"""Laplace's equation on a mesh, div grad u = 0, with the operator that runs use."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+from upstroke.errors import MeshError
+from upstroke.mesh.mesh import Mesh
+from upstroke.space import assemble
+
+Floats = NDArray[np.float64]
+TOLERANCE = 1e-9        # of the residual
+MOST = 20_000           # iterations
+
+
+def laplace(mesh: Mesh, fixed: Sequence[tuple[NDArray[np.int64], float]]) -> Floats:
+    """(n,) u with K u = 0 at all nodes but those where it is given; no flux through the rest of the boundary.
+
+    Parameters
+    ----------
+    fixed : nodes, and the value of u there; a node of several has the first
+
+    Raises
+    ------
+    MeshError where a part of the mesh touches none of the nodes
+    """
+    K = assemble(mesh, np.broadcast_to(np.eye(3), (mesh.n_cells, 3, 3))).stiffness
+    u, known = np.zeros(mesh.n_points), np.zeros(mesh.n_points, bool)
+    for nodes, value in reversed(fixed):
+        u[nodes], known[nodes] = value, True
+    _require_contact(mesh, K, known)
+    free = np.flatnonzero(~known)
+    A = sparse.csr_array(K[free][:, free])
+    inverse = sparse.diags_array(1.0 / A.diagonal())
+    u[free], left = sparse.linalg.cg(A, -(K[free] @ u), rtol=TOLERANCE, maxiter=MOST, M=inverse)
+    if left:
+        raise MeshError("mesh", f"Laplace's equation is not solved after {MOST:,} iterations",
+                        "look at the mesh: its cells may be nearly flat")
+    return u
+
+
+def _require_contact(mesh: Mesh, K: sparse.csr_array, known: NDArray[np.bool_]) -> None:
+    from scipy.sparse.csgraph import connected_components
+    count, part = connected_components(K, directed=False)
+    loose = count - len(np.unique(part[known]))
+    if loose:
+        raise MeshError("mesh", f"{loose} of the {count} parts of the mesh touch no surface that is named",
+                        "keep the largest part only, or name surfaces of all")

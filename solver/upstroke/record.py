@@ -103,7 +103,8 @@ class Record:
                 summary = summarise(setup.mesh, activation, watchers.probes, solver_report(clock),
                                     [*setup.notes, *watchers.notes, *bound_notes(clock), *_quiet_notes(watchers)],
                                     watchers.spikes.count if watchers.spikes is not None else None,
-                                    watchers.tips.count if watchers.tips is not None else None, maps)
+                                    watchers.tips.count if watchers.tips is not None else None, maps,
+                                    watchers.ecg.ranges if watchers.ecg is not None else None)
                 if setup.mesh.purkinje is not None:
                     found = passage(setup.mesh, activation)
                     write_junctions(folder / "junctions.csv", setup.mesh, found)

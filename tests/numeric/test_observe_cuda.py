@@ -12,11 +12,23 @@ from ptxas import report, spilled
 import upstroke.backend
 from upstroke.backend import compiler, cpu
 from upstroke.backend.cpu import CpuBackend
-from upstroke.case.schema import Activation, CableMesh, ConductivityTable, Ecg, Probes, Snapshots, Tissue, Watch
+from upstroke.case.schema import (
+    Activation,
+    CableMesh,
+    ConductivityTable,
+    Ecg,
+    Probes,
+    SheetMesh,
+    Snapshots,
+    Tips,
+    Tissue,
+    Watch,
+)
 from upstroke.codegen import Kernel
 from upstroke.mesh import build_mesh
 from upstroke.observe import open_watchers, samples
 from upstroke.observe.ecg import EcgWatcher
+from upstroke.observe.tips import TipWatcher
 from upstroke.step.state import State
 
 DT, NODES = 0.1, 300
@@ -190,6 +202,33 @@ def test_electrograms_are_the_same_on_both(open_cuda, tmp_path, precision):
         found.append(np.loadtxt(tmp_path / f"{name}.csv", delimiter=",", skiprows=1))
     assert found[0].shape == (21, 4) and np.abs(found[0][:, 3]).min() > 0
     np.testing.assert_allclose(found[1], found[0], rtol=1e-9, atol=1e-12)
+
+
+def test_tips_are_the_same_on_both(open_cuda, tmp_path):
+    """A spiral that turns, sampled while the host is ahead of the device."""
+    mesh = build_mesh(SheetMesh(size=(3.0, 3.0), dx=0.2))
+    order = np.random.default_rng(7).permutation(mesh.n_points)
+    x, y = mesh.points[:, 0] - 1.43, mesh.points[:, 1] - 1.61
+    r, angle, t = np.hypot(x, y), np.arctan2(y, x), 0.02 * np.arange(61)[:, None]
+    walk = np.tanh(r / 0.2) * np.cos(angle - 2 * np.pi * t + 2 * r) * 50.0 - 40.0
+    for name, backend in (("cpu", CpuBackend(1)), ("cuda", open_cuda())):
+        (tmp_path / name).mkdir()
+        kernel = Kernel("", backend.target, "fp64", "", (), (), (), ())
+        state = State([(kernel, {}, mesh.n_points)], backend, order)
+        rows = backend.array(walk[:, order])
+        state.V[:] = backend.array(walk[0][order])
+        watcher = TipWatcher(Tips(every=0.5), mesh, state, backend, 5, 8, tmp_path / name)
+        args = WalkArgs(V=backend.pointer(state.V), walk=backend.pointer(rows), n=mesh.n_points, breaks=-1, step_dt=DT)
+        loop = backend.loop([backend.kernel(f"#define REAL double\n{WALK}", "walk", args, mesh.n_points, dt=DT,
+                                            label="walk")])
+        watcher.see(0, 0.0)
+        for n in range(60):
+            loop.run(n)
+            watcher.see(n + 1, (n + 1) * DT)
+        loop.sync()
+        watcher.close()
+        assert watcher.count == {"in_all": 1, "most_at_once": 1, "at_end": 1}
+    assert (tmp_path / "cpu" / "tips.csv").read_text() == (tmp_path / "cuda" / "tips.csv").read_text()
 
 
 @pytest.mark.parametrize("file, real", [("activation.c", "double"), ("activation.c", "float"), ("probes.c", "double"),

@@ -171,7 +171,7 @@ def test_summary():
         "apd90_ms": {"min": 189.0, "median": 199.0, "max": 210.0},
         "v_range_mV": [-86.0, 31.5], "threshold_mV": -40.0,
         "probe_activation_ms": {"P1": 2.0, "P2": 3.0, "P3": None},
-        "spikes": {}, "spikes_in_all": 0, "tips": {},
+        "spikes": {}, "spikes_in_all": 0, "tips": {}, "ecg_mV": {},
         "solver": {"iterations": 7},
         "notes": ["hello", "at 2 nodes V crossed -40 mV upwards once more before it had repolarised by 90 %; such "
                   "crossings are not counted as beats (a smaller watch.activation.repolarisation counts them)"],

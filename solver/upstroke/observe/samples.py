@@ -57,6 +57,8 @@ class SampleWatcher:
         self._written, self._seen = 0, 0        # samples; sample j is that after step j every
         self.stage = self._compile(terms, label)
         self._out = LineFile(path, ["time_ms", *columns])
+        self._names = tuple(columns)
+        self._low, self._high = np.full(len(columns), np.nan), np.full(len(columns), np.nan)
         self._add(0, start)
         self._out.flush()
 
@@ -104,17 +106,25 @@ class SampleWatcher:
             self._add(j, ring[j % RING])
 
     def _add(self, j: int, values: NDArray[np.float64]) -> None:
-        self._out.add([f"{j * self._every * self._dt:.12g}", *(f"{x:.12g}" for x in self._columns(values))])
+        row = self._columns(values)
+        self._out.add([f"{j * self._every * self._dt:.12g}", *(f"{x:.12g}" for x in row)])
+        self._low, self._high = np.fmin(self._low, row), np.fmax(self._high, row)
         self._written = j
+
+    @property
+    def ranges(self) -> dict[str, tuple[float, float]]:
+        """Least and greatest of each column, by name."""
+        return dict(zip(self._names, zip(self._low.tolist(), self._high.tolist(), strict=True), strict=True))
 
     def memory(self) -> dict[str, Any]:
         """What it has written, for `recall`."""
         self._finish()
-        return {"written": self._written, "bytes": self._out.length()}
+        return {"written": self._written, "bytes": self._out.length(), "low": self._low, "high": self._high}
 
     def recall(self, memory: Mapping[str, Any]) -> None:
         """Go on from what an earlier run had written; what it wrote later is cut off."""
         self._written = self._seen = memory["written"]
+        self._low, self._high = memory["low"], memory["high"]
         self._out.cut(memory["bytes"])
 
     def _finish(self) -> None:

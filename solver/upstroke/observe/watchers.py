@@ -66,6 +66,7 @@ class Watchers:
     spikes: SpikeWatcher | None = None
     quiet: QuietWatcher | None = None
     tips: TipWatcher | None = None
+    ecg: EcgWatcher | None = None
 
     @property
     def at_rest(self) -> bool:
@@ -159,6 +160,7 @@ def open_watchers(section: Watch, mesh: Mesh, state: Any, backend: Any, dt: floa
     if section.stop_when_quiet is not None:
         quiet = QuietWatcher(section.stop_when_quiet, state, backend, quiet_after, dt)
         others.append(quiet)
+    ecg = None
     if section.ecg is not None and tissue is not None:
         every = whole_steps("watch.ecg.every", section.ecg.every, dt)
         ecg = EcgWatcher(section.ecg, mesh, tissue, state, backend, every, dt, path("ecg.csv"))
@@ -171,7 +173,7 @@ def open_watchers(section: Watch, mesh: Mesh, state: Any, backend: Any, dt: floa
         tips = TipWatcher(section.tips, mesh, state, backend, every, delay, directory)
         others.append(tips)
     activation = ActivationWatcher(section.activation, state, backend, dt, mesh.tree)
-    return Watchers(activation, (activation.stage, *stages), tuple(others), places, notes, spikes, quiet, tips)
+    return Watchers(activation, (activation.stage, *stages), tuple(others), places, notes, spikes, quiet, tips, ecg)
 
 
 def check_watch(section: Watch, mesh: Mesh, names: Iterable[str], dt: float, tissue: Tissue | None = None) -> None:

@@ -18,7 +18,7 @@ from upstroke.output.fields import MM_PER_CM
 def summarise(mesh: Mesh, activation: ActivationMap, probes: Sequence[Probe] = (),
               solver: Mapping[str, Any] | None = None, notes: Iterable[str] = (),
               spikes: Mapping[str, int] | None = None, tips: Mapping[str, int] | None = None,
-              maps: Maps = NO_MAPS) -> dict[str, Any]:
+              maps: Maps = NO_MAPS, ecg: Mapping[str, Sequence[float]] | None = None) -> dict[str, Any]:
     """The summary as a dict for `files.write_json`.
 
     Arguments
@@ -28,6 +28,7 @@ def summarise(mesh: Mesh, activation: ActivationMap, probes: Sequence[Probe] = (
     notes : what the user should know
     spikes : how many at each place where they are watched
     maps : their numbers are taken as they are
+    ecg : least and greatest of each column of ecg.csv, mV
     tips : how many tips or filaments in all, at most at once, at the end
     """
     first = activation.activation[0] if activation.beats else np.full(mesh.n_points, np.nan)
@@ -47,6 +48,7 @@ def summarise(mesh: Mesh, activation: ActivationMap, probes: Sequence[Probe] = (
         "spikes": dict(spikes or {}),
         "spikes_in_all": sum((spikes or {}).values()),
         "tips": dict(tips or {}),
+        "ecg_mV": {name: {"min": low, "max": high} for name, (low, high) in (ecg or {}).items()},
         "solver": dict(solver or {}),
         "notes": [*notes, *activation.notes()],
     }

@@ -125,10 +125,10 @@ __all__ = [
     "Tips",
     "Tissue",
     "TotalCapacitance",
+    "VentricleMesh",
     "Voltage",
     "VoltageClamp",
     "VolumeCurrent",
     "Watch",
-    "VentricleMesh",
     "key",
 ]

@@ -25,6 +25,7 @@ from upstroke.ionic.spelling import EVERY, parameters_of
 from upstroke.mesh.labels import values_at
 from upstroke.mesh.mesh import Mesh
 from upstroke.mesh.order import membranes_of_tissue, solve_order
+from upstroke.prepace import Beat, paced
 from upstroke.space import Curve, Operator
 from upstroke.space.curve import NO_WAVES
 from upstroke.step.implicit import check_operator
@@ -51,6 +52,7 @@ class Membrane:
     given: Mapping[str, float]
     initial: dict[str, Any]
     notes: tuple[str, ...] = ()
+    beat: Beat | None = None             # the last one of a cell that was paced before
 
     @property
     def methods(self) -> dict[str, str]:
@@ -64,17 +66,22 @@ class Membrane:
         ------
         MeshError for point data that the mesh lacks, or that have no value at one of the nodes
         """
-        if not self.kernel.nodal:
+        phase = self.table.prepace.phase if self.table.prepace is not None else None
+        if not self.kernel.nodal and phase is None:
             return self.initial
         values = {name: values_at(mesh, data, nodes, f"{where}.nodal.{name}")
                   for name, data in self.table.nodal.items()}
-        parts = [_start(self.model, self.given, {name: v[k:k + AT_ONCE] for name, v in values.items()})
-                 for k in range(0, len(nodes), AT_ONCE)]
+        given: Mapping[str, Any] = self.given
+        if self.beat is not None and phase is not None:
+            given = self.beat.at(values_at(mesh, phase, nodes, f"{where}.prepace.phase"))
+        parts = [_start(self.model, {name: v[k:k + AT_ONCE] if np.ndim(v) else v for name, v in given.items()},
+                        {name: v[k:k + AT_ONCE] for name, v in values.items()})
+                 for k in range(0, max(1, len(nodes)), AT_ONCE)]
         return {name: np.concatenate([part[name] for part in parts]) if np.ndim(first) else first
                 for name, first in parts[0].items()}
 
 
-def _start(model: Model, given: Mapping[str, float], parameters: Mapping[str, Any]) -> dict[str, Any]:
+def _start(model: Model, given: Mapping[str, Any], parameters: Mapping[str, Any]) -> dict[str, Any]:
     """V, states and Iion at the start, of which some are given, and the given parameters: numbers or arrays.
 
     Raises
@@ -120,10 +127,15 @@ def make_membranes(case: Case, backend: Backend) -> tuple[Membrane, ...]:
             model = model_of(table, case.cable)
             table = replace(table, nodal=parameters_of(model, table.nodal))
             saved = read_state(table.initial, model) if isinstance(table.initial, Path) else Saved(table.initial)
-            initial = _start(model, saved.values, _defaults(model, table.nodal))
+            given, notes, beat = saved.values, saved.notes, None
+            if table.prepace is not None:
+                beat, note = paced(model, table.prepace, _start(model, given, {}),
+                                   case.time.dt / case.time.reaction_steps, case.coupling.capacitance)
+                given, notes = beat.end, (*notes, note)
+            initial = _start(model, given, _defaults(model, table.nodal))
             kernel = generate(model, backend.target, case.backend.precision, nodal=tuple(table.nodal),
                               follow=SPLITTINGS[case.time.splitting].implicit)
-        membranes.append(Membrane(table, model, kernel, saved.values, initial, saved.notes))
+        membranes.append(Membrane(table, model, kernel, given, initial, notes, beat))
     return tuple(membranes)
 
 

@@ -27,6 +27,8 @@ UM = 1e-4
     ("(distance - 100 um) * (1 mm) / (2 mm) ** 2", (DISTANCE - 0.01) * 0.1 / 0.04),
     ("x ** x ** 2", X ** X ** 2),
     ("sqrt(distance * 1 cm) / (1 cm)", np.sqrt(DISTANCE)),
+    ("atan2(x - 0.5, 1 - x) / (2 * pi)", np.arctan2(X - 0.5, 1.0 - X) / (2.0 * np.pi)),
+    ("atan2(distance, 100 um)", np.arctan2(DISTANCE, 0.01)),
     ("log(max(x, 0.5, 0.2)) + abs(min(x - 0.5, 0))", np.log(np.maximum(X, 0.5)) + np.abs(np.minimum(X - 0.5, 0))),
     ("1 if x > 0.5 else 2 if type == 'axon' else 3", np.where(X > 0.5, 1, np.where(TYPE == "axon", 2, 3))),
     ("(1 mm if x > 0.5 else distance) / (1 um)", np.where(X > 0.5, 0.1, DISTANCE) / UM),
@@ -83,7 +85,7 @@ def test_conditions(expression, expected):
     ("1" + "0" * 400, f"cannot read {'1' + '0' * 400!r}"),
     ("-" * 3000 + "x", f"cannot read {'-' * 3000 + 'x'!r}"),
     ("__import__('os')", "in \"__import__('os')\" there is no function '__import__'\n"
-     "  -> known: abs, exp, log, max, min, sqrt"),
+     "  -> known: abs, atan2, exp, log, max, min, sqrt"),
     ("x.real", "in 'x.real' 'x.real' is nothing that an expression may have"),
     ("[1][0]", "in '[1][0]' '[1][0]' is nothing that an expression may have"),
     ("(lambda: 1)()", "in '(lambda: 1)()' '(lambda: 1)()' is nothing that an expression may have"),

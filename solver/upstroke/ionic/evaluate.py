@@ -106,7 +106,7 @@ class _AtStart(Mapping[str, Number]):
 
 
 def initial_state(
-    model: Model, overrides: Mapping[str, float] | None = None, parameters: Mapping[str, Number] | None = None,
+    model: Model, overrides: Mapping[str, Number] | None = None, parameters: Mapping[str, Number] | None = None,
 ) -> dict[str, float]:
     """The initial V and states, in the model's order.
 

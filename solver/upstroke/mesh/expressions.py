@@ -33,7 +33,7 @@ COMPARE: dict[type[ast.cmpop], Callable[[Any, Any], Any]] = {
     ast.Eq: np.equal, ast.NotEq: np.not_equal, ast.Lt: np.less, ast.LtE: np.less_equal, ast.Gt: np.greater,
     ast.GtE: np.greater_equal}
 FUNCTIONS: dict[str, Callable[..., Any]] = {"exp": np.exp, "log": np.log, "sqrt": np.sqrt, "abs": np.abs,
-                                            "min": np.minimum, "max": np.maximum}
+                                            "min": np.minimum, "max": np.maximum, "atan2": np.arctan2}
 
 _QUOTED = re.compile(r"""("[^"]*"|'[^']*')""")
 _LENGTH = re.compile(r"(?<![\w.])((?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)(?![eE][+-]?\d)\s*([A-Za-zµμ]+)\b(?!\s*\()")
@@ -168,6 +168,8 @@ class _Reader:
     def named(self, node: ast.expr, name: str) -> tuple[Kind, Any]:
         if (at := self.place(node)) in self.lengths:
             return 1, self.lengths[at]
+        if name == "pi" and name not in self.known:
+            return 0, np.float64(np.pi)
         if name not in self.known:
             remedy = "it is a function: write its argument in brackets" if name in FUNCTIONS else did_you_mean(
                 name, self.known)
@@ -215,7 +217,9 @@ class _Reader:
         if name not in FUNCTIONS:
             raise self.fail(node, f"there is no function {name!r}", did_you_mean(name, FUNCTIONS))
         function = FUNCTIONS[name]
-        if (several := name in ("min", "max")) != (len(args) > 1) or not args:
+        if name == "atan2" and len(args) != 2:
+            raise self.fail(node, f"atan2 takes two values, not {len(args)}", "atan2(y, x) is the angle of (x, y)")
+        if (several := name in ("min", "max", "atan2")) != (len(args) > 1) or not args:
             raise self.fail(node, f"{name} takes {'two values or more' if several else 'one value'}, not {len(args)}")
         if name in ("exp", "log"):
             return 0, function(self.of(args[0], 0))
@@ -225,6 +229,8 @@ class _Reader:
             if other != kind:
                 raise self.fail(node, f"{self.part(node)!r} takes {_name(kind)} and {_name(other)}", UNIT)
             value = function(value, more)
+        if name == "atan2":
+            return 0, value
         if name == "sqrt":
             if kind % 2:
                 raise self.fail(node, f"{self.part(node)!r} is the root of {_name(kind)}",

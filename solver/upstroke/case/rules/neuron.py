@@ -215,6 +215,14 @@ def one_kind_of_events(times: Any, rate: Any, file: Any, source: Any, start: flo
         yield Mistake(("end",), f"{end:.12g} ms is not after the start at {start:.12g} ms", "make the end later")
 
 
+@rule(Case, "membrane", "cable")
+def neurons_are_not_paced_before(membrane: Sequence[Membrane], cable: Cable | None) -> Iterator[Mistake]:
+    for k, table in enumerate(membrane):
+        if cable is not None and table.prepace is not None:
+            yield Mistake(("membrane", k, "prepace"), "is for tissue: a neuron's compartments are not single cells",
+                          "remove it, and let the run begin with what is to be past")
+
+
 @rule(VoltageClamp, "levels", "durations")
 def levels_have_durations(levels: Sequence[float], durations: Sequence[float]) -> Iterator[Mistake]:
     if len(levels) != len(durations):

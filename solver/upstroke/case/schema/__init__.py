@@ -48,7 +48,7 @@ from upstroke.case.schema.keys import (
     VolumeCurrent,
     key,
 )
-from upstroke.case.schema.membrane import Membrane
+from upstroke.case.schema.membrane import Membrane, Prepace
 from upstroke.case.schema.mesh import CableMesh, FileMesh, GridMesh, SheetMesh, SlabMesh, VentricleMesh
 from upstroke.case.schema.network import Drawn, NetworkMesh, Population
 from upstroke.case.schema.neuron import Cable, CableRegion, Compartments, MorphologyMesh, Section, SectionsMesh
@@ -100,6 +100,7 @@ __all__ = [
     "Output",
     "Point",
     "Population",
+    "Prepace",
     "Probes",
     "PurkinjeTree",
     "Quantity",

@@ -7,7 +7,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-from upstroke.case.schema.keys import FileIfSuffix, Numbers, Regions, key
+from upstroke.case.schema.keys import CurrentDensity, FileIfSuffix, Numbers, Regions, Time, key
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prepace:
+    """A single cell is paced before the run, from `initial`; tissue starts as it is at the end, or at a phase of its
+    last beat. The result is kept for other runs."""
+
+    beats: int = key("how many", must=">= 1", example="100")
+    period: Time = key("from beat to beat", example='"1000 ms"', must="> 0")
+    current: CurrentDensity = key("strength of the stimuli", 60.0, example='"60 uA/cm^2"')
+    duration: Time = key("duration of the stimuli", 1.0, example='"1 ms"', must="> 0")
+    phase: str | None = key(
+        "where in the last beat each node starts, in periods after its stimulus, such as `0.5`; whole numbers do not "
+        "count. Point data, or an expression of the place, as of `nodal`, also with `atan2` and `pi`: a phase that "
+        "goes round a point makes a rotor there; default: at the end", None,
+        example="'atan2(y - 25 mm, x - 25 mm) / (2 * pi)'")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +56,8 @@ class Membrane:
     initial: dict[str, float] | Path = key(
         "initial values by state name (V in mV), or a file that holds all: of `upstroke bench`, or openCARP's .sv",
         factory=dict, example="{ V = -85.23, m = 0.00172 }")
+    prepace: Prepace | None = key("pace a single cell before the run", None,
+                                  example='{ beats = 100, period = "1000 ms" }')
     method: str | dict[str, str] = key(
         "integration method: one for V and all states, or by name; 'auto', as the default, is what the model's file "
         "says, else 'rush_larsen' where a rate is linear in its state, else 'fe'", factory=dict,

@@ -64,8 +64,10 @@ class ActivationMap:
         return len(self.activation)
 
     def phase(self, t: float) -> NDArray[np.float64]:
-        """(n,) where in its beat each node is at time t (ms): -pi at an activation, rising evenly to pi at the next; nan
-        before the first and after the last."""
+        """(n,) where in its beat each node is at time t (ms): -pi at an activation, rising evenly to pi at the next.
+
+        nan before the first activation, and from the last on.
+        """
         before = (self.activation <= t).sum(axis=0)             # nan: not yet
         begun = (before > 0) & (before < len(self.activation))
         phase = np.full(before.shape, np.nan)

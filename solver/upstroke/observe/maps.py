@@ -120,7 +120,7 @@ class Neighbourhoods:
         return np.asarray(gradient / steep[:, None] ** 2, np.float64)
 
     def gradient(self, values: Floats) -> tuple[Floats, Floats]:
-        """(n, 3) the gradient at each node, per cm, and (n,) how much it changes along itself as far as it is fitted."""
+        """(n, 3) the gradient at each node, per cm, and (n,) its change along itself as far as it is fitted."""
         n = len(values)
         gradient, turning = np.full((n, 3), np.nan), np.full(n, np.nan)
         start = self.pattern.indptr

@@ -44,6 +44,10 @@ TINY = {
         "box": {"min": ["0 mm"], "max": ["1 mm"]}, **SHOCK}, "watch": {"spikes": {"points": {
             "left": ["2 mm"], "right": ["3 mm"], "top": ["4 mm"]}}}},
     "s1s2_slab": {"mesh": {"size": ["10 mm", "2 mm", "1 mm"], "dx": "1 mm"}, "time": {"end": "1.6 ms"}},
+    "purkinje": {"mesh": {"size": ["6 mm", "4 mm", "1.2 mm"], "dx": "1.2 mm"}, "time": {"end": "4 ms"},
+                 "purkinje": {"fractal": {
+        "root": ["0 mm", "2 mm", "1.2 mm"], "toward": ["6 mm", "2 mm", "1.2 mm"], "trunk": "1 mm", "length": "1 mm",
+        "generations": 2}}, "watch": {"probes": {"points": {"root": ["0 mm", "2 mm", "1.2 mm"]}}}},
     "wall": {"time": {"end": "0.4 ms"}, "stimulus": {
         "sphere": {"centre": ["0 mm", "20 mm"], "radius": "1.5 mm"}, **SHOCK}},
 }

@@ -77,6 +77,19 @@ def test_a_tree_on_a_grid_of_cubes():
     assert mesh.points[mesh.purkinje.nodes, 2] == pytest.approx(0.2)
 
 
+def test_a_tree_inside_a_ventricle():
+    fractal = {"surface": "endo", "root": ["7 mm", "0 mm", "4 mm"], "toward": ["7 mm", "0 mm", "-8 mm"],
+               "trunk": "8 mm", "length": "5 mm", "generations": 2}
+    ventricle = {"kind": "ventricle", "dx": "3 mm", "cells_through": 2}
+    mesh = built(load_case({**CASE, "mesh": ventricle, "purkinje": {**CASE["purkinje"], "dx": "0.5 mm",
+                                                                    "fractal": fractal}}))
+    x = mesh.points[mesh.purkinje.nodes]
+    far = nearest_nodes(mesh, x)[1]
+    assert far.max() < 0.3 and np.ptp(x[:, 2]) > 0.8 and len(mesh.purkinje.ends) >= 3
+    near = nearest_nodes(mesh, x[far < 0.1])[0]
+    assert np.isin(near, mesh.node_sets["endo"]).all()
+
+
 def test_branches_turn_on_a_curved_surface():
     """On a ball all pieces stay on it, although each is straight."""
     from upstroke.mesh.fractal import Surface, grow
@@ -128,7 +141,7 @@ def test_pieces_and_junctions_have_the_conductances_of_their_shape(tmp_path):
 
 @pytest.mark.parametrize("waves", ["lumped", "consistent"])
 def test_the_operator_of_both_keeps_all_charge_and_is_that_of_the_tissue_there(waves):
-    c = case(tissue={"waves": waves})
+    c = case(tissue={"waves": waves}, mesh={"dx": "2 mm"}, purkinje={"dx": "0.5 mm"})
     mesh = built(c)
     whole, tissue = discretise(mesh, c.tissue), discretise(mesh.tissue, c.tissue)
     K, n = whole.stiffness.toarray(), mesh.n_tissue

@@ -113,6 +113,7 @@ def test_files_are_read_as_they_were_made(tmp_path, capsys):
     np.testing.assert_array_equal(back.cells, made.cells)
     np.testing.assert_array_equal(back.region, made.region)
     np.testing.assert_allclose(back.fibre, made.fibre, atol=1e-12)
+    np.testing.assert_array_equal(back.cell_data["rotational"], made.cell_data["rotational"])
     for name in made.node_sets:
         np.testing.assert_array_equal(back.node_sets[name], made.node_sets[name])
     for name, values in made.point_data.items():

@@ -31,10 +31,16 @@ def test_regions_that_the_mesh_has_stay_where_none_is_laid_over_them():
     plain = build_mesh(VentricleMesh(dx=0.15))
     mesh = build_mesh(VentricleMesh(dx=0.15, regions={"scar": "transmural > 0.4 and apicobasal < 0.3",
                                                       "septum": "abs(rotational) > 2.5 and transmural < 0.7"}))
-    t, s, v = (mesh.point_data[name][mesh.cells].mean(axis=1) for name in ("transmural", "apicobasal", "rotational"))
+    t, s = (mesh.point_data[name][mesh.cells].mean(axis=1) for name in ("transmural", "apicobasal"))
+    v = np.arctan2(*centres(mesh)[:, 1::-1].T)
     scar, septum = (t > 0.4) & (s < 0.3), (np.abs(v) > 2.5) & (t < 0.7)
     assert mesh.region_names == {"endo": 1, "M": 2, "epi": 3, "scar": 4, "septum": 5}
     np.testing.assert_array_equal(mesh.region, np.where(scar, 4, np.where(septum, 5, plain.region)))
+
+
+def test_no_region_lies_where_the_angle_jumps():
+    mesh = build_mesh(VentricleMesh(dx=0.15, regions={"free": "abs(rotational) < 0.5"}))
+    assert centres(mesh)[mesh.region == mesh.region_names["free"]][:, 0].min() > 0
 
 
 def test_data_of_files(tmp_path):

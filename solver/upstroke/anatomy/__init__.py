@@ -79,7 +79,7 @@ def write_mesh(mesh: Mesh, path: Path) -> str:
     if path.suffix not in ENDINGS:
         raise MeshError(str(path), f"files of the ending {path.suffix!r} are not written", f"take {', '.join(ENDINGS)}")
     path.parent.mkdir(parents=True, exist_ok=True)
-    data = {"region": mesh.region, "fibre": mesh.fibre, "sheet": mesh.sheet}
+    data = {**mesh.cell_data, "region": mesh.region, "fibre": mesh.fibre, "sheet": mesh.sheet}
     with whole_file(path) as part:
         meshio.write(part, meshio.Mesh(
             mesh.points * MM, [("tetra", mesh.cells)], point_data=mesh.point_data,

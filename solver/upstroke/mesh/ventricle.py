@@ -36,7 +36,8 @@ ROW = math.sqrt(3) / 2                     # height of an equilateral triangle
 
 def build_ventricle(section: VentricleMesh) -> Mesh:
     """The mesh, with node sets endo, epi, base and apex, and point data transmural (0 endo, 1 epi), apicobasal (0 apex,
-    1 base, by length in the middle of the wall) and rotational (-pi to pi from x towards y; 0 on the axis).
+    1 base, by length in the middle of the wall) and rotational (-pi to pi from x towards y; 0 on the axis). The latter
+    is cell data, too.
 
     Raises
     ------
@@ -52,11 +53,12 @@ def build_ventricle(section: VentricleMesh) -> Mesh:
     bottom = np.concatenate([triangles + k * n for k in range(layers)])
     cells = split("wedge", np.concatenate([bottom, bottom + n], axis=1)).astype(np.int32)
     corners = depth[cells].mean(axis=1)
-    region = layers_of(corners, section)
+    middle, region = points[cells].mean(axis=1), layers_of(corners, section)
     sets = {"endo": depth == 0.0, "epi": depth == 1.0, "base": s == 1.0, "apex": s == 0.0}
     mesh = Mesh(points, cells, region, {name: tag for name, tag in LAYERS.items() if (region == tag).any()},
                 node_sets={name: np.flatnonzero(there) for name, there in sets.items()},
                 point_data={"transmural": depth, "apicobasal": s, "rotational": v},
+                cell_data={"rotational": np.arctan2(middle[:, 1], middle[:, 0])},      # no mean where v jumps
                 notes=tuple(_layer_note(section, layers)))
     outward, to_base = (cell_gradients(points, cells, values) for values in (depth, s))
     to_base -= (np.vecdot(to_base, outward) / np.vecdot(outward, outward))[:, None] * outward       # within the layer

@@ -13,6 +13,7 @@ from upstroke.mesh.mesh import Mesh
 from upstroke.mesh.strands import Strands
 from upstroke.mesh.tree import Population, Tree
 from upstroke.observe.activation import watched
+from upstroke.observe.ecg import near_notes
 from upstroke.observe.probes import far_note, place_probes
 from upstroke.run import prepare
 from upstroke.setup import Setup
@@ -42,6 +43,8 @@ def check(case: Case) -> str:
     notes = list(setup.notes)
     if case.watch.probes is not None:
         notes += filter(None, (far_note(probe, setup.mesh) for probe in place_probes(case.watch.probes, setup.mesh)))
+    if case.watch.ecg is not None:
+        notes += near_notes(case.watch.ecg, setup.mesh)
     lines += [f"# note: {note}" for note in notes]
     return "\n".join(lines)
 

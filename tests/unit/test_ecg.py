@@ -190,3 +190,11 @@ def test_what_the_mesh_says():
         assert str(caught.value) == text
     assert list(near_notes(section, sheet)) == [
         "electrode in is 0.5 mm from a node, and edges are up to 1.41 mm long: its potential depends on the mesh"]
+
+
+def test_check_tells_of_electrodes_in_the_tissue():
+    from upstroke.check import check
+
+    ecg = ONE | {"electrodes": {"in": ["0.6 mm", "1 mm"]}, "thickness": "1 mm"}
+    said = check(load_case(CASE | {"watch": {"ecg": ecg}}))
+    assert "# note: electrode in is 0.1 mm from a node, and edges are up to 0.707 mm long" in said

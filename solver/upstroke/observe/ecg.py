@@ -34,9 +34,10 @@ from upstroke.observe.leads import lead_matrix
 from upstroke.observe.probes import three_coordinates
 from upstroke.observe.samples import SampleWatcher
 from upstroke.space import diffusivity
-from upstroke.space.fem import AT_ONCE, gradients
+from upstroke.space.fem import gradients
 
 LANES, CHUNK = 128, 4096      # of electrogram.c
+CELLS = 2 ** 16               # worked on together
 
 
 class _Args(ctypes.Structure):
@@ -129,32 +130,33 @@ def electrode_weights(mesh: Mesh, sigma: NDArray[np.float64], places: NDArray[np
     sigma_b : mS/cm
     """
     weights = np.zeros((len(places), mesh.n_points))
-    for begin in range(0, mesh.n_cells, AT_ONCE):
-        part = slice(begin, begin + AT_ONCE)
+    for begin in range(0, mesh.n_cells, CELLS):
+        part = slice(begin, begin + CELLS)
         cells = mesh.cells[part]
-        for x, grad, volume in _quadrature(mesh, cells):
+        low, high = int(cells.min()), int(cells.max()) + 1
+        for points, grad, volume in _quadrature(mesh, cells):
+            out = np.einsum("cix,cxy->ciy", grad, sigma[part]) * (volume / (4.0 * math.pi * sigma_b))[:, None, None]
             for k, place in enumerate(places):
-                away = x - place
-                r = np.sqrt((away * away).sum(axis=1))
-                field = -away / r[:, None] ** 3                          # grad(1 / r)
-                flux = np.einsum("cxy,cy->cx", sigma[part], field) * (volume / (-4.0 * math.pi * sigma_b))[:, None]
-                share = np.einsum("cix,cx->ci", grad, flux)
-                weights[k] += np.bincount(cells.ravel(), share.ravel(), mesh.n_points)
+                field = np.zeros((len(cells), 3))                        # -grad(1 / r)
+                for x in points:
+                    away = x - place
+                    square = np.einsum("cx,cx->c", away, away)
+                    field += away / (square * np.sqrt(square))[:, None]
+                share = np.einsum("ciy,cy->ci", out, field)
+                weights[k, low:high] += np.bincount(cells.ravel() - low, share.ravel(), high - low)
     return weights
 
 
 def _quadrature(mesh: Mesh, cells: NDArray[np.int32]) \
-        -> Iterator[tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]]:
-    """Of each point in the cells: where it is (m, 3), the gradients of the corners' functions there (m, corners, 3),
-    and the volume that it stands for (m,)."""
+        -> Iterator[tuple[list[NDArray[np.float64]], NDArray[np.float64], NDArray[np.float64]]]:
+    """Points in the cells, (m, 3) each, the gradients of the corners' functions there (m, corners, 3), and the volume
+    that each point stands for (m,)."""
     corners, d = mesh.points[cells], mesh.dim
     if mesh.grid is None:
         grad, volume = gradients(corners)
         share = (1.0 - 1.0 / math.sqrt(d + 2.0)) / (d + 1.0)             # of all corners but one
-        for corner in range(d + 1):
-            of = np.full(d + 1, share)
-            of[corner] = 1.0 - d * share
-            yield np.einsum("i,mix->mx", of, corners), grad, volume / (d + 1.0)
+        shares = np.full((d + 1, d + 1), share) + np.eye(d + 1) * (1.0 - (d + 1) * share)
+        yield [np.einsum("i,mix->mx", of, corners) for of in shares], grad, volume / (d + 1.0)
         return
     h, ends = np.array(mesh.grid.spacing), list(itertools.product((0, 1), repeat=d))      # ends: (..., y, x)
     for gauss in itertools.product((0.5 - math.sqrt(1 / 12), 0.5 + math.sqrt(1 / 12)), repeat=d):
@@ -165,7 +167,7 @@ def _quadrature(mesh: Mesh, cells: NDArray[np.int32]) \
         for k in range(d):
             grad[:, k] = slope[:, k] * np.delete(along, k, axis=1).prod(axis=1)
         x = np.einsum("i,mix->mx", along.prod(axis=1), corners)
-        yield x, np.broadcast_to(grad, (len(cells), *grad.shape)), np.full(len(cells), h.prod() / 2 ** d)
+        yield [x], np.broadcast_to(grad, (len(cells), *grad.shape)), np.full(len(cells), h.prod() / 2 ** d)
 
 
 def near_notes(section: Ecg, mesh: Mesh) -> Iterator[str]:

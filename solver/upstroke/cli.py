@@ -242,6 +242,18 @@ def _tune_cv(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _cv_restitution(arguments: argparse.Namespace) -> int:
+    from upstroke.experiments.restitution import cycles, restitution, write
+
+    strand = _strand(arguments)
+    low, high, step = (_quantity(f"--{name}", getattr(arguments, name), "time") for name in ("to", "from", "step"))
+    asked = cycles(high, low, step)
+    points = restitution(strand, _quantity("--conductivity", arguments.conductivity, "conductivity"),
+                         _quantity("--dx", arguments.dx, "length"), asked, arguments.beats)
+    print(write(strand, points, asked, arguments.out))
+    return 0
+
+
 def _strand(arguments: argparse.Namespace) -> Any:
     from upstroke.experiments.strand import Strand
     from upstroke.waves.report import time_of, values_of
@@ -497,6 +509,20 @@ def _parser() -> argparse.ArgumentParser:
     verb.add_argument("--tolerance", metavar="PART", type=float, default=1e-3,
                       help="of the velocity (default: 0.001)")
     verb.set_defaults(verb=_tune_cv)
+
+    verb = verbs.add_parser("cv-restitution", help="velocity and APD of a strand against the diastolic interval",
+                            description="Pace a strand at shorter and shorter cycle lengths, and measure velocity, "
+                                        "APD and diastolic interval of the last beat at each.")
+    add_strand(verb)
+    verb.add_argument("--conductivity", metavar="VALUE", required=True, help='monodomain conductivity, "1.3 mS/cm"')
+    verb.add_argument("--dx", metavar="LENGTH", required=True, help="node spacing")
+    verb.add_argument("--from", metavar="TIME", required=True, help="the longest cycle length")
+    verb.add_argument("--to", metavar="TIME", required=True, help="the shortest")
+    verb.add_argument("--step", metavar="TIME", default="20 ms", help="from one to the next (default: 20 ms)")
+    verb.add_argument("--beats", metavar="N", type=_count, default=4, help="at each cycle length (default: 4)")
+    verb.add_argument("--out", metavar="DIR", type=Path, help="the folder of the results (default: "
+                                                              "runs/cv-restitution)")
+    verb.set_defaults(verb=_cv_restitution)
     return parser
 
 

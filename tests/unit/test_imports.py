@@ -33,7 +33,6 @@ MAY_IMPORT = {
     "cli": {"case", "run", "check", "ionic", "codegen", "output", "emit", "exchange", "waves", "bench", "reduce",
             "sweep", "view", "experiments", "anatomy"},
     "prepace": {"backend", "bench", "case", "ionic", "output", "waves"},
-    "prepace": {"backend", "bench", "case", "ionic", "output", "waves"},
     "experiments": {"case", "mesh", "observe", "output", "parallel", "protocol", "record", "run", "setup", "step"},
     "reduce": {"case", "mesh", "space", "ionic", "setup", "run", "output"},
     "sweep": {"case", "output", "run"},
@@ -45,7 +44,8 @@ MAY_IMPORT = {
 }
 HEAVY = {"pyvista": ("output/render.py", "result.py"), "vtk": ("output/render.py",),
          "matplotlib": ("output/render.py", "bench/plot.py", "reduce/report.py", "sweep/gather.py",
-                        "view/paper.py", "view/curves.py", "view/cell.py"), "PIL": ("view/film.py",),
+                        "view/paper.py", "view/curves.py", "view/cell.py", "experiments/restitution.py"),
+         "PIL": ("view/film.py",),
          "imageio_ffmpeg": ("view/film.py",), "efel": ("view/features.py",), "mpi4py": ("parallel/__init__.py", "parallel/ranks.py", "sweep/__init__.py"),
          "cupy": ("backend/cuda.py",), "morphio": ("mesh/traced.py",), "myokit": ("exchange/source.py",),
          "gmsh": ("anatomy/biventricular.py",),

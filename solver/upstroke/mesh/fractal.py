@@ -28,6 +28,8 @@ class Surface:
 
     def __init__(self, triangles: Vector) -> None:
         self._triangles = triangles
+        edges = (triangles[:, 1:] - triangles[:, :1]).swapaxes(1, 2)
+        self._inverse = np.asarray(np.linalg.pinv(edges), np.float64)
         self._middles = cKDTree(triangles.mean(axis=1))
         a, b, c = triangles.swapaxes(0, 1)
         normal = np.cross(b - a, c - a)
@@ -36,15 +38,18 @@ class Surface:
     def nearest(self, x: Vector) -> tuple[Vector, Vector]:
         """The place of the surface nearest to x (3,), among the triangles around, and the normal there."""
         near = np.atleast_1d(self._middles.query(x, min(NEAR, len(self._triangles)))[1])
-        places = nearest_places(self._triangles[near], x)
+        places = nearest_places(self._triangles[near], self._inverse[near], x)
         best = int(np.argmin(((places - x) ** 2).sum(axis=1)))
         return places[best], self._normals[near[best]]
 
 
-def nearest_places(triangles: Vector, x: Vector) -> Vector:
-    """(k, 3) the place nearest to x (3,) of each of some triangles (k, 3, 3)."""
+def nearest_places(triangles: Vector, inverse: Vector, x: Vector) -> Vector:
+    """(k, 3) the place nearest to x (3,) of each of some triangles (k, 3, 3).
+
+    ``inverse`` (k, 2, 3) gives the weights of a triangle's two edges from its first corner.
+    """
     a, edges = triangles[:, 0], triangles[:, 1:] - triangles[:, :1]
-    w = np.einsum("kij,kj->ki", np.linalg.pinv(edges.swapaxes(1, 2)), x - a)
+    w = np.einsum("kij,kj->ki", inverse, x - a)
     found = a + np.einsum("ki,kij->kj", w, edges)
     outside = (w < 0.0).any(axis=1) | (w.sum(axis=1) > 1.0)
     sides = []

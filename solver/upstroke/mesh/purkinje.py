@@ -51,10 +51,8 @@ def with_purkinje(mesh: Mesh, trees: Sequence[PurkinjeTree], tissue: Tissue | No
         x, lines, root = _lines_of(tree, mesh, where)
         x, lines = _cut(x, lines, tree.dx)
         tag = max([int(mesh.region.max()), *names.values()]) + 1
-        strands, far = _strands(tree, tissue.surface_to_volume, x, lines, root, tag, nodes, mesh, volume)
-        if far:
-            notes.append(f"{where}: {far[0]:,} of its {len(strands.ends):,} ends have no tissue within "
-                         f"{10 * tree.radius:g} mm and are joined to the nearest node, up to {10 * far[1]:.3g} mm away")
+        strands, told = _strands(tree, tissue.surface_to_volume, x, lines, root, tag, nodes, mesh, volume)
+        notes += [f"{where}: {text}" for text in told]
         names[tree.name] = tag
         sets |= {tree.name: strands.nodes, f"{tree.name}_root": np.array([nodes + root]),
                  f"{tree.name}_ends": strands.ends}
@@ -70,35 +68,38 @@ def with_purkinje(mesh: Mesh, trees: Sequence[PurkinjeTree], tissue: Tissue | No
 
 
 def _strands(tree: PurkinjeTree, beta: float, x: NDArray[np.float64], lines: NDArray[np.int64], root: int, tag: int,
-             first: int, mesh: Mesh, volume: NDArray[np.float64]) -> tuple[Strands, tuple[int, float] | None]:
-    """One tree, its nodes numbered from ``first``; and how many ends are far from all tissue, and how far (cm)."""
+             first: int, mesh: Mesh, volume: NDArray[np.float64]) -> tuple[Strands, list[str]]:
+    """One tree, its nodes numbered from ``first``; and what the user should know of its junctions."""
     length: NDArray[np.float64] = np.linalg.norm(x[lines[:, 1]] - x[lines[:, 0]], axis=1)
     section = 0.25 * math.pi * tree.diameter ** 2
     area = (tree.surface_to_volume or beta) * section * np.bincount(lines.ravel(), np.repeat(0.5 * length, 2), len(x))
     degree = np.bincount(lines.ravel(), minlength=len(x))
     degree[root] = 0
-    pairs, coupling, far = _junctions(np.flatnonzero(degree == 1), x, mesh, volume, tree)
+    pairs, coupling, notes = _junctions(np.flatnonzero(degree == 1), x, mesh, volume, tree)
     pairs[:, 0] += first
     m, n = len(lines), len(x)
     conductance = np.asarray(tree.conductivity * section / length, np.float64)
     return Strands(first, (lines + first).astype(np.int32), np.full(m, tag, np.int32),
                    np.full(m, tree.diameter, np.float64), conductance, np.asarray(area, np.float64),
-                   np.full(n, tag, np.int32), pairs, coupling), far
+                   np.full(n, tag, np.int32), pairs, coupling), notes
 
 
 def _junctions(ends: NDArray[np.int64], x: NDArray[np.float64], mesh: Mesh, volume: NDArray[np.float64],
-               tree: PurkinjeTree) -> tuple[NDArray[np.int64], NDArray[np.float64], tuple[int, float] | None]:
-    """Pairs of an end and a node of the tissue, and their conductances (mS)."""
+               tree: PurkinjeTree) -> tuple[NDArray[np.int64], NDArray[np.float64], list[str]]:
+    """Pairs of an end and a node of the tissue, their conductances (mS), and notes."""
     from scipy.spatial import cKDTree
     tissue = cKDTree(mesh.points)
     distance, nearest = (np.asarray(found) for found in tissue.query(x[ends]))
     far = distance > tree.radius
     found = [np.sort(np.array(nodes if nodes else [single])) for nodes, single in zip(
         tissue.query_ball_point(x[ends], tree.radius), nearest, strict=True)]
-    pairs = np.column_stack([np.repeat(ends, [len(nodes) for nodes in found]),
-                             np.concatenate([*found, np.empty(0, np.int64)])]).astype(np.int64)
-    coupling = np.concatenate([volume[nodes] / volume[nodes].sum() for nodes in found]) / tree.resistance
-    return pairs, coupling, (int(far.sum()), float(distance.max())) if far.any() else None
+    count = [len(nodes) for nodes in found]
+    pairs = np.column_stack([np.repeat(ends, count), np.concatenate([*found, np.empty(0, np.int64)])]).astype(np.int64)
+    load = np.array([volume[nodes].sum() for nodes in found])
+    coupling = volume[pairs[:, 1]] / np.repeat(load, count) / tree.resistance
+    notes = [f"{far.sum():,} of its {len(ends):,} ends have no tissue within {10 * tree.radius:g} mm and are joined to "
+             f"the nearest node, up to {10 * distance.max():.3g} mm away"] if far.any() else []
+    return pairs, coupling, notes
 
 
 def _volumes(mesh: Mesh) -> NDArray[np.float64]:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import h5py
@@ -296,3 +297,17 @@ def test_ranks_that_see_unlike_checkpoints(tmp_path: Path, monkeypatch: pytest.M
         resume(parts)
     assert str(error.value) == (f"{parts}/checkpoint-000000010.npz: ranks see unlike checkpoints, of steps 0 to 10\n"
                                 "  -> resume when the file system shows the newest one everywhere")
+
+
+def test_on_a_device(emulated_cupy: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    watch = {name: TISSUE["watch"][name] for name in ("activation", "spikes")} | {"snapshots": {"every": "0.5 ms"}}
+    case = load_case(TISSUE | {
+        "mesh": TISSUE["mesh"] | {"size": ["2 mm", "1 mm"]}, "membrane": {"model": "MitchellSchaeffer"}, "watch": watch,
+        "time": TISSUE["time"] | {"end": "2 ms", "splitting": "strang"}, "backend": {"device": "cuda"}})
+    run(case, tmp_path / "whole")
+    with monkeypatch.context() as patch:
+        end_at(patch, 13)
+        with pytest.raises(Ended):
+            run(case, tmp_path / "parts")
+    resume(tmp_path / "parts")
+    assert files(tmp_path / "parts") == files(tmp_path / "whole")

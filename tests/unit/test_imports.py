@@ -35,7 +35,7 @@ MAY_IMPORT = {
     "prepace": {"backend", "bench", "case", "ionic", "output", "waves"},
     "experiments": {"case", "mesh", "observe", "output", "parallel", "protocol", "record", "run", "setup", "step"},
     "reduce": {"case", "mesh", "space", "ionic", "setup", "run", "output"},
-    "sweep": {"case", "output", "run"},
+    "sweep": {"case", "output", "parallel", "run"},
     "exchange": {"ionic"},
     "bench": {"ionic", "codegen", "backend", "step", "output", "progress"},
     "emit": {"ionic", "codegen", "backend", "step"},

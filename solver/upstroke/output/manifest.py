@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any, Literal
@@ -40,6 +41,7 @@ def start_manifest(case: Any, backend: Mapping[str, Any], command: list[str] | N
     backend : what computes: device, compiler, threads, precision (``CpuBackend.describe()``)
     command : the command line; default: that of this process
     """
+    installed, checkout = _software()
     return {
         "status": "running",
         "start": _now(),
@@ -48,8 +50,8 @@ def start_manifest(case: Any, backend: Mapping[str, Any], command: list[str] | N
         "case": case,
         "units": UNITS,
         "backend": dict(backend),
-        "versions": versions(),
-        "commit": commit(),
+        "versions": dict(installed),
+        "commit": checkout,
         "host": {"name": platform.node(), "system": platform.platform(), "cpus": os.cpu_count()},
         "timings_s": {},
         "files": [],
@@ -81,6 +83,12 @@ def read_manifest(directory: Path) -> dict[str, Any]:
         pass
     raise OutputError(str(directory), "is no run directory: it has no manifest.json of a run",
                       "name a folder that `upstroke run` made")
+
+
+@cache
+def _software() -> tuple[dict[str, str], str | None]:
+    """Versions and commit as this process found them first: what it computes with does not change after that."""
+    return versions(), commit()
 
 
 def versions() -> dict[str, str]:

@@ -11,7 +11,7 @@ from upstroke.case.schema import Backend as Section
 from upstroke.errors import BackendError, CaseError
 from upstroke.parallel.ranks import OneRank, Ranks
 
-__all__ = ["OneRank", "Ranks", "end_job", "open_shared", "ranks_of_job", "require_shareable"]
+__all__ = ["OneRank", "Ranks", "end_job", "open_shared", "ranks_of_job", "require_shareable", "work_alone"]
 
 SIZES = ("PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "SLURM_NTASKS")                  # where launchers say how many there are
 MARKS = ("PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "PMIX_RANK", "PMI_RANK")         # which only processes of a job have
@@ -38,6 +38,15 @@ def ranks_of_job() -> OneRank | Ranks:
         return OneRank()
     _job[:] = [Ranks(MPI.COMM_WORLD)]
     return _job[0]
+
+
+def work_alone() -> None:
+    """From here on the runs of this process, and of its children, are its own, although it belongs to a job.
+
+    For members of a study, which the ranks of a job share out. MPI has to be initialised before.
+    """
+    for name in MARKS:
+        os.environ.pop(name, None)
 
 
 def open_shared(section: Section, ranks: OneRank | Ranks) -> Backend:

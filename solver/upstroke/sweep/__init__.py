@@ -24,7 +24,8 @@ from typing import Any
 from upstroke.errors import OutputError
 from upstroke.output.files import explained, plain, write_json
 from upstroke.output.manifest import start_manifest
-from upstroke.sweep.gather import draw, numbers_of, write_table
+from upstroke.parallel import work_alone
+from upstroke.sweep.gather import draw, get_ready_to_draw, numbers_of, write_table
 from upstroke.sweep.plan import Plan, read_plan
 from upstroke.sweep.pools import LocalPool, MpiPool
 from upstroke.sweep.worker import Outcome
@@ -86,6 +87,7 @@ def sweep(plan: Plan, out: str | Path | None = None, *, workers: int | None = No
         start = _start(plan, folder)
         todo = _unfinished(plan, folder, journal, retry_failed)
         begun = shown = perf_counter()
+        get_ready_to_draw()
         busy = 0.0
         try:
             for number, outcome in _progress(pool(_tasks(plan, folder, todo)), len(todo), show_progress):
@@ -211,8 +213,10 @@ def _pool(plan: Plan, folder: Path, workers: int | None) -> Iterator[Pool]:
     run = plan.study.run
     size = int(os.environ.get("PMI_SIZE") or os.environ.get("OMPI_COMM_WORLD_SIZE") or 1)
     if size > 1:
+        from mpi4py import MPI  # noqa: F401   (is initialised by that)
         from mpi4py.futures import MPICommExecutor
 
+        work_alone()
         with MPICommExecutor() as executor:
             if executor is not None:
                 yield MpiPool(executor, size - 1)

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import csv
 import json
+import threading
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +74,16 @@ def _of_one_type(values: list[Any]) -> list[Any]:
     if all(value is None or isinstance(value, (int, float)) for value in values):
         return values
     return [None if value is None else str(value) for value in values]
+
+
+def get_ready_to_draw() -> None:
+    """Import what `draw` needs in the background: that takes about a second, in which members can run."""
+    def load() -> None:
+        with suppress(ImportError):                    # `draw` tells
+            import_module("matplotlib.backends.backend_agg")
+            import_module("matplotlib.figure")
+
+    threading.Thread(target=load, daemon=True).start()
 
 
 def draw(path: Path, title: str, keys: Sequence[str], rows: Sequence[Mapping[str, Any]],

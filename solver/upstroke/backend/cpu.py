@@ -322,7 +322,7 @@ class Loop:
     def __init__(self, backend: CpuBackend, stages: Sequence[Stage]) -> None:
         self.clock = backend.clock = Clock()
         self._backend = backend
-        following = [stage.name for stage in stages[1:]] + [""]
+        following = [*(stage.name for stage in stages[1:]), ""][:len(stages)]
         self._stages = [(stage, stage.name != after) for stage, after in zip(stages, following, strict=True)]
         self.seconds = {stage.name: 0.0 for stage in stages}
 

@@ -1,10 +1,16 @@
 """Tissue that differs from place to place against closed forms, and the ways to say so against each other."""
 
+import json
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 import upstroke
 from upstroke import load_case
+from upstroke.case.toml import write_document
 
 CABLE = {
     "mesh": {"kind": "cable", "length": "20 mm", "dx": "0.1 mm"}, "backend": {"threads": 1},
@@ -97,3 +103,26 @@ def test_a_stimulus_is_scaled_by_a_file_as_by_an_expression(tmp_path):
              for k, scale in enumerate((str(tmp_path / "scale.txt"), "1 + 5 * x / (1 cm)", "1"))]
     assert np.array_equal(times[0], times[1])
     assert times[0].min() < times[2].min() - 0.1
+
+
+def test_two_ranks_give_what_one_gives(tmp_path):
+    """Each has its own nodes of files, and the whole mesh's conductivities."""
+    mpiexec = Path(sys.executable).with_name("mpiexec")
+    pytest.importorskip("mpi4py")
+    if not mpiexec.exists():
+        pytest.skip("no mpiexec beside this Python")
+    np.savetxt(tmp_path / "tau.txt", np.linspace(0.3, 0.5, 13 * 9), fmt="%.17g")
+    np.save(tmp_path / "sigma.npy", np.linspace(0.5, 1.5, 2 * 12 * 8))
+    (tmp_path / "case.toml").write_text(write_document(SHEET | {
+        "tissue": conductivity(monodomain=["1.3 mS/cm", "0.3 mS/cm"], scale=["1.5 - x / (1 cm)", "sigma.npy"]),
+        "membrane": {"model": "MitchellSchaeffer", "nodal": {"tau_in": "tau.txt"}},
+        "time": {"end": "20 ms", "dt": "0.05 ms"}, "solver": {"tolerance": "1e-10 mV"},
+        "watch": {"probes": {"every": "1 ms", "points": {"a": ["4 mm", "3 mm"]}}}}))
+    for n in (1, 2):
+        command = ["-m", "upstroke", "run", str(tmp_path), "--out", str(tmp_path / str(n))]
+        done = subprocess.run([str(mpiexec), "-n", str(n), sys.executable, *command], capture_output=True, text=True,
+                              timeout=60)
+        assert done.returncode == 0, done.stderr
+    one, two = (json.loads((tmp_path / str(n) / "summary.json").read_text()) for n in (1, 2))
+    assert two["probe_activation_ms"]["a"] == pytest.approx(one["probe_activation_ms"]["a"], abs=1e-8)
+    assert two["latest_activation"]["time_ms"] == pytest.approx(one["latest_activation"]["time_ms"], abs=1e-8)

@@ -96,7 +96,9 @@ def values_at(mesh: Mesh, text: str, nodes: NDArray[np.int64], where: str,
     if text in mesh.point_data:
         values, what = mesh.point_data[text][nodes], f"the point data {text!r} have no value"
     elif _is_file(text):
-        values = read_numbers(Path(text), mesh.n_points, "node", where)[nodes]
+        values = np.full(mesh.n_points, np.nan)                          # of Purkinje strands a file knows nothing
+        values[:mesh.n_tissue] = read_numbers(Path(text), mesh.n_tissue, "node", where)
+        values = values[nodes]
         what = f"{Path(text).name} has no finite value"
     else:
         known = places(mesh, nodes)

@@ -122,7 +122,8 @@ class ActivationWatcher:
         V = state.V
         places, self._shown = watched(section, np.asarray(state.rank), tree)
         nodes = tree is None or len(places) == len(self._shown)
-        self._number = np.asarray(state.order) if nodes else np.arange(len(places))     # of each of them, among ...
+        here = np.flatnonzero(self._shown >= 0)
+        self._number = here[np.argsort(self._shown[here])] if nodes else np.arange(len(places))     # of each, among ...
         self._all = len(self._shown) if nodes else len(places)                          # ... so many of all processes
         self._backend, self._section, self._n = backend, section, len(places)
         start = np.asarray(backend.to_host(V))[places]

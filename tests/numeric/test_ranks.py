@@ -54,6 +54,12 @@ RUNS: dict[str, dict[str, Any]] = {
         "watch": CASE["watch"] | {"ecg": {"electrodes": {"a": ["9 mm"]}, "every": "0.5 ms"}, "spikes": {
             "points": {"a": ["2 mm", "1 mm", "1 mm"], "b": ["2 mm", "3 mm", "1 mm"]}, "threshold": "-76 mV"}}},
     "explicit": {"tissue": LUMPED, "time": CASE["time"] | {"diffusion": "explicit", "dt": "0.02 ms"}},
+    "phases, comes to rest": {          # it ends before its time, when the last of the nodes of all ranks are below
+        "membrane": {"model": "MitchellSchaeffer", "prepace": {"beats": 2, "period": "400 ms",
+                                                               "phase": "0.9 + x * y / (480 mm * 1 mm)"}},
+        "watch": CASE["watch"] | {
+            "stop_when_quiet": {"threshold": "30 mV", "during": "2 ms"},
+            "spikes": {"points": {"a": ["0.5 mm"], "b": ["0.5 mm", "3 mm"]}, "threshold": "-60 mV"}}},
 }
 needs_mpi = pytest.mark.skipif(not MPIEXEC.exists(), reason="no mpiexec beside this Python: pip install mpi4py mpich")
 

@@ -15,7 +15,7 @@ class Curves:
 
     def __init__(self, rows, dtype, backend):
         self.rows = np.asarray(rows, dtype)
-        self.order = np.arange(self.rows.shape[1])
+        self.order = self.rank = np.arange(self.rows.shape[1])
         self.V = backend.array(self.rows[0])
 
     def watched(self, watcher):
@@ -126,7 +126,7 @@ def test_a_map_does_not_depend_on_the_order_of_the_solve():
     order = rng.permutation(40)
     backend = CpuBackend(threads=1)
     state = Curves(V[:, order], np.float64, backend)
-    state.order = order
+    state.order, state.rank = order, np.argsort(order)
     found = state.watched(ActivationWatcher(Activation(), state, backend, 0.1)).map()
     straight = watch(V, 0.1)
     assert found.beats > 1

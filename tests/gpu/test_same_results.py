@@ -14,8 +14,8 @@ TINY = {
     "axon": {"mesh": {"dx": "2 mm"}, "time": {"end": "0.8 ms", "dt": "0.01 ms"}},
     "sheet": {"mesh": {"dx": ["4 mm", "2 mm"]}, "time": {"end": "4 ms"}},
     "scar": {"time": {"end": "0.5 ms"}, "stimulus": {"nodes": "left", **SHOCK}},
-    "infarct": {"mesh": {"dx": ["2 mm", "1 mm"]}, "tissue": {"waves": "lumped"}, "time": {"end": "0.5 ms"}, "stimulus": {
-        "box": {"min": ["0 mm"], "max": ["2 mm"]}, **SHOCK}},
+    "infarct": {"mesh": {"dx": ["2 mm", "1 mm"]}, "tissue": {"waves": "lumped"}, "time": {"end": "0.5 ms"},
+                "stimulus": {"box": {"min": ["0 mm"], "max": ["2 mm"]}, **SHOCK}},
     "fibrosis": {"time": {"end": "0.5 ms"}, "stimulus": {"box": {"min": ["0 mm"], "max": ["2 mm"]}, **SHOCK}},
     "lv_beat": {"mesh": {"dx": "5 mm"}, "time": {"end": "0.6 ms"}, "stimulus": {
         "sphere": {"centre": ["-7 mm", "0 mm", "-3 mm"], "radius": "4 mm"}, **SHOCK}},

@@ -41,8 +41,8 @@ def all_keys(table: type, path: tuple[str, ...] = ()) -> Iterator[tuple[str, Fie
 def test_every_key_is_documented_and_its_example_is_accepted(
         name: str, field: Field[Any], type_: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    for file in ("heart.vtu", "apex.vtx", "mask.npy", "cell.swc", "spikes.txt", "positions.txt", "cells.csv", "tree.vtk",
-                 "pairs.txt"):
+    for file in ("heart.vtu", "apex.vtx", "mask.npy", "cell.swc", "spikes.txt", "positions.txt", "cells.csv",
+                 "tree.vtk", "pairs.txt"):
         (tmp_path / file).write_text("")
     assert field.metadata["doc"]
     node = read({"value": tomllib.loads(f"value = {example_of(field, type_)}")["value"]}).value["value"]

@@ -46,7 +46,8 @@ HEAVY = {"pyvista": ("output/render.py", "result.py"), "vtk": ("output/render.py
          "matplotlib": ("output/render.py", "bench/plot.py", "reduce/report.py", "sweep/gather.py",
                         "view/paper.py", "view/curves.py", "view/cell.py", "experiments/restitution.py"),
          "PIL": ("view/film.py",),
-         "imageio_ffmpeg": ("view/film.py",), "efel": ("view/features.py",), "mpi4py": ("parallel/__init__.py", "parallel/ranks.py", "sweep/__init__.py"),
+         "imageio_ffmpeg": ("view/film.py",), "efel": ("view/features.py",),
+         "mpi4py": ("parallel/__init__.py", "parallel/ranks.py", "sweep/__init__.py"),
          "cupy": ("backend/cuda.py",), "morphio": ("mesh/traced.py",), "myokit": ("exchange/source.py",),
          "gmsh": ("anatomy/biventricular.py",),
          "cupyx": ("backend/cuda.py",)}     # and the files that may import it

@@ -47,9 +47,10 @@ STRUCTS = [
     ("upstroke.step", "conductances.c", "conductance_args", "upstroke.step.conductances:ConductanceArgs"),
 ]
 RENAMED = {"runtime.c": {"t": "team"}}
-NEEDED = {"up_couplings": ("rows",), "diffusion": ("rows",),
-          "upstroke_follow_args": ("upstroke_args",), "voltage_args": ("tree_pack",),
-          "conductance_args": ("synapse_kind",), "noise_args": ("noise_kind",), "network_args": ("synapse_kind",)}     # what stands in them
+#: What stands in them.
+NEEDED = {"up_couplings": ("rows",), "diffusion": ("rows",), "upstroke_follow_args": ("upstroke_args",),
+          "voltage_args": ("tree_pack",), "conductance_args": ("synapse_kind",), "noise_args": ("noise_kind",),
+          "network_args": ("synapse_kind",)}
 
 
 def declaration(text: str, name: str) -> str:

@@ -33,8 +33,6 @@ from upstroke.observe.activation import REAL
 from upstroke.observe.leads import lead_matrix
 from upstroke.observe.probes import three_coordinates
 from upstroke.observe.samples import SampleWatcher
-from upstroke.space import diffusivity
-from upstroke.space.fem import gradients
 
 LANES, CHUNK = 128, 4096      # of electrogram.c
 CELLS = 2 ** 16               # worked on together
@@ -106,6 +104,8 @@ def conductivity(tissue: Tissue, mesh: Mesh, section: Ecg) -> NDArray[np.float64
     ------
     CaseError where a mesh that fills no volume has no thickness, or one that does has one
     """
+    from upstroke.space import diffusivity
+
     sigma = tissue.surface_to_volume * tissue.capacitance * diffusivity(tissue, mesh)
     if (section.thickness is None) == (mesh.dim < 3):
         if mesh.dim == 3:
@@ -151,6 +151,8 @@ def _quadrature(mesh: Mesh, cells: NDArray[np.int32]) \
         -> Iterator[tuple[list[NDArray[np.float64]], NDArray[np.float64], NDArray[np.float64]]]:
     """Points in the cells, (m, 3) each, the gradients of the corners' functions there (m, corners, 3), and the volume
     that each point stands for (m,)."""
+    from upstroke.space.fem import gradients
+
     corners, d = mesh.points[cells], mesh.dim
     if mesh.grid is None:
         grad, volume = gradients(corners)

@@ -17,7 +17,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
 
 from upstroke.mesh.mesh import Mesh
 from upstroke.observe.activation import ActivationMap
@@ -102,6 +101,8 @@ class Neighbourhoods:
         corners = mesh.cells.shape[1]
         pairs = np.array([(a, b) for a in range(corners) for b in range(corners)])
         rows, columns = mesh.cells[:, pairs[:, 0]].ravel(), mesh.cells[:, pairs[:, 1]].ravel()
+        from scipy import sparse
+
         ring = sparse.csr_array((np.ones(len(rows), np.float32), (rows, columns)), shape=(mesh.n_points,) * 2)
         ring.data[:] = 1.0
         self.pattern = sparse.csr_array(ring @ ring)

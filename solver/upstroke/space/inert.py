@@ -52,9 +52,8 @@ def around_inert(mesh: Mesh, cells: NDArray[np.bool_], discretised: Callable[[Me
     operator = discretised(keep_nodes(part, kept))
     volume = _volumes(mesh)
     volume[kept] = operator.lumped_mass
-    return replace(operator, lumped_mass=volume,
-                   **{name: _among_all(getattr(operator, name), kept, alone) for name, alone in (
-                       ("stiffness", 0.0 * volume), ("mass", volume))})
+    return replace(operator, lumped_mass=volume, stiffness=_among_all(operator.stiffness, kept, 0.0 * volume),
+                   mass=_among_all(operator.mass, kept, volume))
 
 
 def _among_all(matrix: sparse.csr_array, kept: NDArray[np.bool_], alone: NDArray[np.float64]) -> sparse.csr_array:
@@ -74,7 +73,7 @@ def _volumes(mesh: Mesh) -> NDArray[np.float64]:
     else:
         sizes = np.abs(signed_sizes(mesh.points, mesh.cells)) / math.factorial(mesh.dim)
     corners = mesh.cells.shape[1]
-    return np.bincount(mesh.cells.ravel(), np.repeat(sizes / corners, corners), mesh.n_points)
+    return np.asarray(np.bincount(mesh.cells.ravel(), np.repeat(sizes / corners, corners), mesh.n_points), np.float64)
 
 
 def inert_notes(mesh: Mesh, coupling: Tissue | Cable) -> list[str]:

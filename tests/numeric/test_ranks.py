@@ -272,7 +272,8 @@ def test_a_rank_without_a_node_of_a_membrane(tmp_path: Path) -> None:
         "tissue": CASE["tissue"] | {"conductivity": {"monodomain": ["2 mS/cm"]}},
         "membrane": [{"model": "HodgkinHuxley", "regions": [2]}, {"model": "MitchellSchaeffer"}],
         "watch": CASE["watch"] | {"probes": {"points": {"a": ["0.5 mm"], "b": ["7 mm", "1 mm"]}, "every": "0.5 ms"},
-                                  "spikes": {"points": {"a": ["0.5 mm"], "b": ["2 mm", "1 mm"]}, "threshold": "-40 mV"}}})
+                                  "spikes": {"points": {"a": ["0.5 mm"], "b": ["2 mm", "1 mm"]},
+                                             "threshold": "-40 mV"}}})
     run(case, tmp_path / "one")
     parts = tmp_path / "parts"
     done = ended(2, "50", tmp_path, "run", case, "--out", parts, "--quiet")

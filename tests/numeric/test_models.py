@@ -27,7 +27,7 @@ from upstroke.ionic.model import Model
 FILES = {path.stem: json.loads(path.read_text()) for path in sorted((DATA / "models").glob("*.json"))}
 CASES = {f"{name}-{variant}": (name, figures)
          for name, file in FILES.items() for variant, figures in file["variants"].items()}
-FIRST = {f"{name}-{next(iter(file['variants']))}" for name, file in FILES.items()}
+FIRST = [f"{name}-{next(iter(file['variants']))}" for name, file in FILES.items()]
 
 #: rel of rates and intermediates, of APD50, APD90 and cycle length, mV of the trace, ms of the step, steps to a sample
 DEFAULT = {"rates": 1e-8, "intermediates": 1e-8, "apd50": 0.005, "apd90": 0.005, "cycle": 0.005, "rms": 0.5, "dt": 0.01,

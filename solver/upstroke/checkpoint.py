@@ -49,7 +49,7 @@ class Saver:
         self._every, self._limit = output.checkpoint_every, output.time_limit
         self._begun = self._last = clock()
         self._asked = ""            # why a checkpoint is wanted at once
-        self._end = False
+        self._end = self._told = False
 
     def see(self, n: int) -> None:
         """After step n. Processes that share a run do what any of them was asked to, in the same step, one step later.
@@ -68,9 +68,11 @@ class Saver:
             return
         name = save(self._setup, self._watchers, self._folder)
         if wished & END and n < self._setup.stepper.n_steps:
-            raise Ended(str(self._folder), f"ended after {self._setup.stepper.clock.step:,} of "
-                        f"{self._setup.stepper.n_steps:,} steps: {self._asked or 'another rank was asked to end'}; "
-                        f"{name} is written", f"go on with: upstroke resume {self._folder}")
+            error = Ended(str(self._folder), f"ended after {self._setup.stepper.clock.step:,} of "
+                          f"{self._setup.stepper.n_steps:,} steps: {self._asked or 'another rank was asked to end'}; "
+                          f"{name} is written", f"go on with: upstroke resume {self._folder}")
+            error.told = self._told
+            raise error
         self._asked, self._last = self._asked if self._end else "", self._clock()       # it may have come meanwhile
         self._setup.backend.halo.wished(0)
 
@@ -83,7 +85,8 @@ class Saver:
 
         def ask(number: int, _: Any) -> None:
             self._asked = f"{signal.Signals(number).name} came"
-            self._end = self._end or number == signal.SIGTERM
+            self._told = self._told or number == signal.SIGTERM
+            self._end = self._end or self._told
 
         before = {number: signal.signal(number, ask) for number in (signal.SIGTERM, signal.SIGUSR1)}
         try:

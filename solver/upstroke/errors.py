@@ -85,6 +85,7 @@ class Ended(UpstrokeError):
     """A run was told to end and has written a checkpoint, from which it can go on."""
 
     exit_code = 75       # EX_TEMPFAIL of sysexits.h: a job script may submit itself again
+    told: bool = False   # by a signal, which means the process
 
 
 class BackendError(UpstrokeError):

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from time import monotonic
 
 EVERY_TERMINAL, EVERY_FILE = 0.2, 10.0     # seconds between two looks at the bar
 
 
 def progress(steps: Iterable[int], n_steps: int, dt: float, nodes: int, show: bool,
-             wait: float = 0.0) -> Iterator[int]:
+             wait: float = 0.0) -> Generator[int]:
     """Pass ``steps`` (0 ... n_steps) through, with a bar in milliseconds of simulated time; none for what takes less
     than ``wait`` seconds."""
     if not show:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from time import perf_counter
@@ -130,7 +131,7 @@ def _steps(setup: Setup, record: Record, checkpoint: Checkpoint | None, show_pro
         saver = Saver(setup, watchers, record.directory)
         steps = progress(stepper.steps(watchers.stages, after), stepper.n_steps, dt, setup.mesh.n_points,
                          show_progress and setup.backend.halo.first)
-        with saver.listening():
+        with saver.listening(), closing(steps):                             # the bar ends before an error is told
             for n in steps:
                 watchers.see(n, n * dt)
                 saver.see(n)

@@ -15,7 +15,7 @@ import numpy as np
 
 from upstroke.case import Case, load_case
 from upstroke.case.schema import Site
-from upstroke.errors import OptionError, OutputError
+from upstroke.errors import CaseError, OptionError, OutputError
 from upstroke.mesh.morphology import SUFFIXES
 from upstroke.mesh.tree import Tree
 from upstroke.output.files import whole_file
@@ -171,6 +171,8 @@ def _cylinders(case: Case, neuron: Neuron, nodes: list[int],
 
     passive, tree, cable = neuron.passive, neuron.passive.tree, case.cable
     assert cable is not None
+    if cable.region:
+        raise CaseError("cable.region", "cylinders have one Ra and one C_m", "take --method impedance")
     made = [cylinder(passive, stem, cable.axial_resistivity, cable.capacitance) for stem in stems(passive)]
     notes += [f"the tree of {tree.sections[c.section].name} has other leaks than where it starts, and its cylinder has "
               "those of the start" for c in made if not c.uniform]

@@ -14,7 +14,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +32,6 @@ class _Worker:
     log: Path
     time_limit: float | None
     process: subprocess.Popen[str] | None = None
-    _timer: threading.Timer | None = field(default=None, repr=False)
 
     def run(self, task: Task) -> Outcome:
         start = time.perf_counter()
@@ -41,7 +40,8 @@ class _Worker:
 
         def end() -> None:
             late.set()
-            self.stop()
+            self.ask()
+            self.wait()
 
         timer = threading.Timer(self.time_limit, end) if self.time_limit is not None else None
         if timer is not None:
@@ -72,16 +72,19 @@ class _Worker:
                 start_new_session=True)
         return self.process
 
-    def stop(self) -> None:
-        """Ask the process to close its files and end; kill it when it does not."""
-        process = self.process
-        if process is None or process.poll() is not None:
+    def ask(self) -> None:
+        """Ask the process to close its files and end, once."""
+        if self.process is not None and self.process.poll() is None:
+            self.process.terminate()
+
+    def wait(self) -> None:
+        """Until the process has ended, as asked; one that does not is killed."""
+        if self.process is None:
             return
-        process.terminate()
         try:
-            process.wait(ANSWER)
+            self.process.wait(ANSWER)
         except subprocess.TimeoutExpired:
-            process.kill()
+            self.process.kill()
 
 
 def _said(code: int) -> str:
@@ -126,10 +129,9 @@ class LocalPool:
         finally:
             ended.set()
             for worker in self._workers:
-                if worker.process is not None and worker.process.poll() is None:
-                    worker.process.terminate()
+                worker.ask()
             for worker in self._workers:
-                worker.stop()
+                worker.wait()
 
 
 def _gpu(number: int) -> str:

@@ -23,13 +23,17 @@ Outcome = dict[str, Any]
 def run_member(task: Mapping[str, Any]) -> Outcome:
     """Run one case into a directory; whatever happens is told, not raised."""
     from upstroke.case import load_case
-    from upstroke.errors import UpstrokeError
+    from upstroke.errors import Ended, UpstrokeError
     from upstroke.run import run
 
     start = time.perf_counter()
     try:
         result = run(load_case(*task["sources"], overrides=tuple(task["overrides"])), task["out"])
         outcome = {"status": "done", "error": "", "device": result.device}
+    except Ended as error:
+        if error.told:
+            raise KeyboardInterrupt("terminated") from error
+        outcome = {"status": "failed", "error": " ".join(str(error).split())}
     except UpstrokeError as error:
         outcome = {"status": "failed", "error": " ".join(str(error).split())}
     except Exception as error:

@@ -140,7 +140,7 @@ def test_nothing_finished_is_lost_when_a_study_is_killed(study: Path) -> None:
 
 
 def test_a_study_that_is_told_to_end_says_so_and_goes_on(study: Path) -> None:
-    (study / "case.toml").write_text(CASE.replace('end = "6 ms"', 'end = "60 s"'))
+    (study / "case.toml").write_text(CASE.replace('end = "6 ms"', 'end = "600 s"'))
     (study / "study.toml").write_text('case = "."\n[grid]\ntime.dt = ["0.1 ms", "0.05 ms"]\n')
     out = study / "out"
     process = subprocess.Popen(command(study, out, "--workers", "2"), stderr=subprocess.PIPE, text=True)
@@ -168,7 +168,7 @@ def wait_for(condition, seconds: float = 60.0) -> Iterator[None]:
 
 
 def test_a_process_that_dies_or_takes_too_long_is_a_failed_member(study: Path) -> None:
-    (study / "case.toml").write_text(CASE.replace('end = "6 ms"', 'end = "60 s"'))
+    (study / "case.toml").write_text(CASE.replace('end = "6 ms"', 'end = "600 s"'))
     tasks = {k: {"sources": [str(study)], "overrides": [] if k == 0 else ["time.end=6 ms"], "out": str(study / str(k))}
              for k in range(2)}
     found = dict(LocalPool(1, 0, study / "log", time_limit=6.0)(tasks))

@@ -15,7 +15,7 @@ import pytest
 from upstroke.bench import options as bench
 from upstroke.case import load_case
 from upstroke.case.schema import CableMesh
-from upstroke.cli import _parser
+from upstroke.cli.parser import make_parser
 from upstroke.mesh import build_mesh
 from upstroke.observe import ActivationMap
 from upstroke.output.manifest import start_manifest
@@ -58,7 +58,7 @@ def commands(page):
 
 
 def verbs():
-    actions = _parser()._actions
+    actions = make_parser()._actions
     return next(action.choices for action in actions if isinstance(action, argparse._SubParsersAction))
 
 
@@ -95,7 +95,7 @@ def test_commands_parse_and_their_cases_load(page, monkeypatch, capsys):
                 bench.parse(words[1:])
             continue
         try:
-            arguments = _parser().parse_args(words)
+            arguments = make_parser().parse_args(words)
         except SystemExit:
             pytest.fail(f"upstroke {' '.join(words)}: {capsys.readouterr().err}")
         if getattr(arguments, "case", None) and arguments.case[0].parts[0] == "cases":
@@ -106,7 +106,7 @@ def test_commands_parse_and_their_cases_load(page, monkeypatch, capsys):
 def test_overrides_that_a_case_suggests_are_accepted(case):
     for text in snippets(case / "README.md"):
         if text.startswith("--set "):
-            load_case(case, overrides=_parser().parse_args(["run", str(case), *shlex.split(text)]).set)
+            load_case(case, overrides=make_parser().parse_args(["run", str(case), *shlex.split(text)]).set)
 
 
 @pages

@@ -100,5 +100,5 @@ def test_the_core_runs_without_what_draws():
 
 
 def test_the_command_line_starts_light():
-    loaded = modules_after("import upstroke.cli; upstroke.cli._parser()")
+    loaded = modules_after("import upstroke.cli; upstroke.cli.make_parser()")
     assert not loaded & {"numpy", "scipy", "meshio", "h5py", "pint", "lark", "tqdm"}

@@ -1,308 +1,19 @@
-"""The command ``upstroke``: parses, calls, prints errors; nothing else.
-
-Exit codes: 0 done, 2 the user's mistake, 75 ended early with a checkpoint, 1 anything else.
-"""
+"""The words of the command: its verbs and their options."""
 
 from __future__ import annotations
 
 import argparse
-import signal
-import sys
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from upstroke import __version__
-from upstroke.errors import OutputError, UnitError, UpstrokeError
+from upstroke.cli import verbs
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command line; the exit code."""
-    words = list(sys.argv[1:] if argv is None else argv)
-    arguments = _parser().parse_args(words[:1] if words[:1] == ["bench"] else words)
-    arguments.words = words[1:]
-    signal.signal(signal.SIGTERM, _terminate)
-    try:
-        return arguments.verb(arguments)
-    except (UpstrokeError, KeyboardInterrupt) as error:
-        message = "\n".join([str(error) or "interrupted", *getattr(error, "__notes__", ())])
-        code = error.exit_code if isinstance(error, UpstrokeError) else 1
-        job = sys.modules.get("upstroke.parallel")       # of processes that fail alike one says why
-        if job is None or job.end_job(code, message):
-            print(message, file=sys.stderr)
-        return code
-    except MemoryError as error:
-        print(f"not enough memory: {error}", "  -> take fewer nodes (a larger dx), or a machine with more memory",
-              *getattr(error, "__notes__", ()), sep="\n", file=sys.stderr)
-        return 1
-    except BrokenPipeError:      # the reader (head, less) has gone
-        sys.stderr.close()
-        return 1
-
-
-def _terminate(*_: object) -> None:
-    """A run that is told to end (kill, a queue's time limit) closes its files as on Ctrl-C."""
-    raise KeyboardInterrupt("terminated")
-
-
-def _run(arguments: argparse.Namespace) -> int:
-    from upstroke.case import load_case
-    from upstroke.run import run
-
-    case = load_case(*arguments.case, overrides=_overrides(arguments))
-    return _told(run(case, arguments.out, show_progress=not arguments.quiet))
-
-
-def _resume(arguments: argparse.Namespace) -> int:
-    from upstroke.run import resume
-
-    return _told(resume(arguments.run, show_progress=not arguments.quiet))
-
-
-def _told(result: Any) -> int:
-    """Print what came of a run (`Result`), but on processes that share it with one that does."""
-    if result.summary:
-        print(result.report())
-    return 0
-
-
-def _check(arguments: argparse.Namespace) -> int:
-    from upstroke.case import load_case
-    from upstroke.check import check
-
-    case = load_case(*arguments.case, overrides=_overrides(arguments))
-    print(check(case))
-    if arguments.draw:
-        from upstroke.view.cell import draw_cell
-
-        print(draw_cell(case, arguments.draw).path)
-    return 0
-
-
-def _overrides(arguments: argparse.Namespace) -> list[str]:
-    short = {"backend.device": arguments.backend, "membrane.model": arguments.model,
-             "membrane.method": arguments.method}
-    short |= {f"output.{key}": getattr(arguments, key, None) for key in ("checkpoint_every", "time_limit")}
-    return arguments.set + [f'{key}="{word}"' for key, word in short.items() if word]
-
-
-def _models(arguments: argparse.Namespace) -> int:
-    from upstroke.ionic import describe, describe_plugin, load_model, load_plugin, shipped_models, shipped_plugins
-    from upstroke.ionic.library import citation, find_model, find_plugin
-
-    if arguments.bibtex:
-        shipped = shipped_plugins() if arguments.plugins else shipped_models()
-        find, kind = (find_plugin, "plug-in") if arguments.plugins else (find_model, "model")
-        paths = [find(arguments.name)] if arguments.name else [info.path for info in shipped]
-        print(*dict.fromkeys(citation(path, kind) for path in paths), sep="\n\n")
-        return 0
-    if arguments.name:
-        chosen = {"flags": "|".join(arguments.flag)} if arguments.flag else {}
-        print(describe_plugin(load_plugin(arguments.name, chosen)) if arguments.plugins
-              else describe(load_model(arguments.name, arguments.flag)))
-        return 0
-    models = shipped_plugins() if arguments.plugins else shipped_models()
-    if arguments.names:
-        print(*(model.name for model in models), sep="\n")
-        return 0
-    heads = [model.name + (f" ({', '.join(model.aliases)})" if model.aliases else "") for model in models]
-    width = max(map(len, heads))
-    lines: dict[str, list[str]] = {}
-    for head, model in zip(heads, models, strict=True):
-        indent = "  " if model.kind else ""
-        lines.setdefault(model.kind, []).append(f"{indent}{head:{width}}  {model.brief or model.title}")
-    for kind, entries in sorted(lines.items()):
-        print(*([f"{kind.capitalize()}:"] if kind else []), *entries, sep="\n")
-    return 0
-
-
-def _bench(arguments: argparse.Namespace) -> int:
-    from upstroke.bench import main as bench
-
-    return bench(arguments.words)
-
-
-def _view(arguments: argparse.Namespace) -> int:
-    from upstroke.view.products import GOES_WITH, PRODUCTS, make
-
-    wanted = {name: path for name in PRODUCTS if (path := getattr(arguments, name)) is not None}
-    given = {name: getattr(arguments, name) for name in GOES_WITH}
-    options = {name: value for name, value in given.items() if value is not None and value is not False}
-    if wanted:
-        made = make(arguments.run, wanted, options, probes=arguments.probes, rows=arguments.rows,
-                    output=arguments.output)
-    elif arguments.probes or arguments.rows or len(arguments.run) > 1 or not (arguments.run[0] / "vm.vtkhdf").is_file():
-        from upstroke.bench.view import view
-
-        make(arguments.run, {}, options)                         # says what options go with that are not of this page
-        made = [view(arguments.run, arguments.output, **({} if arguments.rows is None else {"rows": arguments.rows}))]
-    else:
-        made = make(arguments.run, {"page": arguments.output or arguments.run[0] / "view.html"}, options)
-    for one in made:
-        print(one.path, *(f"note: {note}" for note in one.notes), sep="\n")
-    if arguments.open:
-        import webbrowser
-
-        if not webbrowser.open(made[0].path.resolve().as_uri()):
-            print("note: there is no browser to open it with", file=sys.stderr)
-    return 0
-
-
-def _emit(arguments: argparse.Namespace) -> int:
-    from upstroke.codegen import generate
-    from upstroke.ionic import load_model
-
-    if arguments.stats and arguments.target != "cuda":
-        raise UpstrokeError("--stats", f"tells what a CUDA kernel needs, and the target is {arguments.target}",
-                            "take --target cuda")
-    if arguments.arch and not arguments.stats:
-        raise UpstrokeError("--arch", "goes with --stats: the source is the same for every architecture", "add --stats")
-    model = load_model(arguments.model, arguments.flag, methods=arguments.method or {})
-    if arguments.stats:
-        from upstroke.emit import stats
-
-        text = stats(model, arguments.precision, arguments.arch or "sm_90")
-    else:
-        text = generate(model, arguments.target, arguments.precision).source
-    if arguments.output is None:
-        sys.stdout.write(text)
-        return 0
-    _write(arguments.output, text)
-    return 0
-
-
-def _import(arguments: argparse.Namespace) -> int:
-    from upstroke.exchange import import_model
-
-    found = import_model(arguments.file, arguments.output.stem, vm=arguments.vm, current=arguments.current,
-                         stimulus=arguments.stimulus)
-    _write(arguments.output, found.text)
-    print(f"{arguments.output}: {len(found.model.states) + 1} states, {len(found.model.parameters)} parameters; rates "
-          f"as Myokit's at 6 states (relative difference {found.difference:.1g})", *found.notes, sep="\n  ")
-    return 0
-
-
-def _export(arguments: argparse.Namespace) -> int:
-    from upstroke.exchange import export_model
-    from upstroke.ionic import load_model
-
-    export_model(load_model(arguments.model, arguments.flag), arguments.output, arguments.to)
-    return 0
-
-
-def _reduce(arguments: argparse.Namespace) -> int:
-    from upstroke.reduce import load_cell, reduce_cell
-
-    made = reduce_cell(load_cell(arguments.case, arguments.set), arguments.output, count=arguments.sites,
-                       at=arguments.at, method=arguments.method)
-    print(made.report, "", *made.files, sep="\n")
-    return 0
-
-
-def _mesh(arguments: argparse.Namespace) -> int:
-    from upstroke.anatomy import make_mesh, write_mesh
-
-    keys = ([f'dx="{arguments.h}"'] if arguments.h else []) + arguments.set
-    surfaces = {role: name for role, _, name in (text.partition("=") for text in arguments.surface)}
-    print(write_mesh(make_mesh(arguments.kind, keys, surfaces, arguments.unit or ""), arguments.output))
-    return 0
-
-
-def _sweep(arguments: argparse.Namespace) -> int:
-    from upstroke.sweep import read_plan, sweep
-
-    plan = read_plan(arguments.study, tuple(arguments.set))
-    if arguments.dry_run:
-        print(plan.describe())
-        return 0
-    result = sweep(plan, arguments.out, workers=arguments.workers, retry_failed=arguments.retry_failed,
-                   show_progress=not arguments.quiet)
-    print(result.report())
-    return 1 if result.count("failed") else 0
-
-
-def _erp(arguments: argparse.Namespace) -> int:
-    from upstroke.case import load_case
-    from upstroke.experiments.erp import find_erp
-
-    case = load_case(*arguments.case, overrides=_overrides(arguments))
-    low, high, tolerance = (_quantity(f"--{name}", getattr(arguments, name), "time")
-                            for name in ("from", "to", "tolerance"))
-    print(find_erp(case, low, high, tolerance, arguments.stimulus, arguments.probe, arguments.out).report())
-    return 0
-
-
-def _tune_cv(arguments: argparse.Namespace) -> int:
-    from upstroke.experiments.tune_cv import report, tune_axes
-
-    strand = _strand(arguments)
-    velocities = [_quantity("--velocity", text, "velocity") for text in arguments.velocity]
-    spacing = [_quantity("--dx", text, "length") for text in arguments.dx]
-    print(report(strand, tune_axes(strand, velocities, spacing, arguments.tolerance)))
-    return 0
-
-
-def _cv_restitution(arguments: argparse.Namespace) -> int:
-    from upstroke.experiments.restitution import cycles, restitution, write
-
-    strand = _strand(arguments)
-    low, high, step = (_quantity(f"--{name}", getattr(arguments, name), "time") for name in ("to", "from", "step"))
-    asked = cycles(high, low, step)
-    points = restitution(strand, _quantity("--conductivity", arguments.conductivity, "conductivity"),
-                         _quantity("--dx", arguments.dx, "length"), asked, arguments.beats)
-    print(write(strand, points, asked, arguments.out))
-    return 0
-
-
-def _strand(arguments: argparse.Namespace) -> Any:
-    from upstroke.experiments.strand import Strand
-    from upstroke.waves.report import time_of, values_of
-
-    time = time_of(arguments.dt, arguments.splitting, arguments.diffusion, arguments.reaction_steps)
-    return Strand(arguments.model, tuple(arguments.flag), values_of(arguments.param), arguments.method, time.dt,
-                  time.splitting, time.diffusion, time.reaction_steps, arguments.waves,
-                  _quantity("--beta", arguments.beta, "surface_to_volume"),
-                  _quantity("--threshold", arguments.threshold, "voltage", signed=True))
-
-
-def _quantity(option: str, text: str, kind: str, signed: bool = False) -> float:
-    """A quantity, in its internal unit, as an option gives it."""
-    from upstroke.units import parse
-
-    try:
-        value = parse(text, kind)
-    except UnitError as error:
-        raise UnitError(option, error.what, error.remedy) from None
-    if not (signed or value > 0.0):
-        raise UnitError(option, f"must be > 0, found {text}")
-    return value
-
-
-def _tune_waves(arguments: argparse.Namespace) -> int:
-    from upstroke.waves.report import time_of, tune, values_of
-
-    time = time_of(arguments.dt, arguments.splitting, arguments.diffusion, arguments.reaction_steps)
-    print(tune(arguments.model, arguments.flag, values_of(arguments.param), arguments.method, time, arguments.output))
-    return 0
-
-
-def _count(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"expected a whole number of at least 1, found {text!r}")
-    return int(text)
-
-
-def _write(path: Path, text: str) -> None:
-    try:
-        path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise OutputError(str(path), f"cannot write: {error.strerror}", "choose another --output") from error
-
-
-def _parser() -> argparse.ArgumentParser:
+def make_parser() -> argparse.ArgumentParser:
+    """What the command understands; ``verb`` is the function of `verbs` that does it."""
     parser = argparse.ArgumentParser(prog="upstroke", description="Solver for excitable tissue and cables.")
     parser.add_argument("--version", action="version", version=f"upstroke {__version__}")
-    verbs = parser.add_subparsers(title="verbs", required=True, metavar="VERB")
+    commands = parser.add_subparsers(title="verbs", required=True, metavar="VERB")
 
     def add_case(verb: argparse.ArgumentParser) -> None:
         verb.add_argument("case", metavar="CASE", nargs="+", type=Path,
@@ -320,7 +31,19 @@ def _parser() -> argparse.ArgumentParser:
         verb.add_argument("--flag", metavar="FLAG", action="append", default=[],
                           help="a variant of the model, for example EPI")
 
-    verb = verbs.add_parser("run", help="run a case", description="Run a case and leave a run directory.")
+    def add_steps(verb: argparse.ArgumentParser) -> None:
+        verb.add_argument("model", metavar="MODEL", help="a model's name, or a .model file")
+        add_model(verb)
+        verb.add_argument("--param", metavar="NAME=VALUE", action="append", default=[],
+                          help="a parameter: a value, or a change such as -62%%, *0.38 or +0.1")
+        verb.add_argument("--method", metavar="METHOD", default="", help="integration method of V and all states")
+        verb.add_argument("--dt", metavar="TIME", default="0.02 ms", help="time step (default: 0.02 ms)")
+        verb.add_argument("--splitting", choices=("godunov", "strang", "unsplit"), default="godunov")
+        verb.add_argument("--diffusion", choices=("explicit", "crank_nicolson", "backward_euler"),
+                          help="time scheme (default: crank_nicolson; explicit where unsplit)")
+        verb.add_argument("--reaction-steps", metavar="N", type=int, default=1, help="reaction steps in one time step")
+
+    verb = commands.add_parser("run", help="run a case", description="Run a case and leave a run directory.")
     add_case(verb)
     verb.add_argument("--out", metavar="DIR", type=Path, help="the run directory (default: runs/<case>)")
     verb.add_argument("--checkpoint-every", metavar="TIME",
@@ -328,16 +51,16 @@ def _parser() -> argparse.ArgumentParser:
     verb.add_argument("--time-limit", metavar="TIME",
                       help='real time after which the run writes a checkpoint and ends with exit code 75, "23.5 h"')
     verb.add_argument("--quiet", action="store_true", help="no progress bar")
-    verb.set_defaults(verb=_run)
+    verb.set_defaults(verb=verbs.do_run)
 
-    verb = verbs.add_parser("resume", help="go on with a run that was ended",
+    verb = commands.add_parser("resume", help="go on with a run that was ended",
                             description="Go on with a run that was ended, from its newest checkpoint, in its own "
                                         "directory. What comes out is what the run would have given.")
     verb.add_argument("run", metavar="RUN", type=Path, help="a run directory")
     verb.add_argument("--quiet", action="store_true", help="no progress bar")
-    verb.set_defaults(verb=_resume)
+    verb.set_defaults(verb=verbs.do_resume)
 
-    verb = verbs.add_parser("sweep", help="run a study: one case with many values of its keys",
+    verb = commands.add_parser("sweep", help="run a study: one case with many values of its keys",
                             description="Run every member of a study over the cores, GPUs or ranks at hand, each in a "
                                         "folder of its own, and gather a table. A study that was ended goes on when "
                                         "the same command is given again.")
@@ -349,9 +72,9 @@ def _parser() -> argparse.ArgumentParser:
     verb.add_argument("--set", metavar="KEY=VALUE", action="append", default=[],
                       help="change a key of the case in all members")
     verb.add_argument("--quiet", action="store_true", help="no progress bar")
-    verb.set_defaults(verb=_sweep)
+    verb.set_defaults(verb=verbs.do_sweep)
 
-    verb = verbs.add_parser("erp", help="find the effective refractory period of tissue",
+    verb = commands.add_parser("erp", help="find the effective refractory period of tissue",
                             description="Find by bisection the longest interval from the last S1 at which no wave of "
                                         "S2 comes to a probe. The case has the train S1, one pulse S2, and a probe.")
     add_case(verb)
@@ -362,9 +85,9 @@ def _parser() -> argparse.ArgumentParser:
                       help="the early stimulus (default: S2); all other pulses are before it")
     verb.add_argument("--probe", metavar="NAME", help="the probe that a wave is to reach (default: the only one)")
     verb.add_argument("--out", metavar="DIR", type=Path, help="the folder of the results (default: runs/<case>-erp)")
-    verb.set_defaults(verb=_erp)
+    verb.set_defaults(verb=verbs.do_erp)
 
-    verb = verbs.add_parser("mesh", help="make a mesh of ventricles with fibres",
+    verb = commands.add_parser("mesh", help="make a mesh of ventricles with fibres",
                             description="Write a mesh of one ventricle or two with fibres and sheets by rule, "
                                         "coordinates and surfaces; or give these to a mesh file. Prints the [mesh] "
                                         "table that reads it.")
@@ -378,36 +101,36 @@ def _parser() -> argparse.ArgumentParser:
     verb.add_argument("--unit", choices=("m", "cm", "mm", "um"), help="of a file: unit of its coordinates")
     verb.add_argument("--output", "-o", metavar="FILE", type=Path, required=True,
                       help="the file to write: .vtu or .vtk")
-    verb.set_defaults(verb=_mesh)
+    verb.set_defaults(verb=verbs.do_mesh)
 
-    verb = verbs.add_parser("check", help="check a case without running it",
+    verb = commands.add_parser("check", help="check a case without running it",
                             description="Check a case and print it resolved, with node count, stability limits and "
                                         "estimates of memory and time.")
     add_case(verb)
     verb.add_argument("--draw", metavar="FILE", type=Path,
                       help="draw a neuron by region with the sites of its inputs: .png")
-    verb.set_defaults(verb=_check)
+    verb.set_defaults(verb=verbs.do_check)
 
-    verb = verbs.add_parser("models", help="list the ionic models, or describe one")
+    verb = commands.add_parser("models", help="list the ionic models, or describe one")
     verb.add_argument("name", metavar="NAME", nargs="?", help="a model to describe: a name or a .model file")
     verb.add_argument("--names", action="store_true", help="names only, one per line")
     verb.add_argument("--plugins", action="store_true", help="plug-ins instead of models: list them, or describe one")
     verb.add_argument("--bibtex", action="store_true", help="only the papers, as BibTeX")
     add_model(verb)
-    verb.set_defaults(verb=_models)
+    verb.set_defaults(verb=verbs.do_models)
 
-    verb = verbs.add_parser("bench", help="single-cell experiments, with openCARP's options",    # which it reads itself
-                            add_help=False)
-    verb.set_defaults(verb=_bench)
+    # bench reads its options itself
+    verb = commands.add_parser("bench", help="single-cell experiments, with openCARP's options", add_help=False)
+    verb.set_defaults(verb=verbs.do_bench)
 
-    _add_view(verbs.add_parser(
+    _add_view(commands.add_parser(
         "view", help="make pages, films, pictures and tables of runs",
         description="Without further options: one HTML file that needs no network. Of a run with snapshots it shows "
                     "the mesh, to turn, cut and play; of others, and of several runs together, every state and current "
                     "of bench, or the probes: panels to search, choose and zoom together, runs and beats over each "
                     "other. Options that take a FILE make something else of a run, several at once if wished."))
 
-    verb = verbs.add_parser("emit", help="print the kernel of a model as source text",
+    verb = commands.add_parser("emit", help="print the kernel of a model as source text",
                             description="Print a complete source of a model's kernel, which cc or nvcc compiles as "
                                         "it stands.")
     verb.add_argument("model", metavar="MODEL", help="a model's name, or a .model file")
@@ -420,9 +143,9 @@ def _parser() -> argparse.ArgumentParser:
     verb.add_argument("--arch", metavar="ARCH", help="architecture for --stats (default: sm_90)")
     verb.add_argument("--output", "-o", metavar="FILE", type=Path, help="write to a file")
     add_model(verb)
-    verb.set_defaults(verb=_emit)
+    verb.set_defaults(verb=verbs.do_emit)
 
-    verb = verbs.add_parser("import", help="translate a CellML, SBML or mmt model into a .model file",
+    verb = commands.add_parser("import", help="translate a CellML, SBML or mmt model into a .model file",
                             description="Translate an ionic model of another format and check its rates; needs the "
                                         "Python package myokit. Variables are named component.name.")
     verb.add_argument("file", metavar="FILE", type=Path, help="a .cellml, .sbml, .xml or .mmt file")
@@ -432,17 +155,17 @@ def _parser() -> argparse.ArgumentParser:
                       help="the whole membrane current, instead of what the file makes the voltage follow")
     verb.add_argument("--stimulus", metavar="NAME", default="",
                       help="the stimulus current, which is left out, where it cannot be told")
-    verb.set_defaults(verb=_import)
+    verb.set_defaults(verb=verbs.do_import)
 
-    verb = verbs.add_parser("export", help="write an ionic model as mmt or CellML",
+    verb = commands.add_parser("export", help="write an ionic model as mmt or CellML",
                             description="Write an ionic model as mmt or CellML; needs the Python package myokit.")
     verb.add_argument("model", metavar="MODEL", help="a model's name, or a .model file")
     verb.add_argument("--to", choices=("mmt", "cellml"), required=True)
     verb.add_argument("--output", "-o", metavar="FILE", type=Path, required=True, help="the file to write")
     add_model(verb)
-    verb.set_defaults(verb=_export)
+    verb.set_defaults(verb=verbs.do_export)
 
-    verb = verbs.add_parser("reduce", help="simplify a neuron to a few compartments",
+    verb = commands.add_parser("reduce", help="simplify a neuron to a few compartments",
                             description="Write a case with a neuron of a few compartments in place of a whole one, and "
                                         "a report that sets both side by side: input resistance, time constant, "
                                         "transfer up to 200 Hz, step responses, f-I curves, spikes, speed. Channels "
@@ -458,38 +181,20 @@ def _parser() -> argparse.ArgumentParser:
                       help="impedance: a compartment at each place, by least squares (default); cylinders: one for "
                            "each tree on the soma")
     verb.add_argument("--set", metavar="KEY=VALUE", action="append", default=[], help="change a key of the case")
-    verb.set_defaults(verb=_reduce)
+    verb.set_defaults(verb=verbs.do_reduce)
 
-    verb = verbs.add_parser("tune-waves", help="measure what the calibrated diffusion operator needs of a model",
+    verb = commands.add_parser("tune-waves", help="measure what the calibrated diffusion operator needs of a model",
                             description="Measure by plane waves how strongly a model's fronts need the diffusion "
                                         "operator corrected, alpha(q), and keep it for runs with waves = "
                                         '"calibrated" that have the same model, parameters and time steps.')
-    verb.add_argument("model", metavar="MODEL", help="a model's name, or a .model file")
-    add_model(verb)
-    verb.add_argument("--param", metavar="NAME=VALUE", action="append", default=[],
-                      help="a parameter: a value, or a change such as -62%%, *0.38 or +0.1")
-    verb.add_argument("--method", metavar="METHOD", default="", help="integration method of V and all states")
-    verb.add_argument("--dt", metavar="TIME", default="0.02 ms", help="time step (default: 0.02 ms)")
-    verb.add_argument("--splitting", choices=("godunov", "strang", "unsplit"), default="godunov")
-    verb.add_argument("--diffusion", choices=("explicit", "crank_nicolson", "backward_euler"),
-                      help="time scheme (default: crank_nicolson; explicit where unsplit)")
-    verb.add_argument("--reaction-steps", metavar="N", type=int, default=1, help="reaction steps in one time step")
+    add_steps(verb)
     verb.add_argument("--output", "-o", metavar="FILE", type=Path,
                       help="the file to add the table to; NAME.waves beside NAME.model serves all who use the model "
                            "(default: the cache)")
-    verb.set_defaults(verb=_tune_waves)
+    verb.set_defaults(verb=verbs.do_tune_waves)
 
     def add_strand(verb: argparse.ArgumentParser) -> None:
-        verb.add_argument("model", metavar="MODEL", help="a model's name, or a .model file")
-        add_model(verb)
-        verb.add_argument("--param", metavar="NAME=VALUE", action="append", default=[],
-                          help="a parameter: a value, or a change such as -62%%, *0.38 or +0.1")
-        verb.add_argument("--method", metavar="METHOD", default="", help="integration method of V and all states")
-        verb.add_argument("--dt", metavar="TIME", default="0.02 ms", help="time step (default: 0.02 ms)")
-        verb.add_argument("--splitting", choices=("godunov", "strang", "unsplit"), default="godunov")
-        verb.add_argument("--diffusion", choices=("explicit", "crank_nicolson", "backward_euler"),
-                          help="time scheme (default: crank_nicolson; explicit where unsplit)")
-        verb.add_argument("--reaction-steps", metavar="N", type=int, default=1, help="reaction steps in one time step")
+        add_steps(verb)
         verb.add_argument("--waves", choices=("calibrated", "fourth_order", "lumped", "consistent"),
                           default="calibrated", help="tissue.waves of the case (default: calibrated, as in the plane "
                                                      "and in space)")
@@ -498,7 +203,7 @@ def _parser() -> argparse.ArgumentParser:
         verb.add_argument("--threshold", metavar="VOLTAGE", default="-40 mV",
                           help="a wave is where V rises through this (default: -40 mV)")
 
-    verb = verbs.add_parser("tune-cv", help="find conductivities that give waves the wanted velocities",
+    verb = commands.add_parser("tune-cv", help="find conductivities that give waves the wanted velocities",
                             description="Find the monodomain conductivities with which waves have the wanted "
                                         "velocities on the wanted mesh and in its time steps, by runs of strands, the "
                                         "last of which is the proof.")
@@ -508,9 +213,9 @@ def _parser() -> argparse.ArgumentParser:
     verb.add_argument("--dx", metavar="LENGTH", nargs="+", required=True, help="node spacing: one for all, or one each")
     verb.add_argument("--tolerance", metavar="PART", type=float, default=1e-3,
                       help="of the velocity (default: 0.001)")
-    verb.set_defaults(verb=_tune_cv)
+    verb.set_defaults(verb=verbs.do_tune_cv)
 
-    verb = verbs.add_parser("cv-restitution", help="velocity and APD of a strand against the diastolic interval",
+    verb = commands.add_parser("cv-restitution", help="velocity and APD of a strand against the diastolic interval",
                             description="Pace a strand at shorter and shorter cycle lengths, and measure velocity, "
                                         "APD and diastolic interval of the last beat at each.")
     add_strand(verb)
@@ -522,7 +227,7 @@ def _parser() -> argparse.ArgumentParser:
     verb.add_argument("--beats", metavar="N", type=_count, default=4, help="at each cycle length (default: 4)")
     verb.add_argument("--out", metavar="DIR", type=Path, help="the folder of the results (default: "
                                                               "runs/cv-restitution)")
-    verb.set_defaults(verb=_cv_restitution)
+    verb.set_defaults(verb=verbs.do_cv_restitution)
     return parser
 
 
@@ -562,7 +267,10 @@ def _add_view(verb: argparse.ArgumentParser) -> None:
     how.add_argument("--feature", metavar="NAMES", help='of --features: "AP_amplitude, AHP_depth"')
     how.add_argument("--window", metavar="TIMES", help='of --features, start and end of the input: "20 ms, 70 ms" '
                                                        "(default: the first stimulus)")
-    verb.set_defaults(verb=_view)
+    verb.set_defaults(verb=verbs.do_view)
 
 
-__all__ = ["main"]
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"expected a whole number of at least 1, found {text!r}")
+    return int(text)

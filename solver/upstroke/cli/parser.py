@@ -13,7 +13,7 @@ def make_parser() -> argparse.ArgumentParser:
     """What the command understands; ``verb`` is the function of `verbs` that does it."""
     parser = argparse.ArgumentParser(prog="upstroke", description="Solver for excitable tissue and cables.")
     parser.add_argument("--version", action="version", version=f"upstroke {__version__}")
-    commands = parser.add_subparsers(title="verbs", required=True, metavar="VERB")
+    words = parser.add_subparsers(title="verbs", required=True, metavar="VERB")
 
     def add_case(verb: argparse.ArgumentParser) -> None:
         verb.add_argument("case", metavar="CASE", nargs="+", type=Path,
@@ -43,7 +43,7 @@ def make_parser() -> argparse.ArgumentParser:
                           help="time scheme (default: crank_nicolson; explicit where unsplit)")
         verb.add_argument("--reaction-steps", metavar="N", type=int, default=1, help="reaction steps in one time step")
 
-    verb = commands.add_parser("run", help="run a case", description="Run a case and leave a run directory.")
+    verb = words.add_parser("run", help="run a case", description="Run a case and leave a run directory.")
     add_case(verb)
     verb.add_argument("--out", metavar="DIR", type=Path, help="the run directory (default: runs/<case>)")
     verb.add_argument("--checkpoint-every", metavar="TIME",
@@ -53,14 +53,14 @@ def make_parser() -> argparse.ArgumentParser:
     verb.add_argument("--quiet", action="store_true", help="no progress bar")
     verb.set_defaults(verb=verbs.do_run)
 
-    verb = commands.add_parser("resume", help="go on with a run that was ended",
+    verb = words.add_parser("resume", help="go on with a run that was ended",
                             description="Go on with a run that was ended, from its newest checkpoint, in its own "
                                         "directory. What comes out is what the run would have given.")
     verb.add_argument("run", metavar="RUN", type=Path, help="a run directory")
     verb.add_argument("--quiet", action="store_true", help="no progress bar")
     verb.set_defaults(verb=verbs.do_resume)
 
-    verb = commands.add_parser("sweep", help="run a study: one case with many values of its keys",
+    verb = words.add_parser("sweep", help="run a study: one case with many values of its keys",
                             description="Run every member of a study over the cores, GPUs or ranks at hand, each in a "
                                         "folder of its own, and gather a table. A study that was ended goes on when "
                                         "the same command is given again.")
@@ -74,7 +74,7 @@ def make_parser() -> argparse.ArgumentParser:
     verb.add_argument("--quiet", action="store_true", help="no progress bar")
     verb.set_defaults(verb=verbs.do_sweep)
 
-    verb = commands.add_parser("erp", help="find the effective refractory period of tissue",
+    verb = words.add_parser("erp", help="find the effective refractory period of tissue",
                             description="Find by bisection the longest interval from the last S1 at which no wave of "
                                         "S2 comes to a probe. The case has the train S1, one pulse S2, and a probe.")
     add_case(verb)
@@ -87,7 +87,7 @@ def make_parser() -> argparse.ArgumentParser:
     verb.add_argument("--out", metavar="DIR", type=Path, help="the folder of the results (default: runs/<case>-erp)")
     verb.set_defaults(verb=verbs.do_erp)
 
-    verb = commands.add_parser("mesh", help="make a mesh of ventricles with fibres",
+    verb = words.add_parser("mesh", help="make a mesh of ventricles with fibres",
                             description="Write a mesh of one ventricle or two with fibres and sheets by rule, "
                                         "coordinates and surfaces; or give these to a mesh file. Prints the [mesh] "
                                         "table that reads it.")
@@ -103,7 +103,7 @@ def make_parser() -> argparse.ArgumentParser:
                       help="the file to write: .vtu or .vtk")
     verb.set_defaults(verb=verbs.do_mesh)
 
-    verb = commands.add_parser("check", help="check a case without running it",
+    verb = words.add_parser("check", help="check a case without running it",
                             description="Check a case and print it resolved, with node count, stability limits and "
                                         "estimates of memory and time.")
     add_case(verb)
@@ -111,7 +111,7 @@ def make_parser() -> argparse.ArgumentParser:
                       help="draw a neuron by region with the sites of its inputs: .png")
     verb.set_defaults(verb=verbs.do_check)
 
-    verb = commands.add_parser("models", help="list the ionic models, or describe one")
+    verb = words.add_parser("models", help="list the ionic models, or describe one")
     verb.add_argument("name", metavar="NAME", nargs="?", help="a model to describe: a name or a .model file")
     verb.add_argument("--names", action="store_true", help="names only, one per line")
     verb.add_argument("--plugins", action="store_true", help="plug-ins instead of models: list them, or describe one")
@@ -120,17 +120,17 @@ def make_parser() -> argparse.ArgumentParser:
     verb.set_defaults(verb=verbs.do_models)
 
     # bench reads its options itself
-    verb = commands.add_parser("bench", help="single-cell experiments, with openCARP's options", add_help=False)
+    verb = words.add_parser("bench", help="single-cell experiments, with openCARP's options", add_help=False)
     verb.set_defaults(verb=verbs.do_bench)
 
-    _add_view(commands.add_parser(
+    _add_view(words.add_parser(
         "view", help="make pages, films, pictures and tables of runs",
         description="Without further options: one HTML file that needs no network. Of a run with snapshots it shows "
                     "the mesh, to turn, cut and play; of others, and of several runs together, every state and current "
                     "of bench, or the probes: panels to search, choose and zoom together, runs and beats over each "
                     "other. Options that take a FILE make something else of a run, several at once if wished."))
 
-    verb = commands.add_parser("emit", help="print the kernel of a model as source text",
+    verb = words.add_parser("emit", help="print the kernel of a model as source text",
                             description="Print a complete source of a model's kernel, which cc or nvcc compiles as "
                                         "it stands.")
     verb.add_argument("model", metavar="MODEL", help="a model's name, or a .model file")
@@ -145,7 +145,7 @@ def make_parser() -> argparse.ArgumentParser:
     add_model(verb)
     verb.set_defaults(verb=verbs.do_emit)
 
-    verb = commands.add_parser("import", help="translate a CellML, SBML or mmt model into a .model file",
+    verb = words.add_parser("import", help="translate a CellML, SBML or mmt model into a .model file",
                             description="Translate an ionic model of another format and check its rates; needs the "
                                         "Python package myokit. Variables are named component.name.")
     verb.add_argument("file", metavar="FILE", type=Path, help="a .cellml, .sbml, .xml or .mmt file")
@@ -157,7 +157,7 @@ def make_parser() -> argparse.ArgumentParser:
                       help="the stimulus current, which is left out, where it cannot be told")
     verb.set_defaults(verb=verbs.do_import)
 
-    verb = commands.add_parser("export", help="write an ionic model as mmt or CellML",
+    verb = words.add_parser("export", help="write an ionic model as mmt or CellML",
                             description="Write an ionic model as mmt or CellML; needs the Python package myokit.")
     verb.add_argument("model", metavar="MODEL", help="a model's name, or a .model file")
     verb.add_argument("--to", choices=("mmt", "cellml"), required=True)
@@ -165,7 +165,7 @@ def make_parser() -> argparse.ArgumentParser:
     add_model(verb)
     verb.set_defaults(verb=verbs.do_export)
 
-    verb = commands.add_parser("reduce", help="simplify a neuron to a few compartments",
+    verb = words.add_parser("reduce", help="simplify a neuron to a few compartments",
                             description="Write a case with a neuron of a few compartments in place of a whole one, and "
                                         "a report that sets both side by side: input resistance, time constant, "
                                         "transfer up to 200 Hz, step responses, f-I curves, spikes, speed. Channels "
@@ -183,7 +183,7 @@ def make_parser() -> argparse.ArgumentParser:
     verb.add_argument("--set", metavar="KEY=VALUE", action="append", default=[], help="change a key of the case")
     verb.set_defaults(verb=verbs.do_reduce)
 
-    verb = commands.add_parser("tune-waves", help="measure what the calibrated diffusion operator needs of a model",
+    verb = words.add_parser("tune-waves", help="measure what the calibrated diffusion operator needs of a model",
                             description="Measure by plane waves how strongly a model's fronts need the diffusion "
                                         "operator corrected, alpha(q), and keep it for runs with waves = "
                                         '"calibrated" that have the same model, parameters and time steps.')
@@ -203,7 +203,7 @@ def make_parser() -> argparse.ArgumentParser:
         verb.add_argument("--threshold", metavar="VOLTAGE", default="-40 mV",
                           help="a wave is where V rises through this (default: -40 mV)")
 
-    verb = commands.add_parser("tune-cv", help="find conductivities that give waves the wanted velocities",
+    verb = words.add_parser("tune-cv", help="find conductivities that give waves the wanted velocities",
                             description="Find the monodomain conductivities with which waves have the wanted "
                                         "velocities on the wanted mesh and in its time steps, by runs of strands, the "
                                         "last of which is the proof.")
@@ -215,7 +215,7 @@ def make_parser() -> argparse.ArgumentParser:
                       help="of the velocity (default: 0.001)")
     verb.set_defaults(verb=verbs.do_tune_cv)
 
-    verb = commands.add_parser("cv-restitution", help="velocity and APD of a strand against the diastolic interval",
+    verb = words.add_parser("cv-restitution", help="velocity and APD of a strand against the diastolic interval",
                             description="Pace a strand at shorter and shorter cycle lengths, and measure velocity, "
                                         "APD and diastolic interval of the last beat at each.")
     add_strand(verb)

@@ -146,8 +146,17 @@ def test_neurons_have_their_own_places_and_networks_populations():
     ("log(depth)", "'log(depth)' has no finite value at 1 of the 4 nodes of this membrane (the first is node 0)\n"
      "  -> see where it divides by 0, overflows, or takes a root or a logarithm of what has none; point data may lack "
      "values"),
-    ("y", "in 'y' the value is a length, not a number\n  -> divide it by a length, for example (100 um)")])
+    ("y", "in 'y' the value is a length, not a number\n  -> divide it by a length, for example (100 um)"),
+    ("depth +", "cannot read 'depth +'\n  -> for example '0.1 + 0.3 * x / (10 mm)'")])
 def test_what_is_wrong_at_nodes(text, expected):
     with pytest.raises(UpstrokeError) as caught:
         values_at(square(), text, np.arange(4), "membrane.nodal.g")
     assert str(caught.value) == f"membrane.nodal.g: {expected}"
+
+
+def test_conditions_of_tissue_have_an_example_of_tissue():
+    known = {name: quantity for name, quantity in places(square()).items() if name != "two words"}
+    with pytest.raises(UpstrokeError) as caught:
+        condition("y", known, 4, "mesh.regions.left")
+    assert str(caught.value) == ("mesh.regions.left: in 'y' the value is a length, not a condition\n"
+                                 "  -> for example 'x < 10 mm and y > 5 mm'")

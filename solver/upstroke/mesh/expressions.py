@@ -25,8 +25,9 @@ from upstroke.units import parse
 Kind = int | Literal["text", "condition"]
 Array = NDArray[Any]
 
-CONDITION = """for example 'type == "apical" and distance > 100 um'"""
-NUMBER = "for example '0.1 + 0.3 * distance / (100 um)'"
+#: Examples for remedies: of neurons, and of what has coordinates.
+CONDITION = """for example 'type == "apical" and distance > 100 um'""", "for example 'x < 10 mm and y > 5 mm'"
+NUMBER = "for example '0.1 + 0.3 * distance / (100 um)'", "for example '0.1 + 0.3 * x / (10 mm)'"
 DIVIDE = "divide it by a length, for example (100 um)"
 UNIT = "write lengths with their unit: 100 um"
 COMPARE: dict[type[ast.cmpop], Callable[[Any, Any], Any]] = {
@@ -79,8 +80,10 @@ def _name(kind: Kind) -> str:
 class _Reader:
     """Evaluates the few nodes of Python's grammar that an expression may have."""
 
-    def __init__(self, expression: str, known: Mapping[str, Quantity], where: str, example: str) -> None:
-        self.expression, self.known, self.where, self.example = expression.strip(), known, where, example
+    def __init__(self, expression: str, known: Mapping[str, Quantity], where: str,
+                 examples: tuple[str, str]) -> None:
+        self.expression, self.known, self.where = expression.strip(), known, where
+        self.example = example = examples[0 if "distance" in known else 1]
         self.lengths: dict[int, float] = {}              # by the place of their first letter
         self.text = self.without_lengths()
         try:

@@ -127,6 +127,7 @@ def test_what_is_no_option_has_no_value():
     (["--duration", "-1"], "--duration (-a): '-1' is not a number, 0 or above\n  -> write --duration=NUMBER"),
     (["--numstim", "1.5"], "--numstim: '1.5' is not a whole number\n  -> write --numstim=INT"),
     (["--num", "0"], "--num (-n): '0' is not a whole number, 1 or above\n  -> write --num=INT"),
+    (["--threads", "1025"], "--threads: '1025' is not a whole number from 1 to 1024\n  -> write --threads=INT"),
     (["--stim-times", "1,x"], "--stim-times: '1,x' is not a list of times (ms, 0 or above) with commas between\n"
                               "  -> write --stim-times=T0,T1,..."),
     (["--plug-in", "A::B"], "--plug-in (-P): 'A::B' is not a list of names with colons between\n"

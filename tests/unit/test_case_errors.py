@@ -175,7 +175,10 @@ BROKEN = [
      'case.toml:16: membrane.model: expected a text, or the path of a .model file, found 2\n'
      '  -> for example model = "tenTusscherPanfilov"'),
     ("negative threads", '[time]', '[backend]\nthreads = -1\n[time]',
-     'case.toml:19: backend.threads: must be >= 0, found -1\n'
+     'case.toml:19: backend.threads: must be >= 0 and <= 1024, found -1\n'
+     '  -> for example threads = 0'),
+    ("too many threads", '[time]', '[backend]\nthreads = 1025\n[time]',
+     'case.toml:19: backend.threads: must be >= 0 and <= 1024, found 1025\n'
      '  -> for example threads = 0'),
     ("word for true or false", '[time]', '[output]\npicture = "no"\n[time]',
      'case.toml:19: output.picture: expected true or false, found "no"\n'

@@ -93,6 +93,12 @@ def _above(low: float, number: Callable[[str], Any], *, equal: bool) -> Callable
     return read
 
 
+def _threads(text: str) -> int:
+    if not 1 <= (value := int(text)) <= 1024:
+        raise ValueError(text)
+    return value
+
+
 def _list(mark: str, item: Callable[[str], Any]) -> Callable[[str], Any]:
     def read(text: str) -> Any:
         return tuple(item(part) for part in text.split(mark))
@@ -130,6 +136,7 @@ NOT_NEGATIVE = Kind("NUMBER", "a number, 0 or above", _above(0.0, _number, equal
 INT = Kind("INT", "a whole number", int)
 SEED = Kind("INT", "a whole number, 0 or above", _above(0, int, equal=True))
 COUNT = Kind("INT", "a whole number, 1 or above", _above(1, int, equal=True))
+THREADS = Kind("INT", "a whole number from 1 to 1024", _threads)
 TEXT = Kind("TEXT", "text", _text)
 PATH = Kind("FILE", "a file name", _path)
 TIMES = Kind("T0,T1,...", "a list of times (ms, 0 or above) with commas between", _list(",", NOT_NEGATIVE.read))
@@ -359,7 +366,7 @@ SECTIONS: tuple[Section, ...] = (
         Option("iv", TEXT, "current-voltage curve by voltage clamp", ours=True),
     ), "curves of gates and currents", mode="curves"),
     Section("Upstroke: machine", (
-        Option("threads", COUNT, "threads of the CPU (default: all)", None, ours=True),
+        Option("threads", THREADS, "threads of the CPU (default: all)", None, ours=True),
         Option("precision", choice("fp64", "fp32", "mixed"), "floating-point precision", "fp64", ours=True),
         Option("backend", choice("auto", "cpu", "cuda"), "where to compute", "auto", ours=True),
     )),

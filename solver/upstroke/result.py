@@ -75,8 +75,8 @@ class Result:
     def film(self, path: str | Path, fps: float = 20.0, **look: Any) -> Path:
         """Write a film of the snapshots, .mp4 or .gif.
 
-        ``look`` is that of `upstroke.view.Look`: variable, bounds, clip, isochrones, fibres, angles, begin, end, every,
-        width, triangles. Raises UpstrokeError as ``upstroke view``.
+        ``look`` is that of `upstroke.view.Look`: variable, bounds, clip, isochrones, fibres, curves, angles, begin,
+        end, every, width, triangles. Raises UpstrokeError as ``upstroke view``.
         """
         from upstroke.view import Look, film
 

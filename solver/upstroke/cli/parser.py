@@ -259,6 +259,9 @@ def _add_view(verb: argparse.ArgumentParser) -> None:
     how.add_argument("--clip", metavar="HALF", help='what is kept of the mesh: "x < 10 mm"; solids are closed there')
     how.add_argument("--isochrones", action="store_true", help="lines of equal activation time")
     how.add_argument("--fibres", action="store_true", help="short lines along the fibres")
+    how.add_argument("--curves", metavar="NAMES",
+                     help='what stands beneath: leads ("II, V5"), probes ("soma.V"), or none (default: the leads of '
+                          "an electrocardiogram, where there is one)")
     how.add_argument("--angles", metavar=("AZIMUTH", "ELEVATION"), nargs=2, type=float,
                      help="where the viewer stands, degrees: from x around z, and above the plane of x and y")
     how.add_argument("--width", metavar="PIXELS", type=int, help="of films and pictures (default: 900)")

@@ -20,6 +20,7 @@ from upstroke.view.look import INSTALL, Look, frames_of
 from upstroke.view.paper import Paper, require_matplotlib
 from upstroke.view.recording import Recording, read_recording
 from upstroke.view.shape import shape_of
+from upstroke.view.strips import strips_of
 
 Image = NDArray[np.uint8]
 MOST = 500              # frames of a film
@@ -53,14 +54,16 @@ def film(folder: Path, path: Path, look: Look | None = None, fps: float = 20.0) 
     if len(frames) < 2:
         raise OptionError("--film", "one snapshot makes no film", "choose more with --from, --to and --every, or take "
                                                                   "--picture")
+    span = float(recording.times[frames[0]]), float(recording.times[frames[-1]])
+    strips, left_out = strips_of(recording, look.curves, *span)
     shape = shape_of(recording, look.half, look.triangles)
-    images = _images(recording, Paper(recording, shape, look, frames), frames, shape.nodes())
+    images = _images(recording, Paper(recording, shape, look, frames, strips, span), frames, shape.nodes())
     with whole_file(path) as part:
         if encoder:
             _write_mp4(encoder, part, images, fps)
         else:
             _write_gif(part, images, fps)
-    return Made(path, (*notes, *shape.notes))
+    return Made(path, (*notes, *left_out, *shape.notes))
 
 
 def picture(folder: Path, path: Path, look: Look | None = None, moments: Sequence[float] = ()) -> Made:
@@ -70,7 +73,7 @@ def picture(folder: Path, path: Path, look: Look | None = None, moments: Sequenc
         raise OptionError("--picture", f"{path.name!r} is no .png", "name it picture.png")
     require_matplotlib(str(path))
     recording = read_recording(folder)
-    frames, _ = frames_of(recording, look, len(recording.times))
+    all_frames, _ = frames_of(recording, look, len(recording.times))
     if moments:
         for moment in moments:
             if not recording.times[0] <= moment <= recording.times[-1]:
@@ -78,12 +81,15 @@ def picture(folder: Path, path: Path, look: Look | None = None, moments: Sequenc
                                   f"they go from {recording.times[0]:g} to {recording.times[-1]:g} ms")
         frames = np.array([np.abs(recording.times - moment).argmin() for moment in moments])
     else:
-        frames = frames[np.unique(np.round(np.linspace(0, len(frames) - 1, MOMENTS + 1)).astype(int)[1:])]
+        frames = all_frames[np.unique(np.round(np.linspace(0, len(all_frames) - 1, MOMENTS + 1)).astype(int)[1:])]
+    seen = recording.times[np.append(all_frames, frames)]
+    span = float(seen.min()), float(seen.max())
+    strips, notes = strips_of(recording, look.curves, *span)
     shape = shape_of(recording, look.half, look.triangles)
-    paper = Paper(recording, shape, look, frames, len(frames))
+    paper = Paper(recording, shape, look, frames, strips, span, len(frames))
     fields = list(recording.values(paper.variable, frames, shape.nodes()))
     save_png(path, paper.drawn(fields, recording.times[frames].tolist()))
-    return Made(path, shape.notes)
+    return Made(path, (*notes, *shape.notes))
 
 
 def save_png(path: Path, image: Image) -> None:

@@ -27,6 +27,8 @@ class Look:
     bounds : the values of the first and the last colour; by default the least and the greatest of what is shown
     clip : the half space that is kept, "x < 10 mm"
     isochrones, fibres : whether they are drawn
+    curves : names of what stands beneath, leads (II) or probes (soma.V); () for nothing; None for the leads where the
+        run has an electrocardiogram
     angles : where the viewer stands, degrees: from x around z, and above the plane of x and y
     begin, end, every : ms, which frames
     width : pixels
@@ -38,6 +40,7 @@ class Look:
     clip: str | None = None
     isochrones: bool = False
     fibres: bool = False
+    curves: tuple[str, ...] | None = None
     angles: tuple[float, float] | None = None
     begin: float | None = None
     end: float | None = None

@@ -23,9 +23,11 @@ from upstroke.output.raster import Scene
 from upstroke.view.look import Look, activation_of, bounds_of, frames_of, isochrones_of, range_of, view_of
 from upstroke.view.recording import Recording, read_recording
 from upstroke.view.shape import Shape, fibres_of, shape_of
+from upstroke.view.strips import Strip, strips_of
 
 FILES = Path(__file__).parent / "page"
 MOST = 12_000_000       # values in a page: 24 MB before they are packed
+FINEST = 4000           # values of a curve beneath
 NOTHING = 2 ** 16 - 1   # stands for NaN
 
 
@@ -36,7 +38,7 @@ def page(folder: Path, path: Path, look: Look | None = None) -> Made:
     ---------
     path : .html
     look : ``variable`` keeps one variable of several, ``bounds`` are its colours' range, ``isochrones`` and ``fibres``
-        are shown from the start; they can be switched in the page where the run has them
+        are shown from the start; they can be switched in the page where the run has them, and so can ``curves``
 
     Raises
     ------
@@ -50,7 +52,10 @@ def page(folder: Path, path: Path, look: Look | None = None) -> Made:
     chosen = [recording.variable(look.variable)] if look.variable else list(recording.variables)
     shape = shape_of(recording, look.half, look.triangles)
     frames, notes = frames_of(recording, look, max(2, MOST // (len(chosen) * len(shape.first))))
-    data = {"title": recording.title, "notes": [*notes, *shape.notes],
+    strips, left_out = strips_of(recording, look.curves, float(recording.times[frames[0]]),
+                                 float(recording.times[frames[-1]]))
+    notes = (*notes, *left_out, *shape.notes)
+    data = {"title": recording.title, "notes": notes, "strips": [_strip(strip.thinned(FINEST)) for strip in strips],
             "variables": [_variable(recording, shape, name, frames, look) for name in chosen],
             "times": recording.times[frames].tolist(), "colours": FIRE} | _geometry(recording, shape, look)
     text = (FILES / "page.html").read_text(encoding="utf-8")
@@ -61,7 +66,7 @@ def page(folder: Path, path: Path, look: Look | None = None) -> Made:
         text = piece.join(text.split(f"<!--{key}-->"))
     with whole_file(path) as part:
         part.write_text(text, encoding="utf-8")
-    return Made(path, (*notes, *shape.notes))
+    return Made(path, notes)
 
 
 def _variable(recording: Recording, shape: Shape, name: str, frames: NDArray[np.int64], look: Look) -> dict[str, Any]:
@@ -76,6 +81,11 @@ def _variable(recording: Recording, shape: Shape, name: str, frames: NDArray[np.
         recording, shape, name, frames)
     return {"name": name, "unit": recording.unit(name), "low": low, "high": high, "shown": shown,
             "values": _packed(packed)}
+
+
+def _strip(strip: Strip) -> dict[str, Any]:
+    return {"label": strip.label, "low": strip.bounds[0], "high": strip.bounds[1],
+            "time": _packed(strip.time.astype("<f4")), "values": _packed(strip.values.astype("<f4"))}
 
 
 def _geometry(recording: Recording, shape: Shape, look: Look) -> dict[str, Any]:

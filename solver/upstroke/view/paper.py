@@ -1,4 +1,4 @@
-"""The page around pictures of a run: title, times, a bar for length, the colour bar. Drawn by matplotlib, once.
+"""The page around pictures of a run: title, times, a bar for length, the colour bar, curves. Drawn by matplotlib, once.
 
 What changes from frame to frame, the pictures and their times, is laid into it.
 """
@@ -19,11 +19,13 @@ from upstroke.output.scene import View, round_length, round_levels
 from upstroke.view.look import INSTALL, Look, bounds_of, isochrones_of, label_of, view_of
 from upstroke.view.recording import Recording
 from upstroke.view.shape import Shape, fibres_of
+from upstroke.view.strips import Strip, strip_columns
 
 DPI = 100
 EDGE, HEAD, CAPTION, FOOT, GAP = 18, 46, 24, 62, 12            # pixels
 TALLEST = 1.1            # height of all pictures of the paper's width, at most
-INK = "#202020"
+NUMBERS, STRIP, LABEL, TIMES = 44, 46, 16, 26                   # of strips
+INK, FAINT, MARK = "#202020", "#e4e7ea", "#c8102e"
 
 
 def require_matplotlib(what: str) -> None:
@@ -65,7 +67,7 @@ def columns_of(count: int, view: View) -> int:
 
 
 class Paper:
-    """A page with ``count`` pictures of one shape.
+    """A page with ``count`` pictures of one shape, and strips beneath them that go over the times ``span`` (ms).
 
     Attributes
     ----------
@@ -73,7 +75,7 @@ class Paper:
     """
 
     def __init__(self, recording: Recording, shape: Shape, look: Look, frames: NDArray[np.int64],
-                 count: int = 1) -> None:
+                 strips: Sequence[Strip] = (), span: tuple[float, float] = (0.0, 1.0), count: int = 1) -> None:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
 
@@ -87,13 +89,15 @@ class Paper:
         self._room = room
         self._colours = colours(FIRE)
         width, height = look.width, HEAD + rows * (CAPTION + self._seen.height) + (rows - 1) * GAP + FOOT
-        self._size = (width + width % 2, height + height % 2)           # films want even numbers
+        whole = height + _height(strips, width)
+        self._size = (width + width % 2, whole + whole % 2)             # films want even numbers
         self._figure = Figure(figsize=(self._size[0] / DPI, self._size[1] / DPI), dpi=DPI, facecolor="white")
         self._canvas = FigureCanvasAgg(self._figure)
         self._text(EDGE, 26, recording.title, size=min(13.0, 1.55 * (width - 2 * EDGE) / max(len(recording.title), 1)),
                    weight="bold")
         self._length_bar(height)
         self._colour_bar(label_of(recording, self.variable), width, height)
+        self._strips = _Strips(self._figure, strips, height, self._size, span, count)
         self._canvas.draw()
         self._empty = self._canvas.copy_from_bbox(self._figure.bbox)
         self._moments = [self._text(self._place(k)[0], self._place(k)[1] - 7, "", animated=True) for k in range(count)]
@@ -104,6 +108,7 @@ class Paper:
         for moment, time in zip(self._moments, times, strict=False):
             moment.set_text(f"{time:.4g} ms" if time < 1e4 else f"{time:.6g} ms")
             self._figure.draw_artist(moment)
+        self._strips.mark(times)
         page = np.asarray(self._canvas.buffer_rgba())[:, :, :3].copy()
         raster: Raster = self._seen.raster
         for k, field in enumerate(values):
@@ -148,3 +153,47 @@ class Paper:
         axes.tick_params(labelsize=8, length=3, colors=INK)
         axes.spines[:].set_visible(False)
         self._text(width - EDGE - 22 - long, height - 38, label, ha="right", va="center")
+
+
+def _height(strips: Sequence[Strip], width: float) -> int:
+    """Pixels that strips take on the paper."""
+    return -(-len(strips) // strip_columns(len(strips), width - 2 * EDGE)) * (STRIP + LABEL) + TIMES if strips else 0
+
+
+class _Strips:
+    """Strips in a figure of matplotlib, their upper edge so many pixels below the figure's."""
+
+    def __init__(self, figure: Any, strips: Sequence[Strip], top: int, size: tuple[int, int], span: tuple[float, float],
+                 moments: int) -> None:
+        from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+        self._figure, self._marks = figure, list[list[Any]]()
+        columns = strip_columns(len(strips), size[0] - 2 * EDGE)
+        rows = -(-len(strips) // columns)
+        wide, small = (size[0] - 2 * EDGE) / columns, 660 / DPI
+        for k, strip in enumerate(strips):
+            column, row = divmod(k, rows)
+            axes = figure.add_axes(((EDGE + column * wide + NUMBERS) / size[0],
+                                    1.0 - (top + (row + 1) * (LABEL + STRIP)) / size[1],
+                                    (wide - NUMBERS - (10 if column < columns - 1 else 0)) / size[0], STRIP / size[1]))
+            axes.plot(strip.time, strip.values, color=INK, linewidth=0.9)
+            axes.set(xlim=span, ylim=strip.bounds)
+            axes.set_title(strip.label, loc="left", pad=2, fontsize=small, fontweight="bold", color=INK)
+            axes.yaxis.set_major_locator(MaxNLocator(3))
+            axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.4g}"))
+            axes.xaxis.set_major_locator(MaxNLocator(max(2, int((wide - NUMBERS) // 75))))
+            axes.xaxis.set_major_formatter(FuncFormatter(lambda time, _: f"{time:g} ms"))
+            axes.tick_params(labelsize=small, length=2, colors=INK,
+                             labelbottom=row == rows - 1 or k == len(strips) - 1)
+            axes.grid(color=FAINT, linewidth=0.6)
+            axes.set_axisbelow(True)
+            axes.spines[["top", "right"]].set_visible(False)
+            self._marks.append([axes.axvline(span[0], color=MARK, linewidth=1.2, animated=True, clip_on=False)
+                                for _ in range(moments)])
+
+    def mark(self, times: Sequence[float]) -> None:
+        """Draw the time of each picture into every strip."""
+        for marks in self._marks:
+            for mark, time in zip(marks, times, strict=False):
+                mark.set_xdata([time, time])
+                self._figure.draw_artist(mark)

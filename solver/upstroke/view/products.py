@@ -22,9 +22,9 @@ PRODUCTS = ("page", "film", "picture", "space_time", "traces", "raster", "featur
 GOES_WITH = {
     "variable": SEEN | {"space_time"}, "range": SEEN | {"space_time"}, "from": frozenset(PRODUCTS) - {"features"},
     "to": frozenset(PRODUCTS) - {"features"}, "every": SEEN, "at": frozenset({"picture"}), "fps": frozenset({"film"}),
-    "clip": SEEN, "isochrones": SEEN, "fibres": SEEN, "angles": SEEN, "width": frozenset({"film", "picture"}),
-    "triangles": SEEN, "tip": frozenset({"space_time"}), "feature": frozenset({"features"}),
-    "window": frozenset({"features"}),
+    "clip": SEEN, "isochrones": SEEN, "fibres": SEEN, "curves": SEEN, "angles": SEEN,
+    "width": frozenset({"film", "picture"}), "triangles": SEEN, "tip": frozenset({"space_time"}),
+    "feature": frozenset({"features"}), "window": frozenset({"features"}),
 }
 
 
@@ -58,7 +58,7 @@ def make(runs: Sequence[Path], wanted: dict[str, Path], options: dict[str, Any],
     begin, end, every = (_time(option, options.get(option)) for option in ("from", "to", "every"))
     bounds = options.get("range")
     look = Look(variable=options.get("variable"), bounds=tuple(bounds) if bounds else None, clip=options.get("clip"),
-                isochrones="isochrones" in options, fibres="fibres" in options,
+                isochrones="isochrones" in options, fibres="fibres" in options, curves=_curves(options.get("curves")),
                 angles=tuple(options["angles"]) if "angles" in options else None, begin=begin, end=end, every=every,
                 **{name: options[name] for name in ("width", "triangles") if name in options})
     makers: dict[str, Callable[[Path], Made]] = {
@@ -86,6 +86,10 @@ def _time(option: str, text: str | None) -> float | None:
 
 def _times(option: str, text: str) -> list[float]:
     return [time for word in _words(text) if (time := _time(option, word)) is not None]
+
+
+def _curves(text: str | None) -> tuple[str, ...] | None:
+    return None if text is None else () if text.strip() == "none" else tuple(_words(text))
 
 
 def _words(text: str) -> list[str]:

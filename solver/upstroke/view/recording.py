@@ -21,7 +21,7 @@ from upstroke.output.fields import CELL_TYPES, MM_PER_CM, UM_PER_CM
 
 Floats = NDArray[np.float64]
 UNITS = {"V": "mV", "Iion": "uA/cm^2", "Isyn": "uA/cm^2", "Iclamp": "uA/cm^2", "Igap": "uA/cm^2",
-         "Inoise": "uA/cm^2"}
+         "Inoise": "uA/cm^2", "phi_e": "mV"}
 SNAPSHOTS = 'run it again with [watch.snapshots], for example --set \'watch.snapshots={every="1 ms"}\''
 PROBES = "run it again with [watch.probes]"
 SPIKES = "run it again with [watch.spikes]"
@@ -163,21 +163,35 @@ def natural(name: str) -> list[tuple[int, str]]:
     return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", name)]
 
 
-def _columns(folder: Path, name: str, what: str, remedy: str) -> dict[str, Floats]:
-    read_manifest(folder)
+def read_columns(folder: Path, name: str) -> dict[str, Floats]:
+    """The columns of a CSV file of a run by their names, whole rows only; none where there is no such file.
+
+    Raises
+    ------
+    OptionError for a file that cannot be read
+    """
     path = folder / name
     if not path.is_file():
-        raise OptionError(str(folder), f"this run has no {what} ({name})", remedy)
+        return {}
     try:
         text = path.read_text(encoding="utf-8")
         lines = text[:text.rfind("\n") + 1].splitlines()              # a run that goes on may have a torn last line
         names = next(csv.reader(lines[:1]))
+        names.index("time_ms")
         values = np.loadtxt(lines[1:], delimiter=",", ndmin=2).T if len(lines) > 1 else np.empty((len(names), 0))
-        columns = dict(zip(names, values, strict=True))
+        return dict(zip(names, values, strict=True))
     except (StopIteration, ValueError) as error:
         raise OptionError(str(path), f"it cannot be read: {error}", "run it again") from None
+
+
+def _columns(folder: Path, name: str, what: str, remedy: str) -> dict[str, Floats]:
+    """The same of a file that is needed, with two rows at least."""
+    read_manifest(folder)
+    columns = read_columns(folder, name)
+    if not columns:
+        raise OptionError(str(folder), f"this run has no {what} ({name})", remedy)
     if len(columns.get("time_ms", ())) < 2:
-        raise OptionError(str(path), "there are fewer than two rows in it", "let the run go on")
+        raise OptionError(str(folder / name), "there are fewer than two rows in it", "let the run go on")
     return columns
 
 

@@ -3,8 +3,8 @@
 
 const $ = id => document.getElementById(id);
 const NOTHING = 65535, CURVES = ["#0072b2", "#d55e00", "#009e73", "#b0478c", "#c28a00", "#555b61"];
-const state = {frame: 0, variable: 0, turn: [], zoom: 1, shift: [0, 0], isochrones: false, fibres: false, cut: "",
-               cutAt: 0.5, playing: false, picked: []};
+const state = {frame: 0, variable: 0, turn: [], zoom: 1, shift: [0, 0], isochrones: false, fibres: false, strips: true,
+               cut: "", cutAt: 0.5, playing: false, picked: []};
 let data, scene, drawing, asked = false, shownFrame = -1, shownVariable = -1;
 
 async function unpacked(text, Type) {
@@ -21,6 +21,9 @@ async function start() {
       thick: await unpacked(data.thick, Float32Array), which: await unpacked(data.which, Int32Array),
       activation: data.activation && await unpacked(data.activation, Float32Array),
       fibres: data.fibres && await unpacked(data.fibres, Float32Array)};
+    for (const strip of data.strips) {
+      for (const key of ["time", "values"]) strip[key] = await unpacked(strip[key], Float32Array);
+    }
     for (const variable of data.variables) variable.frames = await unpacked(variable.values, Uint16Array);
     drawing = new Drawing($("scene"), scene);
   } catch (error) {
@@ -33,6 +36,7 @@ async function start() {
   $("pick").hidden = data.variables.length < 2;
   $("isochronesLabel").hidden = !scene.activation || !scene.triangles.length;
   $("fibresLabel").hidden = !scene.fibres;
+  $("stripsLabel").hidden = !data.strips.length;
   $("isochrones").checked = state.isochrones = data.isochronesOn;
   $("fibres").checked = state.fibres = data.fibresOn;
   $("time").max = data.times.length - 1;
@@ -141,6 +145,8 @@ function drawAll() {
     span.style.color = CURVES[i % CURVES.length];
     return span;
   }));
+  $("strips").hidden = !data.strips.length || !state.strips;
+  if (!$("strips").hidden) strips();
   $("curves").hidden = !state.picked.length;
   if (state.picked.length) curves();
 }
@@ -184,28 +190,64 @@ function ticks(low, high, most) {
   return Array.from({length: last - first + 1}, (_, k) => (first + k) * step);
 }
 
+// ------------------------------------------------------------------------------------------------- curves beneath it
+const STRIP = {narrowest: 115, numbers: 46, high: 44, head: 14, foot: 18};
+
+function strips() {                              // filled column by column, as twelve leads stand on paper
+  const canvas = $("strips"), {columns, rows} = stripGrid(), {numbers, high, head, foot} = STRIP;
+  canvas.style.height = `${rows * (head + high) + foot}px`;
+  const c = paper(canvas), w = canvas.clientWidth / columns;
+  data.strips.forEach((strip, k) => {
+    const left = Math.floor(k / rows) * w, top = (k % rows) * (head + high) + head, last = k % rows === rows - 1;
+    const at = panel(c, {left: left + numbers, top, width: w - numbers - 12, high}, strip,
+                     last || k === data.strips.length - 1);
+    c.fillStyle = "#1a1d21"; c.textAlign = "left"; c.font = "bold 11px system-ui, sans-serif";
+    c.fillText(strip.label, left + numbers, top - 3);
+    c.strokeStyle = "#1a1d21"; c.lineWidth = 1;
+    line(c, Array.from(strip.time, (t, i) => at(t, strip.values[i])).filter(q => !isNaN(q[1])));
+  });
+}
+
+function stripGrid() {
+  const n = data.strips.length, fit = Math.floor($("strips").clientWidth / STRIP.narrowest);
+  const columns = Math.max(1, Math.min(Math.ceil(n / 3), 4, fit || 4));
+  return {columns, rows: Math.ceil(n / columns)};
+}
+
 function curves() {
-  const canvas = $("curves"), ratio = window.devicePixelRatio || 1, {clientWidth: w, clientHeight: h} = canvas;
-  [canvas.width, canvas.height] = [w * ratio, h * ratio];
-  const c = canvas.getContext("2d"), variable = shown(), {times} = data, left = 46, foot = 18;
-  const [low, high] = variable.shown, span = times[times.length - 1] - times[0] || 1;
-  const X = t => left + (t - times[0]) / span * (w - left - 4), Y = v => 6 + (high - v) / (high - low) * (h - foot - 10);
-  c.scale(ratio, ratio);
-  c.font = "11px system-ui, sans-serif";
-  c.fillStyle = "#687078"; c.strokeStyle = "#e4e7ea";
-  for (const value of ticks(low, high, 3)) {
-    line(c, [[left, Y(value)], [w, Y(value)]]);
-    c.textAlign = "right"; c.fillText(numberText(value), left - 6, Y(value) + 4);
-  }
-  for (const value of ticks(times[0], times[times.length - 1], 8)) {
-    c.textAlign = "center"; c.fillText(`${numberText(value)} ms`, Math.min(X(value), w - 18), h - 4);
-  }
-  c.strokeStyle = "#1a1d21";
-  line(c, [[X(times[state.frame]), 2], [X(times[state.frame]), h - foot]]);
+  const canvas = $("curves"), c = paper(canvas), variable = shown(), [low, high] = variable.shown;
+  const box = {left: STRIP.numbers, top: 6, width: canvas.clientWidth - STRIP.numbers - 4, high: canvas.clientHeight - 28};
+  const at = panel(c, box, {low, high}, true);
   state.picked.forEach((k, i) => {
     c.strokeStyle = CURVES[i % CURVES.length]; c.lineWidth = 1.5;
-    line(c, times.map((t, f) => [X(t), Y(valueOf(variable, variable.frames[f * count() + k]))]).filter(q => !isNaN(q[1])));
+    line(c, data.times.map((t, f) => at(t, valueOf(variable, variable.frames[f * count() + k]))).filter(q => !isNaN(q[1])));
   });
+}
+
+function paper(canvas) {                         // an empty one, in pixels of the page
+  const ratio = window.devicePixelRatio || 1, {clientWidth: w, clientHeight: h} = canvas;
+  [canvas.width, canvas.height] = [w * ratio, h * ratio];
+  const c = canvas.getContext("2d");
+  c.scale(ratio, ratio);
+  return c;
+}
+
+function panel(c, {left, top, width, high: tall}, {low, high}, named) {     // axes and the time; gives place of (t, value)
+  const {times} = data, span = times[times.length - 1] - times[0] || 1;
+  const X = t => left + (t - times[0]) / span * width, Y = v => top + (high - v) / (high - low) * tall;
+  c.font = "11px system-ui, sans-serif";
+  c.fillStyle = "#687078"; c.strokeStyle = "#e4e7ea"; c.lineWidth = 1;
+  for (const value of ticks(low, high, 3)) {
+    line(c, [[left, Y(value)], [left + width, Y(value)]]);
+    c.textAlign = "right"; c.fillText(numberText(value), left - 6, Y(value) + 4);
+  }
+  if (named) for (const value of ticks(times[0], times[times.length - 1], Math.max(1, Math.min(8, width / 70)))) {
+    c.textAlign = "center"; c.fillText(`${numberText(value)} ms`, Math.min(X(value), left + width - 14), top + tall + 14);
+  }
+  const now = Math.round(X(times[state.frame])) + 0.5;
+  c.strokeStyle = "#c8102e";
+  line(c, [[now, top], [now, top + tall]]);
+  return (t, v) => [X(t), Y(v)];
 }
 
 function line(c, points) {
@@ -282,16 +324,20 @@ function listen() {
     $("help").setAttribute("aria-expanded", !$("helptext").hidden);
   });
   $("variable").addEventListener("change", () => { state.variable = +$("variable").value; legend(); changed(); });
+  $("stripsOn").addEventListener("change", () => { state.strips = $("stripsOn").checked; changed(); });
   for (const name of ["isochrones", "fibres"]) $(name).addEventListener("change", () => {
     state[name] = $(name).checked; changed();
   });
   $("cut").addEventListener("change", () => { state.cut = $("cut").value && $("cut").selectedOptions[0].text; changed(); });
   $("cutAt").addEventListener("input", () => { state.cutAt = $("cutAt").value / 1000; changed(); });
-  for (const kind of ["pointerdown", "pointermove"]) $("curves").addEventListener(kind, event => {
-    if (!event.buttons) return;
-    const {left, width} = $("curves").getBoundingClientRect(), {times} = data, part = (event.clientX - left - 46) / (width - 50);
-    goTo(nearestFrame(times[0] + part * (times[times.length - 1] - times[0])));
-  });
+  for (const [id, columns, margin] of [["curves", () => 1, 4], ["strips", () => stripGrid().columns, 12]]) {
+    for (const kind of ["pointerdown", "pointermove"]) $(id).addEventListener(kind, event => {
+      if (!event.buttons) return;
+      const {left, width} = $(id).getBoundingClientRect(), {times} = data, wide = width / columns();
+      const part = ((event.clientX - left) % wide - STRIP.numbers) / (wide - STRIP.numbers - margin);
+      goTo(nearestFrame(times[0] + part * (times[times.length - 1] - times[0])));
+    });
+  }
   document.addEventListener("keydown", event => {
     if (["SELECT", "INPUT", "BUTTON"].includes(event.target.tagName) && event.key !== "r") return;
     if (event.key === " ") play(!state.playing);

@@ -36,15 +36,17 @@ class Record:
     Parameters
     ----------
     goes_on : the manifest of a run that was ended, and goes on in its directory ``out``
+    also : what the manifest says beside
 
     Raises
     ------
     OutputError where the directory cannot be made, or holds files already
     """
 
-    def __init__(self, setup: Setup, out: str | Path | None = None, goes_on: Mapping[str, Any] | None = None) -> None:
+    def __init__(self, setup: Setup, out: str | Path | None = None, goes_on: Mapping[str, Any] | None = None,
+                 also: Mapping[str, Any] | None = None) -> None:
         self._setup = setup
-        self._manifest = start_manifest(resolved(setup.case), setup.backend.describe())
+        self._manifest = start_manifest(resolved(setup.case), setup.backend.describe()) | dict(also or {})
         self._result: Result | None = None
         self.directory: Path | None = None
         if not setup.backend.halo.first:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable, Sequence
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -38,16 +39,19 @@ from upstroke.step.state import State
 from upstroke.step.stepper import Stepper
 
 
-def prepare(case: Case) -> Setup:
-    """Build and check all that `case` asks for; nothing is written and no step is taken."""
+def prepare(case: Case, like: Setup | None = None, free: Sequence[Iterable[str]] = ()) -> Setup:
+    """Build and check all that `case` asks for; nothing is written and no step is taken.
+
+    ``like`` is a run with the same [mesh] and [backend], which share them; ``free`` as in `make_membranes`.
+    """
     with located(case):
         clock, ranks = _Clock(), ranks_of_job()
         require_shareable(case, ranks)
-        backend = open_shared(case.backend, ranks)                          # who computes
+        backend = like.backend if like else open_shared(case.backend, ranks)                     # who computes
         clock("backend")
-        membranes = make_membranes(case, backend)                           # what each node does
+        membranes = make_membranes(case, backend, free)                     # what each node does
         clock("model")
-        mesh = with_purkinje(build_mesh(case.mesh, case.cable), case.purkinje, case.tissue)      # where
+        mesh = like.mesh if like else with_purkinje(build_mesh(case.mesh, case.cable), case.purkinje, case.tissue)
         clock("mesh")
         regions = [table.regions for table in case.membrane]
         curves, curve_notes = curves_of(case, mesh, membranes)              # what waves need on coarse meshes

@@ -67,7 +67,7 @@ class Membrane:
         MeshError for point data that the mesh lacks, or that have no value at one of the nodes
         """
         phase = self.table.prepace.phase if self.table.prepace is not None else None
-        if not self.kernel.nodal and phase is None:
+        if not self.table.nodal and phase is None:
             return self.initial
         values = {name: values_at(mesh, data, nodes, f"{where}.nodal.{name}")
                   for name, data in self.table.nodal.items()}
@@ -77,8 +77,8 @@ class Membrane:
         parts = [_start(self.model, {name: v[k:k + AT_ONCE] if np.ndim(v) else v for name, v in given.items()},
                         {name: v[k:k + AT_ONCE] for name, v in values.items()})
                  for k in range(0, max(1, len(nodes)), AT_ONCE)]
-        return {name: np.concatenate([part[name] for part in parts]) if np.ndim(first) else first
-                for name, first in parts[0].items()}
+        return self.initial | {name: np.concatenate([part[name] for part in parts]) if np.ndim(first) else first
+                               for name, first in parts[0].items()}
 
 
 def _start(model: Model, given: Mapping[str, Any], parameters: Mapping[str, Any]) -> dict[str, Any]:
@@ -114,8 +114,11 @@ class Setup:
     seconds: dict[str, float]            # what each part of the set-up took
 
 
-def make_membranes(case: Case, backend: Backend) -> tuple[Membrane, ...]:
+def make_membranes(case: Case, backend: Backend, free: Sequence[Iterable[str]] = ()) -> tuple[Membrane, ...]:
     """The models of the case's membrane tables and their kernels.
+
+    ``free`` are parameters of each table that kernels read from memory, beside ``nodal``, so that other runs with other
+    values of them have the same kernels.
 
     Raises
     ------
@@ -132,8 +135,10 @@ def make_membranes(case: Case, backend: Backend) -> tuple[Membrane, ...]:
                 beat, note = paced(model, table.prepace, _start(model, given, {}),
                                    case.time.dt / case.time.reaction_steps, case.coupling.capacitance)
                 given, notes = beat.end, (*notes, note)
-            initial = _start(model, given, _defaults(model, table.nodal))
-            kernel = generate(model, backend.target, case.backend.precision, nodal=tuple(table.nodal),
+            more = parameters_of(model, dict.fromkeys(free[k])) if free else {}
+            nodal = tuple(dict.fromkeys((*table.nodal, *more)))
+            initial = _start(model, given, _defaults(model, nodal))
+            kernel = generate(model, backend.target, case.backend.precision, nodal=nodal,
                               follow=SPLITTINGS[case.time.splitting].implicit)
         membranes.append(Membrane(table, model, kernel, given, initial, notes, beat))
     return tuple(membranes)

@@ -18,7 +18,7 @@ import pytest
 from upstroke.errors import OutputError
 from upstroke.sweep import read_plan, sweep
 from upstroke.sweep.gather import draw, numbers_of, write_table
-from upstroke.sweep.pools import LocalPool
+from upstroke.sweep.pools import Jobs, LocalPool
 
 CASE = """
 [mesh]
@@ -171,11 +171,12 @@ def test_a_process_that_dies_or_takes_too_long_is_a_failed_member(study: Path) -
     (study / "case.toml").write_text(CASE.replace('end = "6 ms"', 'end = "600 s"'))
     tasks = {k: {"sources": [str(study)], "overrides": [] if k == 0 else ["time.end=6 ms"], "out": str(study / str(k))}
              for k in range(2)}
-    found = dict(LocalPool(1, 0, study / "log", time_limit=6.0)(tasks))
+    found = dict(LocalPool(1, 0, study / "log", time_limit=6.0)(Jobs(tasks, [(0,), (1,)])))
     assert found[0]["error"] == "took longer than the time limit of 6 s" and found[1]["status"] == "done"
 
     pool = LocalPool(1, 0, study / "log", time_limit=None)
-    running = pool({0: tasks[0] | {"out": str(study / "a")}, 1: tasks[1] | {"out": str(study / "b")}})
+    tasks = {0: tasks[0] | {"out": str(study / "a")}, 1: tasks[1] | {"out": str(study / "b")}}
+    running = pool(Jobs(tasks, [(0,), (1,)]))
     import threading
     found = {}
     thread = threading.Thread(target=lambda: found.update(running))

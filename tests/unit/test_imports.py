@@ -35,7 +35,8 @@ MAY_IMPORT = {
     "prepace": {"backend", "bench", "case", "ionic", "output", "waves"},
     "experiments": {"case", "mesh", "observe", "output", "parallel", "protocol", "record", "run", "setup", "step"},
     "reduce": {"case", "mesh", "space", "ionic", "setup", "run", "output"},
-    "sweep": {"case", "output", "parallel", "run"},
+    "batch": {"case", "observe", "output", "record", "result", "run", "setup", "space", "step"},   # many runs as one
+    "sweep": {"batch", "case", "output", "parallel", "run"},
     "exchange": {"ionic"},
     "bench": {"ionic", "codegen", "backend", "step", "output", "progress"},
     "emit": {"ionic", "codegen", "backend", "step"},

@@ -161,3 +161,15 @@ def test_tables_with_holes(tmp_path: Path) -> None:
     assert mistake(tmp_path, 'case = "."\n[table]\nfile = "m.csv"\n') == (
         "study.toml:3: table.file: 'm.csv' has no members\n  -> its first line names keys of the case, every other is "
         "a member")
+
+
+def test_batches_are_whole_numbers_or_auto(tmp_path: Path) -> None:
+    study = 'case = "."\n[run]\nbatch = {}\n[grid]\ntime.dt = ["0.1 ms", "0.05 ms"]\n'
+    assert plan(tmp_path, study.format('"auto"')).study.run.batch == "auto"
+    assert plan(tmp_path, study.format(16)).study.run.batch == 16
+    assert mistake(tmp_path, study.format(0)) == (
+        "study.toml:3: run.batch: must be >= 1, found 0\n  -> for example batch = 16")
+    assert mistake(tmp_path, study.format('"lots"')) == (
+        'study.toml:3: run.batch: expected a whole number or "auto", found "lots"')
+    assert mistake(tmp_path, study.format(2.5)) == (
+        'study.toml:3: run.batch: expected a whole number or "auto", found 2.5\n  -> for example batch = 16')

@@ -17,7 +17,8 @@ typedef struct {
     double *const *activation;        /* ms, [row][node] */
     double *const *repolarisation;
     int *rows;                /* rows there are; most beats of a node; most of one that came when there was no row */
-    double *range;            /* mV, lowest V and lowest -V of all nodes and steps */
+    double *range;            /* mV, lowest V and lowest -V of all nodes and steps; of each copy */
+    const int *copy;          /* which of several equal meshes each node is of, NULL where there is one */
     double t, step_dt;        /* ms, the start of the step (on a device: of step 0), its length */
     double threshold, fraction;
 } activation_args;
@@ -117,6 +118,13 @@ extern "C" __global__ void __launch_bounds__(128) upstroke_see_activation(activa
         low = fmin(low, __shfl_down_sync(0xffffffffu, low, apart));
         negative_high = fmin(negative_high, __shfl_down_sync(0xffffffffu, negative_high, apart));
     }
+    if (a.copy) {                                     /* a block may be of several */
+        if (i < n) {
+            keep_lowest(&a.range[2 * a.copy[i]], a.before[i]);
+            keep_lowest(&a.range[2 * a.copy[i] + 1], -a.before[i]);
+        }
+        return;
+    }
     if (threadIdx.x % 32 == 0) {
         lows[threadIdx.x / 32] = low;
         negative_highs[threadIdx.x / 32] = negative_high;
@@ -134,15 +142,18 @@ extern "C" __global__ void __launch_bounds__(128) upstroke_see_activation(activa
 #else
 long upstroke_see_activation(long begin, long end, const activation_args *a)
 {
-    double low = 1e300, negative_high = 1e300;
-    for (long i = begin; i < end; i++) {
-        see(a, i, a->t);
-        const double V = a->before[i];                /* now */
-        low = V < low ? V : low;
-        negative_high = -V < negative_high ? -V : negative_high;
+    for (long i = begin; i < end;) {
+        const int copy = a->copy ? a->copy[i] : 0;
+        double low = 1e300, negative_high = 1e300;
+        for (; i < end && (!a->copy || a->copy[i] == copy); i++) {
+            see(a, i, a->t);
+            const double V = a->before[i];            /* now */
+            low = V < low ? V : low;
+            negative_high = -V < negative_high ? -V : negative_high;
+        }
+        keep_lowest(&a->range[2 * copy], low);
+        keep_lowest(&a->range[2 * copy + 1], negative_high);
     }
-    keep_lowest(&a->range[0], low);
-    keep_lowest(&a->range[1], negative_high);
     return 0;
 }
 #endif

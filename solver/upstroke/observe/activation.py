@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from importlib import resources
 from typing import Any
 
@@ -96,7 +96,8 @@ class _Args(ctypes.Structure):
 
     _fields_ = [
         *((name, ctypes.c_void_p) for name in ("V", "node", "before", "lowest", "highest", "rest", "beats",
-                                               "active", "again", "activation", "repolarisation", "rows", "range")),
+                                               "active", "again", "activation", "repolarisation", "rows", "range",
+                                               "copy")),
         *((name, ctypes.c_double) for name in ("t", "step_dt", "threshold", "fraction")),
     ]
 
@@ -112,13 +113,15 @@ class ActivationWatcher:
     dt : time step, ms
     tree : of neurons. In a network each cell is watched in the middle of its first section alone, and the map has
         that at all its nodes, unless the section says otherwise
+    copies : equal meshes that the nodes are of, counted one mesh after the other; `maps` has the map of each
 
     Attributes
     ----------
     stage : what it does in every step
     """
 
-    def __init__(self, section: Activation, state: Any, backend: Any, dt: float, tree: Tree | None = None) -> None:
+    def __init__(self, section: Activation, state: Any, backend: Any, dt: float, tree: Tree | None = None,
+                 copies: int = 1) -> None:
         V = state.V
         places, self._shown = watched(section, np.asarray(state.rank), tree)
         nodes = tree is None or len(places) == len(self._shown)
@@ -130,9 +133,12 @@ class ActivationWatcher:
         self._arrays = {name: backend.array(start) for name in ("before", "lowest", "highest", "rest")}
         self._arrays |= {"beats": backend.zeros(self._n, dtype=np.int32)}
         self._arrays |= {name: backend.zeros(self._n, dtype=np.uint8) for name in ("active", "again")}
-        self._arrays |= {"range": backend.array(np.array([start.min(initial=np.inf), -start.max(initial=-np.inf)],
-                                                         np.float64)),
+        copy = np.asarray(state.order) // (len(self._shown) // copies) if copies > 1 else None
+        parts = [start] if copy is None else [start[copy == k] for k in range(copies)]
+        self._arrays |= {"range": backend.array(np.array([[part.min(initial=np.inf), -part.max(initial=-np.inf)]
+                                                          for part in parts], np.float64).ravel()),
                          "rows": backend.zeros(3, dtype=np.int32)}
+        self._copy = None if copy is None else backend.array(copy.astype(np.int32))
         self._pointers = {name: backend.zeros(MOST_BEATS, dtype=np.uint64) for name in ("activation", "repolarisation")}
         self._rows: dict[str, list[Any]] = {name: [] for name in self._pointers}
         self._spare = 3 if backend.lag else 1      # rows that no node has begun: as many beats as may go unnoticed
@@ -142,6 +148,7 @@ class ActivationWatcher:
         self._make_room(0)
         self._node = backend.array(places.astype(np.int64)) if self._n < len(V) else None
         args = _Args(V=backend.pointer(V), node=None if self._node is None else backend.pointer(self._node),
+                     copy=None if self._copy is None else backend.pointer(self._copy),
                      threshold=section.threshold, fraction=section.repolarisation, step_dt=dt,
                      **{name: backend.pointer(array) for name, array in (self._arrays | self._pointers).items()})
         text = resources.files(__package__).joinpath("activation.c").read_text()
@@ -218,11 +225,47 @@ class ActivationWatcher:
         for name, rows in self._rows.items():
             for k in range(used):
                 times[name][k, here] = np.asarray(self._backend.to_host(rows[k]))[self._shown[here]]
-        v_min, v_max = halo.widest(float(host["range"][0]), -float(host["range"][1]))
+        v_min, v_max = halo.widest(float(host["range"][0::2].min()), -float(host["range"][1::2].min()))
         return ActivationMap(
             **{name: halo.whole(rows) for name, rows in times.items()}, threshold=self._section.threshold,
             fraction=self._section.repolarisation, v_min=v_min, v_max=v_max,
             recrossed=halo.sum(int(host["again"].sum())))
+
+    def maps(self) -> list[ActivationMap]:
+        """The map of each copy."""
+        whole, count = self.map(), len(self._arrays["range"]) // 2
+        low_high = np.asarray(self._backend.to_host(self._arrays["range"])).reshape(count, 2)
+        again = np.asarray(self._backend.to_host(self._arrays["again"]))[self._shown].reshape(count, -1).sum(axis=1)
+        found = []
+        for k in range(count):
+            part = slice(k * len(self._shown) // count, (k + 1) * len(self._shown) // count)
+            beats = int(np.isfinite(whole.activation[:, part]).any(axis=1).sum())     # of the node that had most
+            found.append(replace(whole, activation=whole.activation[:beats, part],
+                                 repolarisation=whole.repolarisation[:beats, part], v_min=float(low_high[k, 0]),
+                                 v_max=-float(low_high[k, 1]), recrossed=int(again[k])))
+        return found
+
+
+class ActivationOfCopy:
+    """What an `ActivationWatcher` of several copies sees of copy ``k``; ``maps`` gives the maps of all."""
+
+    def __init__(self, of_all: ActivationWatcher, maps: Callable[[], Sequence[ActivationMap]], k: int) -> None:
+        self._of_all, self._maps, self._k = of_all, maps, k
+
+    def see(self, n: int, t: float) -> None:
+        """The watcher of all has seen it."""
+
+    def close(self) -> None:
+        self._of_all.close()
+
+    def memory(self) -> dict[str, Any]:
+        return self._of_all.memory()
+
+    def recall(self, memory: Mapping[str, Any]) -> None:
+        self._of_all.recall(memory)
+
+    def map(self) -> ActivationMap:
+        return self._maps()[self._k]
 
 
 def watched(section: Activation, rank: NDArray[np.int64],

@@ -14,7 +14,7 @@ from upstroke.backend import Stage
 from upstroke.case.schema import Tips, Tissue, Watch
 from upstroke.errors import CaseError, did_you_mean
 from upstroke.mesh.mesh import Mesh
-from upstroke.observe.activation import ActivationWatcher
+from upstroke.observe.activation import ActivationMap, ActivationWatcher
 from upstroke.observe.ecg import EcgWatcher, check_ecg
 from upstroke.observe.probes import Probe, ProbeWatcher, place_probes
 from upstroke.observe.quiet import QuietWatcher
@@ -39,6 +39,13 @@ class Watcher(Protocol):
         """Go on from where an earlier run was, whose files are there still."""
 
 
+class ActivationSeen(Watcher, Protocol):
+    """A watcher that knows when nodes were activated."""
+
+    def map(self) -> ActivationMap:
+        """The map as far as the run has come."""
+
+
 class Series(Protocol):
     """A file of fields over time, frame by frame (``output.vtkhdf.VtkHdfSeries``)."""
 
@@ -58,7 +65,7 @@ class Series(Protocol):
 class Watchers:
     """All that look; iterate over them to see a step."""
 
-    activation: ActivationWatcher
+    activation: ActivationSeen
     stages: tuple[Stage, ...]          # what they do in every step
     others: tuple[Watcher, ...] = ()
     probes: tuple[Probe, ...] = ()     # where the case reads variables
@@ -117,7 +124,7 @@ class NoSeries:
 
 def open_watchers(section: Watch, mesh: Mesh, state: Any, backend: Any, dt: float, directory: Path | None, *,
                   steps: int, series: Callable[..., Series], tissue: Tissue | None = None,
-                  quiet_after: float = 0.0) -> Watchers:
+                  quiet_after: float = 0.0, activation: ActivationSeen | None = None) -> Watchers:
     """Build every watcher that the table ``[watch]`` asks for.
 
     Arguments
@@ -128,6 +135,7 @@ def open_watchers(section: Watch, mesh: Mesh, state: Any, backend: Any, dt: floa
     directory : the run directory; ``probes.csv``, ``vm.vtkhdf`` and the like go there; None to write nothing
     series : opens a time series, given its path, mesh, variables and number of frames
     quiet_after : ms, when the last stimulus is over
+    activation : what watches activation, where that has a stage already
 
     Raises
     ------
@@ -172,8 +180,10 @@ def open_watchers(section: Watch, mesh: Mesh, state: Any, backend: Any, dt: floa
         every, delay = tip_steps(section.tips, dt)
         tips = TipWatcher(section.tips, mesh, state, backend, every, delay, directory)
         others.append(tips)
-    activation = ActivationWatcher(section.activation, state, backend, dt, mesh.tree)
-    return Watchers(activation, (activation.stage, *stages), tuple(others), places, notes, spikes, quiet, tips, ecg)
+    if activation is None:
+        activation = every_node = ActivationWatcher(section.activation, state, backend, dt, mesh.tree)
+        stages.insert(0, every_node.stage)
+    return Watchers(activation, tuple(stages), tuple(others), places, notes, spikes, quiet, tips, ecg)
 
 
 def check_watch(section: Watch, mesh: Mesh, names: Iterable[str], dt: float, tissue: Tissue | None = None) -> None:

@@ -14,25 +14,27 @@ import fcntl
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-from upstroke.errors import OutputError
+from upstroke.batch import common, why_alone
+from upstroke.errors import OutputError, UpstrokeError
 from upstroke.output.files import explained, plain, write_json
 from upstroke.output.manifest import start_manifest
 from upstroke.parallel import work_alone
 from upstroke.sweep.gather import draw, get_ready_to_draw, numbers_of, write_table
 from upstroke.sweep.plan import Plan, read_plan
-from upstroke.sweep.pools import LocalPool, MpiPool
+from upstroke.sweep.pools import Jobs, LocalPool, MpiPool
 from upstroke.sweep.worker import Outcome
 
 __all__ = ["SweepResult", "read_plan", "sweep"]
 
-Pool = Callable[[Mapping[int, Mapping[str, Any]]], Iterator[tuple[int, Outcome]]]
 EVERY = 20.0        # seconds between two tables while members run
 
 
@@ -86,18 +88,19 @@ def sweep(plan: Plan, out: str | Path | None = None, *, workers: int | None = No
         journal = _Journal(folder / "outcomes.jsonl")
         start = _start(plan, folder)
         todo = _unfinished(plan, folder, journal, retry_failed)
+        jobs, notes = put_together(plan, folder, todo, pool.count)
         begun = shown = perf_counter()
         get_ready_to_draw()
         busy = 0.0
         try:
-            for number, outcome in _progress(pool(_tasks(plan, folder, todo)), len(todo), show_progress):
+            for number, outcome in _progress(pool(jobs), len(todo), show_progress):
                 journal.add(number, outcome)
                 busy += outcome["seconds"]
                 if perf_counter() - shown > EVERY:
                     _gather(plan, folder, journal, picture=False)
                     shown = perf_counter()
         finally:
-            result = _gather(plan, folder, journal, picture=True)
+            result = _gather(plan, folder, journal, picture=True, notes=notes)
             wall = perf_counter() - begun
             write_json(folder / "study.json", start | {
                 "status": "done" if result.count("missing") == 0 else "unfinished",
@@ -208,7 +211,7 @@ def _unfinished(plan: Plan, folder: Path, journal: _Journal, retry_failed: bool)
 
 # ------------------------------------------------------------------------------------------------- the members
 @contextmanager
-def _pool(plan: Plan, folder: Path, workers: int | None) -> Iterator[Pool]:
+def _pool(plan: Plan, folder: Path, workers: int | None) -> Iterator[LocalPool | MpiPool]:
     """The ranks of an MPI job where this is one, else processes."""
     run = plan.study.run
     size = int(os.environ.get("PMI_SIZE") or os.environ.get("OMPI_COMM_WORLD_SIZE") or 1)
@@ -236,6 +239,45 @@ def _tasks(plan: Plan, folder: Path, numbers: list[int]) -> dict[int, dict[str, 
                      "out": str(member_folder(folder, number))} for number in numbers}
 
 
+def put_together(plan: Plan, folder: Path, numbers: list[int], workers: int) -> tuple[Jobs, list[str]]:
+    """The members, those together that may be run as one; and notes on those that may not, where it is wanted."""
+    tasks, batch = _tasks(plan, folder, numbers), plan.study.run.batch
+    if batch == 1 or not numbers:
+        return Jobs(tasks, [(number,) for number in numbers]), []
+    alone, alike = defaultdict(list), defaultdict(list)
+    for number in numbers:
+        try:
+            case = plan.case(number)
+        except UpstrokeError:                        # its run tells what is wrong
+            alike[f"member {number}"].append(number)
+            continue
+        if why := why_alone(case):
+            alone[why].append(number)
+        else:
+            alike[common(case)].append(number)
+    share = -(-len(numbers) // workers)              # so that every worker has something to do
+    most = share if batch == "auto" else min(share, batch)
+    single = [of[0] for of in alike.values() if len(of) == 1]
+    notes = [f"{_members(of)} not batched: {why}" for why, of in alone.items()] + (
+        [f"{_members(single)} not batched: no other has the same mesh, model, numerics and [watch]"] if single else [])
+    parts = [part for of in alike.values() for part in _even(of, most)]
+    return Jobs(tasks, [*parts, *((number,) for of in alone.values() for number in of)],
+                None if batch == "auto" else batch), notes
+
+
+def _even(numbers: list[int], most: int) -> list[list[int]]:
+    """Parts of at most so many, of nearly one length."""
+    count = -(-len(numbers) // most)
+    edges = [len(numbers) * k // count for k in range(count + 1)]
+    return [numbers[low:high] for low, high in pairwise(edges)]
+
+
+def _members(numbers: list[int]) -> str:
+    """The members, in words."""
+    shown = ", ".join(str(number) for number in numbers[:5]) + (", ..." if len(numbers) > 5 else "")
+    return f"member {shown} is" if len(numbers) == 1 else f"{len(numbers):,} members ({shown}) are"
+
+
 def _progress(outcomes: Iterator[tuple[int, Outcome]], total: int, show: bool) -> Iterator[tuple[int, Outcome]]:
     if not show:
         yield from outcomes
@@ -251,7 +293,7 @@ def _progress(outcomes: Iterator[tuple[int, Outcome]], total: int, show: bool) -
             yield number, outcome
 
 
-def _gather(plan: Plan, folder: Path, journal: _Journal, *, picture: bool) -> SweepResult:
+def _gather(plan: Plan, folder: Path, journal: _Journal, *, picture: bool, notes: Sequence[str] = ()) -> SweepResult:
     rows = []
     for number, values in enumerate(plan.members):
         status, outcome = _status(plan, folder, journal, number), journal.outcomes.get(number, {})
@@ -262,4 +304,4 @@ def _gather(plan: Plan, folder: Path, journal: _Journal, *, picture: bool) -> Sw
     write_table(table, plan.keys, rows)
     note = draw(folder / "study.png", plan.study.title or plan.name, plan.keys, rows,
                 plan.study.gather.plot) if picture else ""
-    return SweepResult(folder, table, tuple(rows), (note,) if note else ())
+    return SweepResult(folder, table, tuple(rows), (*notes, note) if note else tuple(notes))

@@ -1,6 +1,7 @@
 """Who runs the members: processes of this machine, or the ranks of an MPI job. Both tell outcomes as they come.
 
-A pool is called with tasks and yields (number, outcome); a member that fails, or whose process dies, is an outcome.
+A pool is called with tasks and the jobs that they are put together in, and yields (number, outcome); a member that
+fails, or whose process dies, is an outcome. A job of several that breaks is run again in parts.
 """
 
 from __future__ import annotations
@@ -13,27 +14,57 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from upstroke.sweep.worker import Outcome, run_member
+from upstroke.batch import halves
+from upstroke.sweep.worker import Answer, Outcome, run_job
 
 Task = Mapping[str, Any]
+Job = Sequence[int]                 # members that go together
 ANSWER = 10.0        # seconds in which a worker that is told to end writes what it has
+
+
+@dataclass(frozen=True)
+class Jobs:
+    """The members to run.
+
+    Attributes
+    ----------
+    tasks : of each member
+    together : their numbers, put together in jobs
+    most : how many a worker may run as one; None: as many as fit into its device
+    """
+
+    tasks: Mapping[int, Task]
+    together: Iterable[Job]
+    most: int | None = 1
+
+    def order(self, job: Job) -> dict[str, Any]:
+        """What a worker is told."""
+        return {"members": [[number, dict(self.tasks[number])] for number in job], "most": self.most}
+
+
+def broken(job: Job, error: str, seconds: float) -> Answer:
+    """A job that nobody answered: run again in halves, or a member that has failed."""
+    if len(job) > 1:
+        return {"done": [], "again": halves(job)}
+    return {"done": [[job[0], {"status": "failed", "error": error, "seconds": round(seconds, 3)}]], "again": []}
 
 
 @dataclass
 class _Worker:
-    """A process that takes one task after the other; started when it is first needed, and again when it died."""
+    """A process that takes one job after the other; started when it is first needed, and again when it died."""
 
     environment: Mapping[str, str]
     log: Path
     time_limit: float | None
     process: subprocess.Popen[str] | None = None
 
-    def run(self, task: Task) -> Outcome:
+    def run(self, jobs: Jobs, job: Job) -> Answer:
+        """``time_limit`` (s) is of each member: several that go together have as long as one after the other."""
         start = time.perf_counter()
         process = self.process or self._start()
         late = threading.Event()
@@ -43,12 +74,12 @@ class _Worker:
             self.ask()
             self.wait()
 
-        timer = threading.Timer(self.time_limit, end) if self.time_limit is not None else None
+        timer = threading.Timer(self.time_limit * len(job), end) if self.time_limit is not None else None
         if timer is not None:
             timer.start()
         try:
             assert process.stdin is not None and process.stdout is not None
-            process.stdin.write(json.dumps(task) + "\n")
+            process.stdin.write(json.dumps(jobs.order(job)) + "\n")
             process.stdin.flush()
             line = process.stdout.readline()
         except OSError:
@@ -62,7 +93,7 @@ class _Worker:
         code = process.wait()
         error = (f"took longer than the time limit of {self.time_limit:g} s" if late.is_set() else
                  f"its process died: {_said(code)}; see {self.log.name}")
-        return {"status": "failed", "error": error, "seconds": round(time.perf_counter() - start, 3)}
+        return broken(job, error, time.perf_counter() - start)
 
     def _start(self) -> subprocess.Popen[str]:
         with self.log.open("a") as log:
@@ -103,32 +134,32 @@ class LocalPool:
         devices = [{"CUDA_VISIBLE_DEVICES": _gpu(k % gpus)} if gpus else {} for k in range(count)]
         self._workers = [_Worker(device, log, time_limit) for device in devices]
 
-    def __call__(self, tasks: Mapping[int, Task]) -> Iterator[tuple[int, Outcome]]:
-        waiting: queue.SimpleQueue[int] = queue.SimpleQueue()
+    def __call__(self, jobs: Jobs) -> Iterator[tuple[int, Outcome]]:
+        waiting: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
         found: queue.SimpleQueue[tuple[int, Outcome]] = queue.SimpleQueue()
         ended = threading.Event()
-        for number in tasks:
-            waiting.put(number)
+        for job in jobs.together:
+            waiting.put(job)
 
         def work(worker: _Worker) -> None:
-            while not ended.is_set():
-                try:
-                    number = waiting.get_nowait()
-                except queue.Empty:
-                    return
-                outcome = worker.run(tasks[number])
+            while (job := waiting.get()) is not None and not ended.is_set():
+                answer = worker.run(jobs, job)
                 if not ended.is_set():
-                    found.put((number, outcome))
+                    for part in answer["again"]:
+                        waiting.put(part)
+                    for number, outcome in answer["done"]:
+                        found.put((number, outcome))
 
         threads = [threading.Thread(target=work, args=(worker,), daemon=True) for worker in self._workers]
         try:
             for thread in threads:
                 thread.start()
-            for _ in tasks:
+            for _ in jobs.tasks:
                 yield found.get()
         finally:
             ended.set()
             for worker in self._workers:
+                waiting.put(None)
                 worker.ask()
             for worker in self._workers:
                 worker.wait()
@@ -146,15 +177,18 @@ class MpiPool:
     def __init__(self, executor: Any, count: int) -> None:
         self._executor, self.count = executor, count
 
-    def __call__(self, tasks: Mapping[int, Task]) -> Iterator[tuple[int, Outcome]]:
-        from concurrent.futures import as_completed
+    def __call__(self, jobs: Jobs) -> Iterator[tuple[int, Outcome]]:
+        from concurrent.futures import FIRST_COMPLETED, wait
 
-        futures = {self._executor.submit(run_member, dict(task)): number for number, task in tasks.items()}
+        running = {self._executor.submit(run_job, jobs.order(job)): job for job in jobs.together}
         try:
-            for future in as_completed(futures):
-                error = future.exception()
-                yield futures[future], (future.result() if error is None else
-                                        {"status": "failed", "error": repr(error), "seconds": 0.0})
+            while running:
+                for future in wait(running, return_when=FIRST_COMPLETED).done:
+                    job, error = running.pop(future), future.exception()
+                    answer = future.result() if error is None else broken(job, repr(error), 0.0)
+                    for part in answer["again"]:
+                        running[self._executor.submit(run_job, jobs.order(part))] = part
+                    yield from (tuple(told) for told in answer["done"])
         finally:
-            for future in futures:
+            for future in running:
                 future.cancel()

@@ -1,7 +1,9 @@
-"""A worker: a process that runs members of a study, one after the other, as it is told on its standard input.
+"""A worker: a process that runs members of a study, one job after the other, as it is told on its standard input.
 
-A line in is a JSON object {"sources", "overrides", "out"}; a line out tells how it went: {"status", "error",
-"seconds"}. It ends at once when its input is closed, so that no worker outlives the sweep that started it.
+A line in is a job, a JSON object {"members", "most"}: members are [number, {"sources", "overrides", "out"}], of which
+at most so many go together (null: as many as fit). A line out is its answer {"done", "again"}: [number, {"status",
+"error", "seconds"}] of those that have ended, and jobs, as lists of numbers, of those that are to be run in smaller
+company. It ends at once when its input is closed, so that no worker outlives the sweep that started it.
 """
 
 from __future__ import annotations
@@ -9,15 +11,43 @@ from __future__ import annotations
 import json
 import os
 import queue
+import shutil
 import signal
 import sys
 import threading
 import time
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 Outcome = dict[str, Any]
+Answer = dict[str, Any]
+
+
+def run_job(job: Mapping[str, Any]) -> Answer:
+    """Run a member, or several as one; those that cannot go on together are to be run again."""
+    numbers, tasks = [number for number, _ in job["members"]], [task for _, task in job["members"]]
+    for task in tasks:
+        if (Path(task["out"]) / "manifest.json").exists():       # what larger company has left
+            shutil.rmtree(task["out"])
+    if len(tasks) == 1:
+        return {"done": [[numbers[0], run_member(tasks[0])]], "again": []}
+    from upstroke.batch import Parted, halves, run_together
+    from upstroke.case import load_case
+
+    start = time.perf_counter()
+    try:
+        results = run_together([load_case(*task["sources"], overrides=tuple(task["overrides"])) for task in tasks],
+                               [Path(task["out"]) for task in tasks], job["most"])
+    except Parted as parted:
+        return {"done": [], "again": [[numbers[k] for k in part] for part in parted.parts]}
+    except Exception:                                            # whose fault it is, comes out when they are apart
+        return {"done": [], "again": halves(numbers)}
+    seconds = round((time.perf_counter() - start) / len(tasks), 3)
+    return {"done": [[number, {"status": "done", "error": "", "device": result.device, "seconds": seconds,
+                               "batch": len(tasks)}] for number, result in zip(numbers, results, strict=True)],
+            "again": []}
 
 
 def run_member(task: Mapping[str, Any]) -> Outcome:
@@ -66,5 +96,5 @@ def main() -> None:
     signal.signal(signal.SIGTERM, _end)
     with suppress(KeyboardInterrupt):
         for line in _orders():
-            answers.write(json.dumps(run_member(json.loads(line))) + "\n")
+            answers.write(json.dumps(run_job(json.loads(line))) + "\n")
             answers.flush()

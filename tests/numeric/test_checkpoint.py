@@ -83,6 +83,11 @@ RUNS: dict[str, dict[str, Any]] = {
     "electrograms": TISSUE | {"watch": TISSUE["watch"] | {"ecg": {
         "electrodes": {"a": ["9 mm"], "b": ["2 mm", "1 mm", "5 mm"]}, "leads": {"ab": ["a", "b"]}, "every": "0.1 ms",
         "thickness": "1 mm"}}},
+    "bounded conductors": TISSUE | {"tissue": TISSUE["tissue"] | {"conductivity": {
+        "intracellular": ["4 mS/cm", "1.2 mS/cm"], "extracellular": ["12 mS/cm", "6 mS/cm"]}},
+        "watch": TISSUE["watch"] | {
+            "snapshots": {"every": "0.5 ms", "variables": ["phi_e", "Cai"]},
+            "ecg": {"electrodes": {"a": ["0 mm"], "b": ["3.9 mm", "3 mm"]}, "every": "0.1 ms", "conductor": "mesh"}}},
     "that comes to rest": TISSUE | {          # at 4 ms, of which it is to know that it has been quiet since 1 ms
         "time": TISSUE["time"] | {"end": "5 ms"}, "stimulus": CORNER | {"current": "1 uA/cm^2", "count": 1},
         "watch": TISSUE["watch"] | {"stop_when_quiet": {"during": "3 ms"}}},

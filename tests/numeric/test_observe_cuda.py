@@ -29,6 +29,7 @@ from upstroke.mesh import build_mesh
 from upstroke.observe import open_watchers, samples
 from upstroke.observe.ecg import EcgWatcher
 from upstroke.observe.tips import TipWatcher
+from upstroke.space import Extracellular
 from upstroke.step.state import State
 
 DT, NODES = 0.1, 300
@@ -189,7 +190,8 @@ def test_electrograms_are_the_same_on_both(open_cuda, tmp_path, precision):
         V = walk.astype(backend.dtype)[:, order]
         rows = backend.array(V)
         state.V[:] = backend.array(V[0])
-        watcher = EcgWatcher(section, mesh, tissue, state, backend, 2, DT, tmp_path / f"{name}.csv")
+        outside = Extracellular(tissue, mesh)
+        watcher = EcgWatcher(section, mesh, tissue, outside, state, backend, 2, DT, tmp_path / f"{name}.csv")
         args = WalkArgs(V=backend.pointer(state.V), walk=backend.pointer(rows), n=mesh.n_points, breaks=-1, step_dt=DT)
         source = f"#define REAL {'double' if precision == 'fp64' else 'float'}\n{WALK}"
         loop = backend.loop([backend.kernel(source, "walk", args, mesh.n_points, dt=DT, label="walk"), *watcher.stages])

@@ -13,6 +13,7 @@ from upstroke.errors import CaseError, UpstrokeError
 from upstroke.mesh import build_mesh
 from upstroke.observe.ecg import CHUNK, EcgWatcher, check_ecg, conductivity, electrode_weights, near_notes
 from upstroke.observe.leads import lead_matrix
+from upstroke.space import Extracellular
 from upstroke.step.state import State
 
 SIGMA_B = 7.0
@@ -120,7 +121,8 @@ def test_samples_are_the_weights_times_V(tmp_path, threads, precision):
     V = rng.normal(-40, 40, (6, mesh.n_points)).astype(backend.dtype)
     state.V[:] = V[0][order]
     section = Ecg(electrodes={"a": (0.5, 0.5, 1.0), "b": (-2.0,)}, leads={"ab": ("a", "b")}, every=0.2, thickness=0.1)
-    watcher = EcgWatcher(section, mesh, ISOTROPIC, state, backend, 2, 0.1, tmp_path / "ecg.csv")
+    outside = Extracellular(ISOTROPIC, mesh)
+    watcher = EcgWatcher(section, mesh, ISOTROPIC, outside, state, backend, 2, 0.1, tmp_path / "ecg.csv")
     loop = backend.loop(watcher.stages)
     watcher.see(0, 0.0)
     for n in range(5):

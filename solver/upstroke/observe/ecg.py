@@ -1,13 +1,15 @@
 """Electrograms: the potential that the tissue's currents make at electrodes, written to ``ecg.csv`` as the run goes.
 
-In a homogeneous volume conductor without bounds the potential at x_e is that of the currents that leave the cells,
-div(sigma grad V) per volume (R. Plonsey, R. C. Barr, "Bioelectricity", 3rd ed., 2007, ch. 8)::
+It is linear in V: a weight per node and electrode, computed once. In a homogeneous volume conductor without bounds the
+potential at x_e is that of the currents that leave the cells, div(sigma grad V) per volume (R. Plonsey, R. C. Barr,
+"Bioelectricity", 3rd ed., 2007, ch. 8)::
 
     phi(x_e) = 1 / (4 pi sigma_b) integral div(sigma grad V) / r
              = -1 / (4 pi sigma_b) integral sigma grad V . grad(1 / r)          r = |x - x_e|
 
-(by parts; no current leaves the tissue inside the cells). It is linear in V: a weight per node and electrode, computed
-once. sigma is the conductivity with which the run computes, so that the currents are those of the run.
+(by parts; no current leaves the tissue inside the cells). sigma is the conductivity with which the run computes, so
+that the currents are those of the run. In what the mesh fills and no more, weights are lead fields
+(`space.Extracellular`).
 """
 
 from __future__ import annotations
@@ -33,9 +35,12 @@ from upstroke.observe.activation import REAL
 from upstroke.observe.leads import lead_matrix
 from upstroke.observe.probes import three_coordinates
 from upstroke.observe.samples import SampleWatcher
+from upstroke.space import Extracellular
 
 LANES, CHUNK = 128, 4096      # of electrogram.c
 CELLS = 2 ** 16               # worked on together
+HOMOGENEOUS = 2.0             # mS/cm, of the infinite conductor, where the case has no other
+MM_PER_CM = 10.0
 
 
 class _Args(ctypes.Structure):
@@ -51,6 +56,7 @@ class EcgWatcher(SampleWatcher):
 
     Parameters
     ----------
+    outside : of the tissue and the mesh, for a conductor that is the mesh
     state : gives ``V``, an array (n,) of the backend, and ``order``, the mesh's node at each of its places
     every : steps between samples
     dt : time step, ms
@@ -61,11 +67,15 @@ class EcgWatcher(SampleWatcher):
     notes : what the user should know
     """
 
-    def __init__(self, section: Ecg, mesh: Mesh, tissue: Tissue, state: Any, backend: Any, every: int, dt: float,
-                 path: Path | None) -> None:
-        places = electrodes_of(section)
-        self.notes = tuple(near_notes(section, mesh))
-        weights = electrode_weights(mesh, conductivity(tissue, mesh, section), places, section.conductivity)
+    def __init__(self, section: Ecg, mesh: Mesh, tissue: Tissue, outside: Extracellular, state: Any, backend: Any,
+                 every: int, dt: float, path: Path | None) -> None:
+        if section.conductor == "mesh":
+            nodes, self.notes = electrode_nodes(section, mesh, outside)
+            weights = outside.lead_fields(nodes)
+        else:
+            self.notes = tuple(near_notes(section, mesh))
+            weights = electrode_weights(mesh, conductivity(tissue, mesh, section), electrodes_of(section),
+                                        section.conductivity or HOMOGENEOUS)
         weights = np.ascontiguousarray(weights[:, state.order])
         columns, self._leads = lead_matrix(tuple(section.electrodes), section.leads, section.standard_leads)
         n, rows, chunks = len(state.order), len(weights), -(-len(state.order) // CHUNK)
@@ -178,8 +188,32 @@ def near_notes(section: Ecg, mesh: Mesh) -> Iterator[str]:
     edge = float(longest_edges(mesh).max(initial=0.0))
     for name, distance in zip(section.electrodes, distances, strict=True):
         if distance < edge:
-            yield (f"electrode {name} is {10.0 * distance:.3g} mm from a node, and edges are up to {10.0 * edge:.3g} "
-                   "mm long: its potential depends on the mesh")
+            yield (f"electrode {name} is {MM_PER_CM * distance:.3g} mm from a node, and edges are up to "
+                   f"{MM_PER_CM * edge:.3g} mm long: its potential depends on the mesh")
+
+
+def electrode_nodes(section: Ecg, mesh: Mesh, outside: Extracellular) -> tuple[NDArray[np.int64], tuple[str, ...]]:
+    """(electrodes,) the node nearest to each, where it is read, and notes of those that lie somewhere else.
+
+    Raises
+    ------
+    CaseError for an electrode that lies farther from it than the mesh's longest edge, and for one that no current
+    reaches from the others
+    """
+    nodes, distances = nearest_nodes(mesh, electrodes_of(section))
+    edge, notes, first = float(longest_edges(mesh).max(initial=0.0)), [], next(iter(section.electrodes))
+    for name, node, distance in zip(section.electrodes, nodes, distances, strict=True):
+        where = f"watch.ecg.electrodes.{name}"
+        if distance > edge:
+            raise CaseError(where, f"is {MM_PER_CM * distance:.3g} mm from the nearest node, and the conductor ends "
+                            "where the mesh does", 'move it into the mesh, make a bath part of the mesh, or take '
+                            'conductor = "infinite"')
+        if outside.part[node] != outside.part[nodes[0]]:
+            raise CaseError(where, f"no current reaches it from {first}: what is between them does not conduct",
+                            "move one of the two, or give what is between them extracellular values")
+        if distance > 1e-6 * edge:
+            notes.append(f"electrode {name} is read at the nearest node, {MM_PER_CM * distance:.3g} mm away")
+    return nodes, tuple(notes)
 
 
 def check_ecg(section: Ecg, mesh: Mesh, tissue: Tissue) -> None:
@@ -187,7 +221,10 @@ def check_ecg(section: Ecg, mesh: Mesh, tissue: Tissue) -> None:
 
     Raises
     ------
-    CaseError, as `electrodes_of` and `conductivity`
+    CaseError, as `electrodes_of`, `conductivity` and `electrode_nodes`
     """
+    if section.conductor == "mesh":
+        electrode_nodes(section, mesh, Extracellular(tissue, mesh))
+        return
     electrodes_of(section)
     conductivity(tissue, mesh, section)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,9 @@ from upstroke.mesh.locate import cells_of_regions, region_tag
 from upstroke.mesh.mesh import Mesh
 from upstroke.mesh.tree import Tree
 
+Made = Callable[[NDArray[Any]], NDArray[Any]]
+NOTHING: Mapping[str, Made] = MappingProxyType({})
+
 
 class SnapshotWatcher:
     """Hands a frame to the series at steps 0, ``every``, 2 ``every``, ...
@@ -24,13 +28,18 @@ class SnapshotWatcher:
     Parameters
     ----------
     state : gives ``pieces(name)`` and ``arrange(pieces)``
+    made : variables that the host makes of V (n,), where they are asked for
     every, steps : steps between frames, steps of the whole run
     series : opens the file, given path, mesh, variables and number of frames
     """
 
     def __init__(self, section: Snapshots, mesh: Mesh, state: Any, backend: Any, every: int, steps: int,
-                 path: Path | None, series: Callable[..., Any]) -> None:
-        self._state, self._backend, self._every, self._names = state, backend, every, section.variables
+                 path: Path | None, series: Callable[..., Any], made: Mapping[str, Made] = NOTHING) -> None:
+        self._state, self._backend, self._every = state, backend, every
+        self._made = {name: made[name] for name in section.variables if name in made}
+        of_state = [name for name in section.variables if name not in made]
+        self._names = tuple(dict.fromkeys([*of_state, *["V"] * bool(self._made)]))      # that are fetched
+        self._wanted = section.variables
         self._pending: _Frame | None = None
         self._nodes: NDArray[np.int64] | slice = slice(None)
         if section.regions is not None:
@@ -58,7 +67,9 @@ class SnapshotWatcher:
         values = {name: self._state.arrange([(begin, end, host[f"{name} {k}"])
                                              for k, (begin, end, _) in enumerate(pieces)])
                   for name, pieces in frame.pieces.items()}
-        self._series.append(frame.t, {name: array[self._nodes] for name, array in values.items()})
+        if self._backend.halo.first:
+            values |= {name: make(values["V"]) for name, make in self._made.items()}
+        self._series.append(frame.t, {name: values[name][self._nodes] for name in self._wanted if name in values})
 
     def memory(self) -> dict[str, Any]:
         """How many frames there are, for `recall`."""

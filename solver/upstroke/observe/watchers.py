@@ -21,6 +21,9 @@ from upstroke.observe.quiet import QuietWatcher
 from upstroke.observe.snapshots import SnapshotWatcher, part_of
 from upstroke.observe.spikes import SpikeWatcher
 from upstroke.observe.tips import DELAY, TipWatcher, check_tips
+from upstroke.space import Extracellular
+
+PHI_E = "phi_e"       # the extracellular potential, which no state has: it is recovered from V
 
 
 class Watcher(Protocol):
@@ -145,6 +148,7 @@ def open_watchers(section: Watch, mesh: Mesh, state: Any, backend: Any, dt: floa
         return None if directory is None else directory / name
 
     check_watch(section, mesh, state.names, dt, tissue)
+    outside = None if tissue is None else Extracellular(tissue, mesh)
     others: list[Watcher] = []
     stages: list[Stage] = []
     places: tuple[Probe, ...] = ()
@@ -163,15 +167,16 @@ def open_watchers(section: Watch, mesh: Mesh, state: Any, backend: Any, dt: floa
     if section.snapshots is not None:
         every = whole_steps("watch.snapshots.every", section.snapshots.every, dt)
         others.append(SnapshotWatcher(section.snapshots, mesh, state, backend, every, steps, path("vm.vtkhdf"),
-                                      NoSeries if directory is None else series))
+                                      NoSeries if directory is None else series,
+                                      {} if outside is None else {PHI_E: outside.potential}))
     quiet = None
     if section.stop_when_quiet is not None:
         quiet = QuietWatcher(section.stop_when_quiet, state, backend, quiet_after, dt)
         others.append(quiet)
     ecg = None
-    if section.ecg is not None and tissue is not None:
+    if section.ecg is not None and tissue is not None and outside is not None:
         every = whole_steps("watch.ecg.every", section.ecg.every, dt)
-        ecg = EcgWatcher(section.ecg, mesh, tissue, state, backend, every, dt, path("ecg.csv"))
+        ecg = EcgWatcher(section.ecg, mesh, tissue, outside, state, backend, every, dt, path("ecg.csv"))
         stages += ecg.stages
         notes += ecg.notes
         others.append(ecg)
@@ -206,7 +211,8 @@ def check_watch(section: Watch, mesh: Mesh, names: Iterable[str], dt: float, tis
     if section.spikes is not None:
         place_probes(section.spikes, mesh)
     if section.snapshots is not None:
-        check_variables("watch.snapshots.variables", section.snapshots.variables, names)
+        check_variables("watch.snapshots.variables", section.snapshots.variables,
+                        names if tissue is None else (*names, PHI_E))
         whole_steps("watch.snapshots.every", section.snapshots.every, dt)
         if section.snapshots.regions is not None:
             part_of(mesh, section.snapshots.regions)

@@ -22,7 +22,8 @@ PACKAGES = ("numpy", "scipy", "meshio", "h5py", "pint", "lark", "ziglang", "pyvi
 UNITS = {
     "case": "cm, ms, mV, uA/cm^2, mS/cm, uF/cm^2",
     "activation.vtu": "points in mm; times in ms",
-    "vm.vtkhdf": "points in mm; time in ms; V in mV; Iion, Isyn and the like in uA/cm^2; states in their model's units",
+    "vm.vtkhdf": "points in mm; time in ms; V, phi_e in mV; Iion, Isyn and the like in uA/cm^2; states in "
+    "their model's units",
     "probes.csv": "time in ms; V in mV; Iion, Isyn and the like in uA/cm^2; states in their model's units",
     "spikes.csv": "time in ms",
     "ecg.csv": "time in ms; potentials in mV",

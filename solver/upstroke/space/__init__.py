@@ -13,6 +13,7 @@ from upstroke.mesh.mesh import Mesh
 from upstroke.space.conductivity import diffusivity
 from upstroke.space.curve import FOURTH_ORDER, Curve
 from upstroke.space.deviation import assemble_deviation
+from upstroke.space.extracellular import Extracellular
 from upstroke.space.fem import assemble
 from upstroke.space.grid import assemble_grid
 from upstroke.space.inert import around_inert, conducting, inert_notes
@@ -22,8 +23,8 @@ from upstroke.space.resolution import coarse_notes
 from upstroke.space.strands import couple_strands
 from upstroke.space.tree import assemble_tree
 
-__all__ = ["Curve", "Operator", "assemble", "assemble_grid", "assemble_tree", "coarse_notes", "diffusivity",
-           "discretise", "inert_notes"]
+__all__ = ["Curve", "Extracellular", "Operator", "assemble", "assemble_grid", "assemble_tree", "coarse_notes",
+           "diffusivity", "discretise", "inert_notes"]
 
 
 def discretise(mesh: Mesh, coupling: Tissue | Cable, curves: Sequence[Curve] = (),

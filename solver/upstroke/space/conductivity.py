@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,7 +25,29 @@ def axis_values(table: ConductivityTable) -> tuple[float, ...]:
 
 
 def diffusivity(tissue: Tissue, mesh: Mesh) -> NDArray[np.float64]:
-    """Diffusion tensors D = sigma / (beta C_m) of all cells, (m, 3, 3) in cm^2/ms.
+    """Diffusion tensors D = sigma / (beta C_m) of all cells, (m, 3, 3) in cm^2/ms; sigma is the monodomain one.
+
+    Raises
+    ------
+    as `_tensors`
+    """
+    return _tensors(tissue, mesh, axis_values, 1.0 / (tissue.surface_to_volume * tissue.capacitance))
+
+
+def bidomain(tissue: Tissue, mesh: Mesh) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Intracellular and extracellular conductivity of all cells, (m, 3, 3) each, in mS/cm.
+
+    Raises
+    ------
+    as `_tensors`
+    """
+    return (_tensors(tissue, mesh, lambda table: table.intracellular or (0.0,)),
+            _tensors(tissue, mesh, lambda table: table.extracellular or (0.0,)))
+
+
+def _tensors(tissue: Tissue, mesh: Mesh, values_of: Callable[[ConductivityTable], tuple[float, ...]],
+             over: float = 1.0) -> NDArray[np.float64]:
+    """Conductivity tensors of all cells, (m, 3, 3), times ``over``.
 
     sigma = s_n I + (s_l - s_n) f f^T + (s_t - s_n) s s^T with fibre f, sheet s and normal values s_l, s_t, s_n, each
     what the table gives times its `scale`; two values mean s_n = s_t (transversely isotropic), one means isotropic.
@@ -35,18 +57,18 @@ def diffusivity(tissue: Tissue, mesh: Mesh) -> NDArray[np.float64]:
     CaseError where a region has no conductivity, an unknown name, or lacks the directions that its table needs, and
     where a scale has no value above 0; MeshError for data that the mesh lacks
     """
-    over = 1.0 / (tissue.surface_to_volume * tissue.capacitance)
-    D = np.zeros((mesh.n_cells, 3, 3))
+    sigma = np.zeros((mesh.n_cells, 3, 3))
     owner = table_of_cells(mesh, [t.regions for t in tissue.conductivity], "tissue.conductivity", "conductivity")
     for k, table in enumerate(tissue.conductivity):
         where = "tissue.conductivity" if len(tissue.conductivity) == 1 else f"tissue.conductivity.{k}"
-        D[owner == k] = over * _tensor(_scaled(table, mesh, owner == k, f"{where}.scale"), mesh, owner == k)
-    return D
+        scaled = _scaled(table, values_of(table), mesh, owner == k, f"{where}.scale")
+        sigma[owner == k] = over * _tensor(scaled, mesh, owner == k)
+    return sigma
 
 
-def _scaled(table: ConductivityTable, mesh: Mesh, cells: NDArray[np.bool_], where: str) -> tuple[Values, ...]:
+def _scaled(table: ConductivityTable, values: Sequence[float], mesh: Mesh, cells: NDArray[np.bool_],
+            where: str) -> tuple[Values, ...]:
     """Conductivities of some cells along fibre, sheet and normal, mS/cm, each a number or one for each cell."""
-    values = axis_values(table)
     scale = table.scale if isinstance(table.scale, tuple) else (table.scale,)
     if 1 < len(scale) < len(values):
         raise CaseError(where, f"{len(scale)} values, but there are {len(values)} conductivities",

@@ -15,13 +15,14 @@ from upstroke.errors import CaseError
 from upstroke.mesh.check import keep_nodes, signed_sizes
 from upstroke.mesh.mesh import Mesh
 from upstroke.mesh.order import table_of_cells
+from upstroke.space.conductivity import axis_values
 from upstroke.space.operator import Operator
 
 
 def conducting(tissue: Tissue, mesh: Mesh) -> NDArray[np.bool_]:
-    """(m,) whether each cell conducts at all."""
+    """(m,) whether each cell conducts: a bath does not, whose conductivity is all extracellular."""
     tables = tissue.conductivity
-    inert = [k for k, table in enumerate(tables) if table.monodomain is not None and not any(table.monodomain)]
+    inert = [k for k, table in enumerate(tables) if not any(axis_values(table))]
     if not inert:
         return np.ones(mesh.n_cells, bool)
     owner = table_of_cells(mesh, [table.regions for table in tables], "tissue.conductivity", "conductivity")

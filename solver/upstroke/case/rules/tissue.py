@@ -44,11 +44,13 @@ def one_way_to_give_conductivity(mono: Any, intra: Any, extra: Any) -> Iterator[
                       "give the same number: 1 (isotropic), 2 (along, across) or 3 (fibre, sheet, normal)")
 
 
-@rule(ConductivityTable, "monodomain")
-def tissue_conducts_every_way_or_none(mono: tuple[float, ...] | None) -> Iterator[Mistake]:
-    if mono is not None and any(mono) and not all(mono):
-        yield Mistake(("monodomain",), "is 0 along one axis but not along another", "give values above 0; or 0 alone "
-                      "for cells that do not conduct at all")
+@rule(ConductivityTable, "monodomain", "intracellular")
+def tissue_conducts_every_way_or_none(*both: tuple[float, ...] | None) -> Iterator[Mistake]:
+    for name, values, what in zip(("monodomain", "intracellular"), both, (
+            "cells that do not conduct at all", "a bath, which conducts outside cells only"), strict=True):
+        if values is not None and any(values) and not all(values):
+            yield Mistake((name,), "is 0 along one axis but not along another",
+                          f"give values above 0; or 0 alone for {what}")
 
 
 @rule(Tissue, "conductivity")

@@ -16,8 +16,8 @@ class ConductivityTable:
     monodomain: Conductivities | None = key("monodomain values, instead of the two below; 0 where no current flows (a "
                                             "dense scar): the tissue ends at the edge of these cells", None,
                                              example='["1.33 mS/cm", "0.176 mS/cm"]', must=">= 0")
-    intracellular: Conductivities | None = key("intracellular values", None,
-                                                example='["0.17 S/m", "0.019 S/m"]', must="> 0")
+    intracellular: Conductivities | None = key("intracellular values; 0 in a bath or a torso, where the tissue ends",
+                                                None, example='["0.17 S/m", "0.019 S/m"]', must=">= 0")
     extracellular: Conductivities | None = key(
         "extracellular values; the monodomain value is i e / (i + e), axis by axis", None,
         example='["0.62 S/m", "0.24 S/m"]', must="> 0")

@@ -52,8 +52,8 @@ class Snapshots:
     """Fields over time, into ``vm.vtkhdf``."""
 
     every: Time = key("interval; a whole number of steps", example='"1 ms"', must="> 0")
-    variables: Names = key("V, Iion, states of the model, or on a neuron Isyn, Iclamp, Igap and Inoise", ("V",),
-                           example='["V", "Iion"]')
+    variables: Names = key("V, Iion, states of the model, of tissue phi_e, or on a neuron Isyn, Iclamp, Igap and "
+                           "Inoise", ("V",), example='["V", "Iion"]')
     regions: Regions | None = key("only the cells of these regions; default: all", None, example='[1, "septum"]')
 
 
@@ -68,7 +68,7 @@ class Quiet:
 
 @dataclass(frozen=True, kw_only=True)
 class Ecg:
-    """Potentials that the tissue makes at electrodes in a homogeneous volume conductor, into ``ecg.csv``."""
+    """Potentials that the tissue makes at electrodes in a volume conductor, into ``ecg.csv``."""
 
     electrodes: dict[str, Point] = key("positions by name", example='{ near = ["25 mm", "0 mm", "0 mm"] }')
     every: Time = key("sampling interval; a whole number of steps", example='"1 ms"', must="> 0")
@@ -78,9 +78,14 @@ class Ecg:
     standard_leads: bool = key(
         "also the twelve standard leads I, II, III, aVR, aVL, aVF, V1 to V6; the electrodes are then to include RA, "
         "LA, LL (right arm, left arm, left leg) and V1 to V6", False)
-    conductivity: Conductivity = key("of the volume conductor", 2.0, example='"0.2 S/m"', must="> 0")
-    thickness: Length | None = key("of a sheet, or the diameter of a cable; of meshes that fill no volume", None,
-                                   example='"1 mm"', must="> 0")
+    conductor: Literal["infinite", "mesh"] = key(
+        "'infinite': homogeneous and without bounds; 'mesh': what the mesh fills and no more, tissue and bath, with "
+        "their intracellular and extracellular conductivities; each electrode is then at the nearest node",
+        "infinite")
+    conductivity: Conductivity | None = key("of the infinite conductor; by default 0.2 S/m", None, example='"0.2 S/m"',
+                                            must="> 0")
+    thickness: Length | None = key("of a sheet, or the diameter of a cable; of meshes that fill no volume, in an "
+                                   "infinite conductor", None, example='"1 mm"', must="> 0")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -217,7 +217,7 @@ def node_order(case: Case, operator: Operator, owner: NDArray[np.int64]) -> NDAr
     CaseError for an implicit splitting on a mesh with loops
     """
     if not SPLITTINGS[case.time.splitting].implicit:
-        return solve_order(owner, operator.stiffness, keep=case.mesh.kind not in ("file", "ventricle"))
+        return solve_order(owner, operator.stiffness, keep=case.mesh.kind not in ("file", "ventricle", "biventricle"))
     check_operator(operator, case.time.splitting)
     return tree_order(operator.stiffness, owner)
 

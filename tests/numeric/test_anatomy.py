@@ -7,15 +7,27 @@ import numpy as np
 import pytest
 
 from upstroke.anatomy import make_mesh, write_mesh
-from upstroke.anatomy.laplace import laplace
-from upstroke.anatomy.rule import with_rule
-from upstroke.case.schema import FileMesh, SlabMesh, VentricleMesh
+from upstroke.case.schema import BiventricleMesh, FileMesh, SlabMesh, VentricleMesh
 from upstroke.cli import main
 from upstroke.errors import UpstrokeError
 from upstroke.mesh import build_mesh
+from upstroke.mesh.biventricle import CELLS_THROUGH, heart_mesh, heart_of
+from upstroke.mesh.check import signed_sizes
+from upstroke.mesh.laplace import laplace
 from upstroke.mesh.ldrb import Angles
+from upstroke.mesh.rule import with_rule
+from upstroke.mesh.stuffing import outer_faces, patches, stuffed
 
 ONE = {"endo": "endo", "epi": "epi", "base": "base", "apex": "apex"}
+
+
+def dihedral(points, cells):
+    """(m, 6) degrees between each two faces of a tetrahedron, by the gradients of its corners' functions."""
+    grad = np.linalg.inv(points[cells[:, 1:]] - points[cells[:, :1]]).swapaxes(1, 2)
+    grad = np.concatenate([-grad.sum(axis=1, keepdims=True), grad], axis=1)
+    grad /= np.linalg.norm(grad, axis=2)[:, :, None]
+    a, b = zip(*[(i, j) for i in range(4) for j in range(i)], strict=True)
+    return np.degrees(np.arccos(np.clip(-np.vecdot(grad[:, a], grad[:, b]), -1, 1)))
 
 
 def test_depth_in_a_half_sphere_is_the_exact_solution():
@@ -56,10 +68,11 @@ def test_the_apex_is_found():
     np.testing.assert_allclose(mesh.points[mesh.node_sets["apex"]], [[0, 0, -2]], atol=1e-12)
 
 
-@pytest.fixture(scope="module")
-def heart():
-    pytest.importorskip("gmsh", exc_type=ImportError)
-    return make_mesh("bv", ['dx="2.5 mm"'], {})
+@pytest.fixture(scope="module", params=["", "gmsh"])
+def heart(request):
+    if request.param:
+        pytest.importorskip("gmsh", exc_type=ImportError)
+    return make_mesh("bv", ['dx="2.5 mm"'], {}, mesher=request.param)
 
 
 def test_two_ventricles(heart):
@@ -93,10 +106,61 @@ def test_the_left_free_wall_of_two_ventricles_is_as_that_of_one(heart):
 
 def test_without_gmsh(monkeypatch, capsys, tmp_path):
     monkeypatch.setitem(sys.modules, "gmsh", None)
-    assert main(["mesh", "bv", "--h", "3 mm", "-o", str(tmp_path / "bv.vtu")]) == 2
+    assert main(["mesh", "bv", "--with", "gmsh", "--h", "3 mm", "-o", str(tmp_path / "bv.vtu")]) == 2
     assert capsys.readouterr().err == (
-        "upstroke mesh bv: needs gmsh, which cannot be loaded: import of gmsh halted; None in sys.modules\n"
-        '  -> pip install "upstroke[mesh]"; or take one ventricle: upstroke mesh lv\n')
+        "upstroke mesh --with gmsh: gmsh cannot be loaded: import of gmsh halted; None in sys.modules\n"
+        '  -> pip install "upstroke[mesh]"; or leave --with out\n')
+
+
+def volume(heart):
+    """Of the walls, cm^3: lengths along x by the intervals inside each ellipsoid, summed over y and z."""
+    n = 2000
+    (_, bottom_y, bottom), (_, top_y, top) = heart.box()
+    y, z = np.meshgrid(*(low + (np.arange(n) + 0.5) * ((high - low) / n)
+                         for low, high in ((bottom_y, top_y), (bottom, top))), indexing="ij")
+
+    def ends(body):
+        a, b, c = body.axes
+        half = a * np.sqrt(np.maximum(1 - (y / b)**2 - (z / c)**2, 0))
+        return body.x - half, body.x + half
+
+    def both(one, two):
+        return np.maximum(np.minimum(one[1], two[1]) - np.maximum(one[0], two[0]), 0)
+
+    lv, epi, rv, right = (ends(body) for body in (heart.lv, heart.epi, heart.rv, heart.right))
+    length = (both(epi, epi) + both(right, right) - both(epi, right) - both(lv, lv) - both(rv, rv) + both(rv, epi))
+    return length.mean() * (top_y - bottom_y) * (top - bottom)
+
+
+def test_the_volume_of_two_ventricles_converges():
+    heart = heart_of(BiventricleMesh(dx=1.0))
+    exact = volume(heart)
+    error = [signed_sizes(*stuffed(heart.inside, *heart.box(), edge)).sum() / 6 / exact - 1 for edge in (0.1, 0.06)]
+    assert abs(error[0]) < 0.005
+    assert abs(error[1]) < 0.6 * abs(error[0])
+
+
+@pytest.mark.parametrize("keys", [
+    {}, {"dx": 0.08}, {"right_wall": 0.25, "dx": 0.15}, {"right": (1.5, 1.2, 1.6), "right_centre": -0.4, "base": 0.3},
+    {"endocardium": (2.0, 6.5), "epicardium": (3.0, 7.5), "base": 1.5, "right_wall": 0.4, "dx": 0.25}])
+def test_cells_of_two_ventricles_are_of_good_shape(keys):
+    heart = heart_of(section := BiventricleMesh(**{"dx": 0.2, **keys}))
+    points, cells = stuffed(heart.inside, *heart.box(), min(section.dx, heart.thinnest / CELLS_THROUGH))
+    angles = dihedral(points, cells)
+    assert angles.min() > 8
+    assert angles.max() < 165
+    assert np.percentile(angles.min(axis=1), 1) > 18
+    faces = outer_faces(cells)
+    assert patches(faces[(points[faces][:, :, 2] < section.base).any(axis=1)]).max() == 2      # walls without holes
+    assert patches(cells).max() == 0
+
+
+def test_a_wall_too_thin_for_dx_is_told():
+    mesh = build_mesh(BiventricleMesh(dx=0.18, right_wall=0.3))
+    assert mesh.notes == ()
+    mesh = build_mesh(BiventricleMesh(dx=0.25, right_wall=0.3))
+    assert mesh.notes == ("edges are 1.87 mm long, not 2.5 mm: walls are as thin as 3 mm",)
+    assert mesh.region_names == {"endo": 1, "M": 2, "epi": 3}
 
 
 def test_files_are_read_as_they_were_made(tmp_path, capsys):
@@ -157,6 +221,7 @@ def test_mistakes(words, message, tmp_path, capsys):
 def test_other_mistakes(tmp_path):
     mesh = build_mesh(VentricleMesh(dx=0.3))
     slab = build_mesh(SlabMesh(size=(0.2, 0.2, 0.2), dx=0.1))
+    heart = heart_of(BiventricleMesh(dx=0.2))
     for call, message in (
             (lambda: write_mesh(mesh, tmp_path / "lv.stl"), f"{tmp_path / 'lv.stl'}: files of the ending '.stl' are "
              "not written\n  -> take .vtu, .vtk"),
@@ -164,6 +229,22 @@ def test_other_mistakes(tmp_path):
              "node set of this surface; the mesh has endo, epi, base, apex"),
             (lambda: with_rule(mesh, {**ONE, "endo": "end"}, Angles()), "endo: the mesh has no node set 'end'\n  -> "
              "did you mean 'endo'?"),
+            (lambda: build_mesh(BiventricleMesh(dx=0.2, right_wall=1.2)), "mesh.right_wall: the right ventricle's wall "
+             "of 12 mm leaves no room in an ellipsoid whose shortest semi-axis is 11 mm\n  -> take a thinner wall, or "
+             "a larger mesh.right"),
+            (lambda: build_mesh(BiventricleMesh(dx=0.2, right_centre=-0.1, right=(1.0, 1.0, 1.5))), "mesh.right: the "
+             "right ventricle's cavity lies within the left ventricle\n  -> take a longer first semi-axis, or "
+             "mesh.right_centre farther away"),
+            (lambda: build_mesh(BiventricleMesh(dx=0.2, right=(1.3, 1.1, 0.6))), "mesh.base: the plane of the base "
+             "does not cut the right ventricle's cavity\n  -> take it nearer to the centre than the inner long "
+             "semi-axis, 4.5 mm"),
+            (lambda: build_mesh(BiventricleMesh(dx=1e-5)), "mesh.dx: this resolution makes about 3.1e+16 nodes, more "
+             "than the 2,147,483,647 that a mesh can number\n  -> use a larger dx, or check its unit"),
+            (lambda: make_mesh("lv", ['dx="2 mm"'], {}, mesher="gmsh"), "--with: is for two ventricles, bv, not for "
+             "'lv'\n  -> leave it out"),
+            (lambda: heart_mesh(BiventricleMesh(dx=0.2), heart, *stuffed(heart.inside, *heart.box(), 0.15)), "mesh.dx: "
+             "the surface of the two ventricles has 2 parts below the base, not 3: cells are too large for the walls\n"
+             "  -> take a smaller dx, or thicker walls"),
             (lambda: laplace(slab, []), "mesh: 1 of the 1 parts of the mesh touch no surface that is named\n  -> keep "
              "the largest part only, or name surfaces of all")):
         with pytest.raises(UpstrokeError) as error:

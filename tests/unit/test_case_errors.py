@@ -81,16 +81,16 @@ BROKEN = [
      'case.toml:26: stimulus.0.curent: unknown key\n'
      "  -> did you mean 'current'?"),
     ("unknown kind", '"slab"', '"slap"',
-     'case.toml:2: mesh.kind: expected one of "cable", "sheet", "slab", "grid", "ventricle", "file", "morphology", '
-     '"sections", "network", found "slap"\n'
+     'case.toml:2: mesh.kind: expected one of "cable", "sheet", "slab", "grid", "ventricle", "biventricle", "file", '
+     '"morphology", "sections", "network", found "slap"\n'
      "  -> did you mean 'slab'?"),
     ("kind is a number", '"slab"', '3',
-     'case.toml:2: mesh.kind: expected one of "cable", "sheet", "slab", "grid", "ventricle", "file", "morphology", '
-     '"sections", "network", found 3'),
+     'case.toml:2: mesh.kind: expected one of "cable", "sheet", "slab", "grid", "ventricle", "biventricle", "file", '
+     '"morphology", "sections", "network", found 3'),
     ("missing kind", 'kind = "slab"\n', '',
      'case.toml:1: mesh.kind: missing\n'
-     '  -> add kind, one of "cable", "sheet", "slab", "grid", "ventricle", "file", "morphology", "sections", '
-     '"network"'),
+     '  -> add kind, one of "cable", "sheet", "slab", "grid", "ventricle", "biventricle", "file", "morphology", '
+     '"sections", "network"'),
     ("missing key", 'dt = "0.05 ms"\n', '',
      'case.toml:18: time.dt: missing\n'
      '  -> add it to [time]: dt = "0.02 ms"'),

@@ -28,7 +28,7 @@ MAY_IMPORT = {
             "setup", "record", "result", "checkpoint", "parallel"},
     "checkpoint": {"case", "observe", "output", "setup"},
     "parallel": {"backend", "case", "space"},
-    "anatomy": {"case", "mesh", "space", "output"},     # solves Laplace's equation on meshes and writes them
+    "anatomy": {"case", "mesh", "output"},
     "check": {"case", "mesh", "space", "codegen", "ionic", "step", "observe", "run", "setup"},
     "cli": {"case", "run", "check", "ionic", "codegen", "output", "emit", "exchange", "waves", "bench", "reduce",
             "sweep", "view", "experiments", "anatomy"},
@@ -50,7 +50,7 @@ HEAVY = {"pyvista": ("output/render.py", "result.py"), "vtk": ("output/render.py
          "imageio_ffmpeg": ("view/film.py",), "efel": ("view/features.py",),
          "mpi4py": ("parallel/__init__.py", "parallel/ranks.py", "sweep/__init__.py"),
          "cupy": ("backend/cuda.py",), "morphio": ("mesh/traced.py",), "myokit": ("exchange/source.py",),
-         "gmsh": ("anatomy/biventricular.py",),
+         "gmsh": ("anatomy/gmsh.py",),
          "cupyx": ("backend/cuda.py",)}     # and the files that may import it
 
 

@@ -9,7 +9,7 @@ from typing import Literal, cast
 import meshio
 
 from upstroke.case.convert import convert
-from upstroke.case.schema import FileMesh, VentricleMesh
+from upstroke.case.schema import BiventricleMesh, FileMesh, VentricleMesh
 from upstroke.case.source import override, read
 from upstroke.errors import ErrorList, MeshError, OptionError
 from upstroke.mesh import Mesh, build_mesh
@@ -24,25 +24,29 @@ MM = 10.0       # of a cm
 ENDINGS = (".vtu", ".vtk")
 
 
-def make_mesh(kind: str, keys: Sequence[str], surfaces: Mapping[str, str], unit: str = "") -> Mesh:
-    """A mesh with fibres: ``kind`` is lv, bv (two ventricles, needs gmsh), or a mesh file.
+def make_mesh(kind: str, keys: Sequence[str], surfaces: Mapping[str, str], unit: str = "", mesher: str = "") -> Mesh:
+    """A mesh with fibres: ``kind`` is lv, bv (two ventricles), or a mesh file.
 
     Parameters
     ----------
-    keys : "key=value" of a [mesh] table of kind "ventricle"; for a file alpha, beta
-    surfaces, unit : of a file: its node sets by role (`anatomy.rule.with_rule`), and the unit of its coordinates
+    keys : "key=value" of a [mesh] table of kind "ventricle" or "biventricle"; for a file alpha, beta
+    surfaces, unit : of a file: its node sets by role (`mesh.rule.with_rule`), and the unit of its coordinates
+    mesher : of two ventricles: "gmsh", or ours
 
     Raises
     ------
     UpstrokeError for mistakes in the keys, for a file that cannot be read, and for meshes that cannot be made
     """
     made = kind in ("lv", "bv")
-    root = read({"kind": "ventricle", "dx": "1 cm"} if not made else {"kind": "ventricle"})
+    if mesher and kind != "bv":
+        raise OptionError("--with", f"is for two ventricles, bv, not for {kind!r}", "leave it out")
+    of = BiventricleMesh if kind == "bv" else VentricleMesh
+    root = read({"kind": of.kind} if made else {"kind": of.kind, "dx": "1 cm"})
     for text in keys:
         override(root, text)
     if "dx" not in root.value:
         raise OptionError("--h", "is not given", 'the length of an edge, for example --h "0.8 mm"')
-    section, mistakes = convert(root, VentricleMesh)
+    section, mistakes = convert(root, of)
     if mistakes:
         raise ErrorList(errors=tuple(mistakes))
     if not made:
@@ -50,14 +54,14 @@ def make_mesh(kind: str, keys: Sequence[str], surfaces: Mapping[str, str], unit:
     if surfaces or unit:
         raise OptionError("upstroke mesh", f"--surface and --unit are for mesh files, not for {kind!r}",
                           "leave them out")
-    if kind == "lv":
+    if not mesher:
         return build_mesh(section)
-    from upstroke.anatomy.biventricular import build_biventricular
-    return with_zones(build_biventricular(section), section.regions)
+    from upstroke.anatomy.gmsh import build_by_gmsh
+    return with_zones(build_by_gmsh(section), section.regions)
 
 
 def _of_file(file: Path, section: VentricleMesh, keys: Sequence[str], surfaces: Mapping[str, str], unit: str) -> Mesh:
-    from upstroke.anatomy.rule import ROLES, with_rule
+    from upstroke.mesh.rule import ROLES, with_rule
     if not unit:
         raise OptionError("--unit", "is not given", "mesh files do not carry their unit: --unit mm")
     names = [text.partition("=")[0].strip() for text in keys]

@@ -91,11 +91,14 @@ def make_parser() -> argparse.ArgumentParser:
                             description="Write a mesh of one ventricle or two with fibres and sheets by rule, "
                                         "coordinates and surfaces; or give these to a mesh file. Prints the [mesh] "
                                         "table that reads it.")
-    verb.add_argument("kind", metavar="KIND", help="lv: a left ventricle; bv: both (needs gmsh); or a mesh file of "
-                                                   "tetrahedra with named surfaces")
+    verb.add_argument("kind", metavar="KIND", help="lv: a left ventricle; bv: both; or a mesh file of tetrahedra with "
+                                                   "named surfaces")
     verb.add_argument("--h", metavar="LENGTH", help='length of an edge, "0.8 mm"')
     verb.add_argument("--set", metavar="KEY=VALUE", action="append", default=[],
-                      help='a key of [mesh] with kind = "ventricle", for example --set alpha="[50, -50]"')
+                      help='a key of [mesh] with kind = "ventricle" (bv: "biventricle"), for example --set '
+                           'alpha="[50, -50]"')
+    verb.add_argument("--with", dest="mesher", choices=("gmsh",), default="",
+                      help="of bv: who makes the tetrahedra, if not Upstroke")
     verb.add_argument("--surface", metavar="ROLE=NAME", action="append", default=[],
                       help="of a file: the node set that is endo, epi, base, and where there are such rv and apex")
     verb.add_argument("--unit", choices=("m", "cm", "mm", "um"), help="of a file: unit of its coordinates")

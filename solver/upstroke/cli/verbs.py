@@ -169,7 +169,8 @@ def do_mesh(arguments: argparse.Namespace) -> int:
 
     keys = ([f'dx="{arguments.h}"'] if arguments.h else []) + arguments.set
     surfaces = {role: name for role, _, name in (text.partition("=") for text in arguments.surface)}
-    print(write_mesh(make_mesh(arguments.kind, keys, surfaces, arguments.unit or ""), arguments.output))
+    mesh = make_mesh(arguments.kind, keys, surfaces, arguments.unit or "", arguments.mesher)
+    print(write_mesh(mesh, arguments.output))
     return 0
 
 

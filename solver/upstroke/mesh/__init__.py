@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from upstroke.case.schema import (
+    BiventricleMesh,
     Cable,
     CableMesh,
     FileMesh,
@@ -42,7 +43,7 @@ __all__ = [
 ]
 
 
-def build_mesh(section: (CableMesh | SheetMesh | SlabMesh | GridMesh | VentricleMesh | FileMesh
+def build_mesh(section: (CableMesh | SheetMesh | SlabMesh | GridMesh | VentricleMesh | BiventricleMesh | FileMesh
                          | MorphologyMesh | SectionsMesh | NetworkMesh), cable: Cable | None = None) -> Mesh:
     """The mesh that a case's [mesh] table asks for, in cm, checked, with unit fibre directions.
 
@@ -58,7 +59,7 @@ def build_mesh(section: (CableMesh | SheetMesh | SlabMesh | GridMesh | Ventricle
     return with_zones(_tissue(section), section.regions)
 
 
-def _tissue(section: CableMesh | SheetMesh | SlabMesh | GridMesh | VentricleMesh | FileMesh) -> Mesh:
+def _tissue(section: CableMesh | SheetMesh | SlabMesh | GridMesh | VentricleMesh | BiventricleMesh | FileMesh) -> Mesh:
     from upstroke.mesh import build
     from upstroke.mesh.fibres import with_directions
     match section:
@@ -74,6 +75,9 @@ def _tissue(section: CableMesh | SheetMesh | SlabMesh | GridMesh | VentricleMesh
         case VentricleMesh():
             from upstroke.mesh.ventricle import build_ventricle
             return build_ventricle(section)
+        case BiventricleMesh():
+            from upstroke.mesh.biventricle import build_biventricle
+            return build_biventricle(section)
         case FileMesh():
             from upstroke.mesh.read import read_mesh  # meshio is slow to import and only needed here
             return read_mesh(section)

@@ -19,7 +19,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from upstroke.case.schema import VentricleMesh
+from upstroke.case.schema import BiventricleMesh, VentricleMesh
 from upstroke.errors import MeshError
 from upstroke.mesh.build import LARGEST
 from upstroke.mesh.check import size_notes
@@ -67,7 +67,7 @@ def build_ventricle(section: VentricleMesh) -> Mesh:
     return replace(mesh, notes=(*mesh.notes, *size_notes(mesh, "mesh.dx")))
 
 
-def layers_of(depth: Floats, section: VentricleMesh) -> NDArray[np.int32]:
+def layers_of(depth: Floats, section: VentricleMesh | BiventricleMesh) -> NDArray[np.int32]:
     """(m,) the tags of LAYERS at these depths."""
     return (1 + (depth[:, None] > np.array(section.layers)).sum(axis=1)).astype(np.int32)
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from upstroke.case.rules.rule import Mistake, rule
-from upstroke.case.schema import FileMesh, GridMesh, SheetMesh, SlabMesh, VentricleMesh
+from upstroke.case.schema import BiventricleMesh, FileMesh, GridMesh, SheetMesh, SlabMesh, VentricleMesh
 
 
 @rule((SheetMesh, SlabMesh, GridMesh, FileMesh), "fibre", "sheet")
@@ -40,7 +40,7 @@ def grids_have_dx_per_axis(size: Any, dx: Any) -> Iterator[Mistake]:
         yield Mistake(("dx",), f"{len(dx)} values, but size has {len(size)}", "give one value, or one per axis")
 
 
-@rule(VentricleMesh, "endocardium", "epicardium", "base")
+@rule((VentricleMesh, BiventricleMesh), "endocardium", "epicardium", "base")
 def a_ventricle_has_a_wall(endocardium: Any, epicardium: Any, base: float) -> Iterator[Mistake]:
     if any(outer <= inner for inner, outer in zip(endocardium, epicardium, strict=True)):
         yield Mistake(("epicardium",), "does not lie outside the endocardium", "both its semi-axes must be the longer "
@@ -50,7 +50,7 @@ def a_ventricle_has_a_wall(endocardium: Any, epicardium: Any, base: float) -> It
                       f"take it nearer to the centre than the inner long semi-axis, {endocardium[1] * 10:g} mm")
 
 
-@rule(VentricleMesh, "layers")
+@rule((VentricleMesh, BiventricleMesh), "layers")
 def layers_follow_each_other(layers: Any) -> Iterator[Mistake]:
     if layers[0] >= layers[1]:
         yield Mistake(("layers",), "the second depth is not the larger one", "for example layers = [0.33, 0.67]")

@@ -49,7 +49,15 @@ from upstroke.case.schema.keys import (
     key,
 )
 from upstroke.case.schema.membrane import Membrane, Prepace
-from upstroke.case.schema.mesh import CableMesh, FileMesh, GridMesh, SheetMesh, SlabMesh, VentricleMesh
+from upstroke.case.schema.mesh import (
+    BiventricleMesh,
+    CableMesh,
+    FileMesh,
+    GridMesh,
+    SheetMesh,
+    SlabMesh,
+    VentricleMesh,
+)
 from upstroke.case.schema.network import Drawn, NetworkMesh, Population
 from upstroke.case.schema.neuron import Cable, CableRegion, Compartments, MorphologyMesh, Section, SectionsMesh
 from upstroke.case.schema.noise import NoiseTable
@@ -64,6 +72,7 @@ __all__ = [
     "KINETICS",
     "Activation",
     "Backend",
+    "BiventricleMesh",
     "Box",
     "Cable",
     "CableMesh",

@@ -9,7 +9,15 @@ from typing import Annotated, Literal
 from upstroke.case.schema.gap import GapJunction
 from upstroke.case.schema.keys import Count, Time, key
 from upstroke.case.schema.membrane import Membrane
-from upstroke.case.schema.mesh import CableMesh, FileMesh, GridMesh, SheetMesh, SlabMesh, VentricleMesh
+from upstroke.case.schema.mesh import (
+    BiventricleMesh,
+    CableMesh,
+    FileMesh,
+    GridMesh,
+    SheetMesh,
+    SlabMesh,
+    VentricleMesh,
+)
 from upstroke.case.schema.network import NetworkMesh
 from upstroke.case.schema.neuron import Cable, MorphologyMesh, SectionsMesh
 from upstroke.case.schema.noise import NoiseTable
@@ -52,8 +60,8 @@ class Output:
 class Case:
     """A whole case file."""
 
-    mesh: (CableMesh | SheetMesh | SlabMesh | GridMesh | VentricleMesh | FileMesh | MorphologyMesh | SectionsMesh
-           | NetworkMesh) = key("where")
+    mesh: (CableMesh | SheetMesh | SlabMesh | GridMesh | VentricleMesh | BiventricleMesh | FileMesh | MorphologyMesh
+           | SectionsMesh | NetworkMesh) = key("where")
     tissue: Tissue | None = key("how neighbours couple; all meshes but neurons need it", None)
     cable: Cable | None = key("how the compartments of a neuron couple; neurons need it", None)
     purkinje: tuple[PurkinjeTree, ...] = key("trees of Purkinje strands, coupled to the tissue at junctions", ())

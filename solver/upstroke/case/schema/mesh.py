@@ -16,6 +16,33 @@ def _regions() -> Any:
                "cell data", factory=dict, example="{ scar = 'transmural > 0.5 and z < -5 mm' }")
 
 
+def _endocardium() -> Any:
+    return key("semi-axes of the inner surface, short and long", (0.7, 1.7), example='["7 mm", "17 mm"]', must="> 0")
+
+
+def _epicardium() -> Any:
+    return key("semi-axes of the outer surface", (1.0, 2.0), example='["10 mm", "20 mm"]', must="> 0")
+
+
+def _base() -> Any:
+    return key("height of the base's plane above the centre of the ellipsoids", 0.5, example='"5 mm"')
+
+
+def _alpha() -> Any:
+    return key("angle of the fibres at the endocardium and at the epicardium, degrees from the circumferential "
+               "direction towards the base", (60.0, -60.0), must=">= -90 and <= 90")
+
+
+def _beta() -> Any:
+    return key("angle of the sheets there, degrees about the fibre from the outward normal", (-65.0, 25.0),
+               must=">= -90 and <= 90")
+
+
+def _layers() -> Any:
+    return key("depths, 0 endocardium to 1 epicardium, at which region endo ends and epi begins", (1 / 3, 2 / 3),
+               must="> 0 and < 1", example="[0.33, 0.67]")
+
+
 @dataclass(frozen=True, kw_only=True)
 class CableMesh:
     """A straight cable of segments along x, from ``origin``."""
@@ -99,18 +126,40 @@ class VentricleMesh:
     kind: Literal["ventricle"] = key("a left ventricle", "ventricle")
     cells_through: int | None = key("how many cells lie through the wall; default: as many of dx as fit best", None,
                                     example="4", must="> 0")
-    endocardium: tuple[Length, Length] = key("semi-axes of the inner surface, short and long", (0.7, 1.7),
-                                             example='["7 mm", "17 mm"]', must="> 0")
-    epicardium: tuple[Length, Length] = key("semi-axes of the outer surface", (1.0, 2.0),
-                                            example='["10 mm", "20 mm"]', must="> 0")
-    base: Length = key("height of the base's plane above the centre of the ellipsoids", 0.5, example='"5 mm"')
-    alpha: tuple[float, float] = key("angle of the fibres at the endocardium and at the epicardium, degrees from the "
-                                     "circumferential direction towards the base", (60.0, -60.0),
-                                     must=">= -90 and <= 90")
-    beta: tuple[float, float] = key("angle of the sheets there, degrees about the fibre from the outward normal",
-                                    (-65.0, 25.0), must=">= -90 and <= 90")
-    layers: tuple[float, float] = key("depths, 0 endocardium to 1 epicardium, at which region endo ends and epi begins",
-                                      (1 / 3, 2 / 3), must="> 0 and < 1", example="[0.33, 0.67]")
+    endocardium: tuple[Length, Length] = _endocardium()
+    epicardium: tuple[Length, Length] = _epicardium()
+    base: Length = _base()
+    alpha: tuple[float, float] = _alpha()
+    beta: tuple[float, float] = _beta()
+    layers: tuple[float, float] = _layers()
+    regions: dict[str, str] = _regions()
+
+
+@dataclass(frozen=True, kw_only=True)
+class BiventricleMesh:
+    """Two ventricles: that of kind "ventricle", and on its side of negative x a right one, whose wall is what an
+    ellipsoid of three axes has outside of the left one. Tetrahedra with fibres by rule.
+
+    Node sets lv, rv (with its side of the septum), epi, base, apex; regions endo, M, epi; point data transmural,
+    apicobasal, septal.
+    """
+
+    dx: Length = key("mean length of an edge; where a wall is thinner than 1.5 of them, edges are shorter",
+                     example='"0.8 mm"', must="> 0")
+    kind: Literal["biventricle"] = key("two ventricles", "biventricle")
+    endocardium: tuple[Length, Length] = _endocardium()
+    epicardium: tuple[Length, Length] = _epicardium()
+    right: tuple[Length, Length, Length] | None = key(
+        "semi-axes of the right ventricle's outer surface, along x, y and z; default: 1.3, 1.1 and 0.85 times those of "
+        "epicardium", None, example='["13 mm", "11 mm", "17 mm"]', must="> 0")
+    right_centre: Length | None = key("the centre of that ellipsoid on x; default: minus half of the epicardium's "
+                                      "short semi-axis", None, example='"-5 mm"', must="< 0")
+    right_wall: Length | None = key("thickness of the right wall, by which all semi-axes of the inner surface are "
+                                    "shorter; default: half of the left one's", None, example='"1.5 mm"', must="> 0")
+    base: Length = _base()
+    alpha: tuple[float, float] = _alpha()
+    beta: tuple[float, float] = _beta()
+    layers: tuple[float, float] = _layers()
     regions: dict[str, str] = _regions()
 
 

@@ -12,9 +12,9 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from upstroke.anatomy.laplace import laplace
 from upstroke.errors import MeshError
 from upstroke.mesh.fibres import with_directions
+from upstroke.mesh.laplace import laplace
 from upstroke.mesh.ldrb import Angles, cell_gradients, one_ventricle, two_ventricles
 from upstroke.mesh.locate import nodes_of_set
 from upstroke.mesh.mesh import Mesh

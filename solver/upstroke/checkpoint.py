@@ -5,7 +5,8 @@ the watchers have seen; files that grow are cut back to where they were. All els
 same way, so a run that goes on gives what an uninterrupted one gives, bit for bit.
 
 Where processes share a run, the first gathers what all have at the mesh's nodes and writes one file, from which any
-number of processes goes on; as many as before give the same bits, others what their sums in another order give.
+number of processes goes on; as many as before give the same bits, others what their sums in another order give. So
+does another device.
 """
 
 from __future__ import annotations
@@ -23,11 +24,13 @@ from typing import Any
 import numpy as np
 
 from upstroke.case import resolved
+from upstroke.codegen import generate
 from upstroke.errors import Ended, OutputError
 from upstroke.observe import Watchers
 from upstroke.output.checkpoint import Checkpoint, checkpoint_name, write_checkpoint
 from upstroke.output.files import plain
 from upstroke.setup import Setup
+from upstroke.step.splitting import SPLITTINGS
 
 SAVE, END = 1, 2          # what a process wishes
 
@@ -119,7 +122,7 @@ def restore(setup: Setup, watchers: Watchers, checkpoint: Checkpoint) -> dict[st
 
     Raises
     ------
-    OutputError for a checkpoint of another case, model, version or kind of device, and where ranks see unlike ones
+    OutputError for a checkpoint of another case, model or version, and where ranks see unlike ones
     """
     memory, nodal = setup.stepper.memory, setup.stepper.nodal
     shapes = {name: array.shape for name, array in memory.items()}
@@ -143,11 +146,16 @@ def restore(setup: Setup, watchers: Watchers, checkpoint: Checkpoint) -> dict[st
 
 
 def identity(setup: Setup) -> str:
-    """What must not differ between a run and what goes on with it: the case but for its output and the number of
-    threads, and the kernels."""
+    """What must not differ between a run and what goes on with it: the case but for its output and who computes, the
+    precision, and the kernels, in the text that a CPU would get."""
     case = plain(resolved(setup.case))
     case.pop("output", None)
-    case.get("backend", {}).pop("threads", None)
-    kernels = [membrane.kernel.source for membrane in setup.membranes]
-    text = json.dumps([case, kernels, setup.backend.name, setup.backend.precision], sort_keys=True)
+    backend = case.get("backend", {})
+    for key in ("threads", "device", "cuda_aware_mpi"):
+        backend.pop(key, None)
+    follow = SPLITTINGS[setup.case.time.splitting].implicit
+    kernels = [m.kernel if m.kernel.target == "c" else
+               generate(m.model, "c", setup.case.backend.precision, nodal=m.kernel.nodal, follow=follow)
+               for m in setup.membranes]
+    text = json.dumps([case, [kernel.source for kernel in kernels], setup.backend.precision], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()

@@ -75,7 +75,7 @@ def prepare(case: Case, like: Setup | None = None, free: Sequence[Iterable[str]]
                           stimuli.renumbered(state.rank), backend, conductances.renumbered(state.rank))
         clock("compile")
         check_watch(case.watch, mesh, state.names, case.time.dt, case.tissue)                    # what we look at
-    notes = (*mesh.notes, *(note for m in membranes for note in m.notes), *curve_notes,
+    notes = (*backend.notes, *mesh.notes, *(note for m in membranes for note in m.notes), *curve_notes,
              *inert_notes(mesh, case.coupling), *coarse_notes(mesh, case.coupling, curves, cells),
              *lost_cells_notes(mesh, regions, owner), *splitting_notes(case),
              *temperature_notes(case, membranes), *stepper.notes(lowest_methods(membranes)))
@@ -106,8 +106,10 @@ def run(case: Case | str | Path | dict[str, Any], out: str | Path | None = None,
     return _steps(setup, record, None, show_progress)
 
 
-def resume(directory: str | Path, *, show_progress: bool = False) -> Result:
+def resume(directory: str | Path, *, show_progress: bool = False, device: str | None = None) -> Result:
     """Go on with a run that was ended, from its newest checkpoint, in its directory; as if it had never been ended.
+
+    ``device`` takes the place of the case's ``backend.device``.
 
     Raises
     ------
@@ -120,7 +122,7 @@ def resume(directory: str | Path, *, show_progress: bool = False) -> Result:
     checkpoint = newest_checkpoint(directory)
     if ranks.first:
         clear_away(directory)
-    setup = prepare(load_case(manifest["case"]))
+    setup = prepare(load_case(manifest["case"], overrides=(f"backend.device={device}",) if device else ()))
     setup = replace(setup, notes=(*checkpoint.notes, *setup.notes))
     return _steps(setup, Record(setup, directory, goes_on=manifest), checkpoint, show_progress)
 

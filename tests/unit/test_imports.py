@@ -26,7 +26,7 @@ MAY_IMPORT = {
     "record": {"backend", "case", "mesh", "observe", "output", "parallel", "result", "setup"},
     "run": {"case", "mesh", "space", "ionic", "codegen", "backend", "protocol", "step", "observe", "output", "progress",
             "setup", "record", "result", "checkpoint", "parallel"},
-    "checkpoint": {"case", "observe", "output", "setup"},
+    "checkpoint": {"case", "codegen", "observe", "output", "setup", "step"},
     "parallel": {"backend", "case", "space"},
     "anatomy": {"case", "mesh", "output"},
     "check": {"case", "mesh", "space", "codegen", "ionic", "step", "observe", "run", "setup"},
@@ -49,8 +49,8 @@ HEAVY = {"pyvista": ("output/render.py", "result.py"), "vtk": ("output/render.py
          "PIL": ("view/film.py",),
          "imageio_ffmpeg": ("view/film.py",), "efel": ("view/features.py",),
          "mpi4py": ("parallel/__init__.py", "parallel/ranks.py", "sweep/__init__.py"),
-         "cupy": ("backend/cuda.py",), "morphio": ("mesh/traced.py",), "myokit": ("exchange/source.py",),
-         "gmsh": ("anatomy/gmsh.py",),
+         "cupy": ("backend/cuda.py", "backend/cuda_ranks.py"), "morphio": ("mesh/traced.py",),
+         "myokit": ("exchange/source.py",), "gmsh": ("anatomy/gmsh.py",),
          "cupyx": ("backend/cuda.py",)}     # and the files that may import it
 
 

@@ -34,6 +34,8 @@ STRUCTS = [
     ("upstroke.backend", "couplings.cu", "rows", "upstroke.backend.cuda_diffusion:RowsArgs"),
     ("upstroke.backend", "couplings.cu", "up_couplings", "upstroke.backend.cuda_diffusion:CouplingArgs"),
     ("upstroke.backend", "kernels.cu", "diffusion", "upstroke.backend.cuda_diffusion:DiffusionArgs"),
+    ("upstroke.backend", "ranks.cu", "rank_diffusion", "upstroke.backend.cuda_ranks_diffusion:RankDiffusionArgs"),
+    ("upstroke.backend", "ranks.cu", "some_rows", "upstroke.backend.cuda_ranks_diffusion:SomeRowsArgs"),
     ("upstroke.backend", "kernels.cu", "inputs", "upstroke.backend.cuda_diffusion:InputArgs"),
     ("upstroke.backend", "kernels.cu", "loop_clock", "upstroke.backend.cuda:CLOCK"),
     ("upstroke.observe", "activation.c", "activation_args", "upstroke.observe.activation:_Args"),
@@ -48,7 +50,8 @@ STRUCTS = [
 ]
 RENAMED = {"runtime.c": {"t": "team"}}
 #: What stands in them.
-NEEDED = {"up_couplings": ("rows",), "diffusion": ("rows",), "upstroke_follow_args": ("upstroke_args",),
+NEEDED = {"up_couplings": ("rows",), "diffusion": ("rows",), "rank_diffusion": ("rows",),
+          "upstroke_follow_args": ("upstroke_args",),
           "voltage_args": ("tree_pack",), "conductance_args": ("synapse_kind",), "noise_args": ("noise_kind",),
           "network_args": ("synapse_kind",)}
 
@@ -62,7 +65,7 @@ def read(package: str, file: str) -> str:
     if package == "upstroke.codegen":
         return frames._ARGS + getattr(frames, file)
     text = resources.files(package).joinpath(file).read_text()
-    before = {"kernels.cu": "couplings.cu", "network.c": "conductances.c"}.get(file)
+    before = {"kernels.cu": "couplings.cu", "ranks.cu": "couplings.cu", "network.c": "conductances.c"}.get(file)
     return (resources.files(package).joinpath(before).read_text() if before else "") + text
 
 

@@ -23,17 +23,13 @@ def open_backend(device: str = "auto", threads: int = 0, precision: str = "fp64"
     """
     if device == "cpu":
         return CpuBackend(threads, precision)
-    if find_spec("cupy") is None:
-        reason = "CuPy is not installed"
-        remedy = 'pip install "cupy-cuda13x[ctk]" (or cupy-cuda12x), or take device = "cpu"'
-    else:
-        reason, remedy = _why_no_gpu()
-        if not reason:
-            from upstroke.backend.cuda import CudaBackend
+    reason, remedy = why_no_gpu()
+    if not reason:
+        from upstroke.backend.cuda import CudaBackend
 
-            gpu: Backend = CudaBackend(precision)  # type: ignore[assignment]   # it mirrors the CPU's
-            gpu.choice = "as asked for" if device == "cuda" else "a GPU works"
-            return gpu
+        gpu: Backend = CudaBackend(precision)  # type: ignore[assignment]   # it mirrors the CPU's
+        gpu.choice = "as asked for" if device == "cuda" else "a GPU works"
+        return gpu
     if device == "cuda":
         raise BackendError("backend.device", f"CUDA cannot be used: {reason}", remedy)
     cpu = CpuBackend(threads, precision)
@@ -41,8 +37,10 @@ def open_backend(device: str = "auto", threads: int = 0, precision: str = "fp64"
     return cpu
 
 
-def _why_no_gpu() -> tuple[str, str]:
-    """Why CuPy has no GPU to offer, and what to do; empty where it has."""
+def why_no_gpu() -> tuple[str, str]:
+    """Why CuPy has no GPU to offer, and what to do; no reason where it has."""
+    if find_spec("cupy") is None:
+        return "CuPy is not installed", 'pip install "cupy-cuda13x[ctk]" (or cupy-cuda12x), or take device = "cpu"'
     remedy = 'see nvidia-smi, and whether the cupy package is for its CUDA version, or take device = "cpu"'
     try:
         from upstroke.backend.cuda import why_not

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 #: Status bits: of the kernels over nodes, and of the diffusion solvers.
 NOT_FINITE, BOUNDED, NOT_CONVERGED = 1, 2, 8
 HALTING = NOT_FINITE | NOT_CONVERGED
+TELLING = ("reaction", "diffusion")      # stages after which processes that share a run agree on its status
 
 
 class Stage(Protocol):

@@ -19,7 +19,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from upstroke.backend.clock import HALTING, Clock, Stage
+from upstroke.backend.clock import HALTING, TELLING, Clock, Stage
 from upstroke.backend.compiler import compile_c, find_compiler
 from upstroke.backend.couplings import slice_rows
 from upstroke.backend.cpu_diffusion import IMPLICIT, LANES, ExplicitDiffusion
@@ -28,7 +28,6 @@ from upstroke.backend.halo import Alone, Halo
 from upstroke.backend.voltage import branches_of
 from upstroke.errors import BackendError
 
-TELLING = ("reaction", "diffusion")      # stages after which processes that share a run agree on its status
 ALIGNMENT = 64   # bytes: a cache line and an AVX-512 register
 RUNTIME = ("runtime.c", "tree.c", "voltage.c")
 REAL = {"fp64": "double", "fp32": "float", "mixed": "float"}     # of V, and of all states but those kept in fp64
@@ -93,6 +92,7 @@ class CpuBackend:
     target: Literal["c"] = "c"       # what code generation has to emit
     choice = "as asked for"          # why this device: open_backend
     lag = 0                          # steps by which the host's view may be behind
+    notes: tuple[str, ...] = ()      # what the user should know
 
     def __init__(self, threads: int = 0, precision: str = "fp64") -> None:
         self.precision = precision

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ctypes
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import cache, cached_property
 from importlib import resources
@@ -21,7 +21,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from upstroke.backend.clock import Clock, Stage
 from upstroke.backend.cpu import FollowArgs, KernelArgs
-from upstroke.backend.cuda_diffusion import IMPLICIT, Diffusion, InputArgs, coupling_args
+from upstroke.backend.cuda_diffusion import IMPLICIT, Diffusion, InputArgs, by_value, coupling_args
 from upstroke.backend.cuda_voltage import VoltageStep
 from upstroke.backend.halo import Alone, Halo
 from upstroke.backend.voltage import branches_of
@@ -71,6 +71,7 @@ class CudaBackend:
 
     name = "cuda"
     choice = "as asked for"
+    notes: tuple[str, ...] = ()      # what the user should know
     target: Literal["cuda"] = "cuda"
     lag = LOOK * (AHEAD + 1)
 
@@ -100,11 +101,11 @@ class CudaBackend:
     # ------------------------------------------------------------------------------------------ arrays
     def zeros(self, *shape: int, dtype: DTypeLike | None = None) -> Any:
         """A zeroed array in device memory."""
-        return _allocated(cp.zeros, shape, np.dtype(dtype or self.dtype))
+        return allocated(cp.zeros, shape, np.dtype(dtype or self.dtype))
 
     def array(self, host: NDArray[Any], dtype: DTypeLike | None = None) -> Any:
         """A copy of a host array in device memory."""
-        return _allocated(cp.asarray, np.ascontiguousarray(host, dtype))
+        return allocated(cp.asarray, np.ascontiguousarray(host, dtype))
 
     def memory(self) -> tuple[int, int]:
         """Bytes that this process has taken of the GPU's memory, and bytes that are free."""
@@ -142,12 +143,12 @@ class CudaBackend:
     @cached_property
     def kernels(self) -> dict[bool, Any]:
         """kernels.cu for sliced rows (False) and for rows that repeat (True)."""
-        text = _text("kernels.cu")
+        text = text_of("kernels.cu")
         return {repeat: self.module(self.prelude(repeat) + text) for repeat in (False, True)}
 
     def prelude(self, repeat: bool) -> str:
         """What stands in front of a source that applies couplings."""
-        return f"typedef {REAL[self.precision]} real;\n#define ROWS_REPEAT {int(repeat)}\n" + _text("couplings.cu")
+        return f"typedef {REAL[self.precision]} real;\n#define ROWS_REPEAT {int(repeat)}\n" + text_of("couplings.cu")
 
     def joint_blocks(self, function: Any, n: int) -> int:
         """How many blocks a solver of ``n`` rows is launched with: no more than run at once, since they meet."""
@@ -265,17 +266,12 @@ def _streams(device: int) -> tuple[Any, Any]:
     return cp.cuda.Stream(non_blocking=True), cp.cuda.Stream(non_blocking=True)
 
 
-def by_value(args: ctypes.Structure) -> NDArray[np.void]:
-    """A struct as CuPy takes it for an argument that is passed by value."""
-    return np.frombuffer(bytes(args), np.dtype((np.void, ctypes.sizeof(args))))
-
-
-def _text(file: str) -> str:
+def text_of(file: str) -> str:
     assert __package__
     return resources.files(__package__).joinpath(file).read_text()
 
 
-def _allocated(make: Any, *args: Any) -> Any:
+def allocated(make: Any, *args: Any) -> Any:
     try:
         return make(*args)
     except cp.cuda.memory.OutOfMemoryError as error:
@@ -321,7 +317,7 @@ class Loop:
         """Enqueue step n."""
         backend = self._backend
         if self._graph is None and self._recordable and self._taken == 1:
-            self._graph = self._record(n)
+            self._graph = recorded(backend.stream, lambda: self._enqueue(n))
         if self._graph is None:
             self._enqueue(n)
         else:
@@ -329,15 +325,6 @@ class Loop:
         self._taken += 1
         if self._taken % LOOK == 0:
             self._look()
-
-    def _record(self, n: int) -> Any:
-        stream = self._backend.stream
-        stream.begin_capture()
-        try:
-            self._enqueue(n)
-        finally:                         # else an interrupt would leave a stream that records and does nothing more
-            graph = stream.end_capture()
-        return graph
 
     def _enqueue(self, n: int) -> None:
         for stage in self._stages:
@@ -351,14 +338,11 @@ class Loop:
             self._read(self._looks.popleft().clock)
 
     def _read(self, clock: NDArray[np.void]) -> None:
-        for name, value in zip(CLOCK.names or (), clock[0].tolist(), strict=True):
-            setattr(self.clock, name, type(getattr(self.clock, name))(value))
+        read_clock(self.clock, clock)
 
     def go_on(self, counts: Mapping[str, Any]) -> None:
         """Go on from where another loop's clock stood."""
-        clock = np.array([tuple(counts[name] for name in CLOCK.names or ())], CLOCK)
-        self._backend.put(self._backend.device_clock, clock.view(np.uint8))
-        self._read(clock)
+        self._read(put_clock(self._backend, counts))
 
     def sync(self) -> None:
         """Wait until all steps are done."""
@@ -366,7 +350,30 @@ class Loop:
         self._read(self._backend.device_clock.get(stream=self._backend.stream).view(CLOCK))
 
 
-def _pinned(size: int, dtype: DTypeLike) -> NDArray[Any]:
+def recorded(stream: Any, enqueue: Callable[[], None]) -> Any:
+    """What a function enqueues, as a graph."""
+    stream.begin_capture()
+    try:
+        enqueue()
+    finally:                             # else an interrupt would leave a stream that records and does nothing more
+        graph = stream.end_capture()
+    return graph
+
+
+def read_clock(clock: Clock, seen: NDArray[np.void]) -> None:
+    """Set the host's clock to what was read (1,) of the device's."""
+    for name, value in zip(CLOCK.names or (), seen[0].tolist(), strict=True):
+        setattr(clock, name, type(getattr(clock, name))(value))
+
+
+def put_clock(backend: CudaBackend, counts: Mapping[str, Any]) -> NDArray[np.void]:
+    """Set the device's clock to what another loop had counted; (1,) what it is now."""
+    clock = np.array([tuple(counts[name] for name in CLOCK.names or ())], CLOCK)
+    backend.put(backend.device_clock, clock.view(np.uint8))
+    return clock
+
+
+def pinned(size: int, dtype: DTypeLike) -> NDArray[Any]:
     """(size,) in host memory that a device copies to while the host goes on."""
     dtype = np.dtype(dtype)
     return np.frombuffer(cp.cuda.alloc_pinned_memory(max(size * dtype.itemsize, 1)), dtype, size)
@@ -382,13 +389,13 @@ class DeviceFetch:
 
     def __init__(self, backend: CudaBackend, arrays: Mapping[str, Any]) -> None:
         read = (*arrays.items(), ("", backend.device_clock))
-        self._aside = {name: _allocated(array.copy) for name, array in read}
+        self._aside = {name: allocated(array.copy) for name, array in read}
         aside, self._done = cp.cuda.Event(disable_timing=True), cp.cuda.Event(disable_timing=True)
         aside.record(backend.stream)
         backend.copies.wait_event(aside)
         self._host = {}
         for name, array in self._aside.items():
-            self._host[name] = _pinned(array.size, array.dtype).reshape(array.shape)
+            self._host[name] = pinned(array.size, array.dtype).reshape(array.shape)
             array.get(stream=backend.copies, out=self._host[name], blocking=False)
         self._done.record(backend.copies)
 

@@ -54,6 +54,11 @@ class InputArgs(ctypes.Structure):
                 ("events", ctypes.c_long), ("width", ctypes.c_long)]
 
 
+def by_value(args: ctypes.Structure) -> NDArray[np.void]:
+    """A struct as CuPy takes it for an argument that is passed by value."""
+    return np.frombuffer(bytes(args), np.dtype((np.void, ctypes.sizeof(args))))
+
+
 def device_rows(backend: CudaBackend, matrices: dict[str, Any]) -> tuple[RowsArgs, dict[str, Any], bool]:
     """Matrices as couplings in device memory: their pattern's arguments, arrays by name, and whether rows repeat."""
     repeated = repeat_rows(matrices)
@@ -105,7 +110,7 @@ class Diffusion:
         pointers = {name: backend.pointer(array) for name, array in self._arrays.items() if name in fields}
         scalars = {name: value for name, value in more.items() if not isinstance(value, np.ndarray)}
         args = DiffusionArgs(n=n, pattern=pattern, dt=dt, **pointers, **scalars)
-        self._args = (np.frombuffer(bytes(args), np.dtype((np.void, ctypes.sizeof(args)))), backend.device_clock)
+        self._args = (by_value(args), backend.device_clock)
         self._backend = backend
 
     def run(self, n: int) -> None:
@@ -155,7 +160,7 @@ class TreeDiffusion:
         self._function = backend.module(f"{backend.prelude(False)}{text}").get_function("diffuse_tree")
         self._count = backend.kernels[False].get_function("count_solve")
         self._grid = (groups,)
-        self._args = (np.frombuffer(bytes(args), np.dtype((np.void, ctypes.sizeof(args)))), backend.device_clock)
+        self._args = (by_value(args), backend.device_clock)
         self._backend = backend
 
     def run(self, n: int) -> None:

@@ -16,19 +16,29 @@ class Halo(Protocol):
     ----------
     first : whether this is the one that writes
     ghosts : how many nodes of others this process sees; their values follow its own in vectors
+    border : (m,) places of own nodes that others see, in the order in which their values go out; some more than once
+    comm : the mpi4py communicator of these processes; None of one alone
     callbacks : C functions ``begin`` and ``end`` of an exchange (const void *vector) and ``sum`` (double) by name; none
         where there is one process
     """
 
     first: bool
     ghosts: int
+    border: NDArray[np.int64]
+    comm: Any
     callbacks: Mapping[str, Any]
 
     def holds(self, address: int, dtype: np.dtype[Any]) -> None:
         """The vector at an address is of this type; others are float64."""
 
+    def swap(self, out: int, into: int, itemsize: int) -> None:
+        """Values of the border at an address to neighbours, and those of ghosts from them to another."""
+
     def sum(self, mine: Any) -> Any:
         """Over all processes: a number, or an array entry by entry."""
+
+    def add(self, mine: NDArray[np.float64]) -> None:
+        """Sums over all processes in its place; the same bits on all of them."""
 
     def most(self, mine: int) -> int:
         """The greatest of all processes."""
@@ -55,13 +65,21 @@ class Alone:
 
     first = True
     ghosts = 0
+    border: NDArray[np.int64] = np.zeros(0, np.int64)
+    comm: Any = None
     callbacks: Mapping[str, Any] = {}
 
     def holds(self, address: int, dtype: np.dtype[Any]) -> None:
         """Nothing is sent."""
 
+    def swap(self, out: int, into: int, itemsize: int) -> None:
+        """Nothing is sent."""
+
     def sum(self, mine: Any) -> Any:
         return mine
+
+    def add(self, mine: NDArray[np.float64]) -> None:
+        """They are the sums."""
 
     def most(self, mine: int) -> int:
         return mine

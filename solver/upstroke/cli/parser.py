@@ -57,6 +57,7 @@ def make_parser() -> argparse.ArgumentParser:
                             description="Go on with a run that was ended, from its newest checkpoint, in its own "
                                         "directory. What comes out is what the run would have given.")
     verb.add_argument("run", metavar="RUN", type=Path, help="a run directory")
+    verb.add_argument("--backend", choices=("auto", "cpu", "cuda"), help="another device than the case says")
     verb.add_argument("--quiet", action="store_true", help="no progress bar")
     verb.set_defaults(verb=verbs.do_resume)
 

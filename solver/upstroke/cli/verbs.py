@@ -21,7 +21,7 @@ def do_run(arguments: argparse.Namespace) -> int:
 def do_resume(arguments: argparse.Namespace) -> int:
     from upstroke.run import resume
 
-    return _told(resume(arguments.run, show_progress=not arguments.quiet))
+    return _told(resume(arguments.run, show_progress=not arguments.quiet, device=arguments.backend))
 
 
 def _told(result: Any) -> int:

@@ -9,6 +9,7 @@ from upstroke.backend.cpu import available_threads
 from upstroke.case import Case
 from upstroke.case.schema import Backend as Section
 from upstroke.errors import BackendError, CaseError
+from upstroke.parallel.devices import open_gpu
 from upstroke.parallel.ranks import OneRank, Ranks
 
 __all__ = ["OneRank", "Ranks", "end_job", "open_shared", "ranks_of_job", "require_shareable", "work_alone"]
@@ -50,17 +51,22 @@ def work_alone() -> None:
 
 
 def open_shared(section: Section, ranks: OneRank | Ranks) -> Backend:
-    """The backend of a process; ranks on one machine share out its cores.
+    """The backend of a process; ranks on one machine share out its GPUs, or its cores.
 
     Raises
     ------
     BackendError where the device cannot be used
     """
-    if ranks.size == 1:
+    if isinstance(ranks, OneRank):
         return open_backend(section.device, section.threads, section.precision)
+    why = ""
+    if section.device != "cpu":
+        gpu, why = open_gpu(section, ranks)
+        if gpu is not None:
+            return gpu
     backend = open_backend("cpu", section.threads or max(1, available_threads() // ranks.beside), section.precision)
     backend.halo = ranks
-    backend.choice = f"rank {ranks.rank} of {ranks.size}"
+    backend.choice = f"rank {ranks.rank} of {ranks.size}" + (f"; {why}" if why else "")
     return backend
 
 
@@ -79,8 +85,6 @@ def require_shareable(case: Case, ranks: OneRank | Ranks) -> None:
     what = f"does not run on {ranks.size} MPI ranks yet"
     if case.cable is not None:
         raise CaseError("cable", f"a neuron {what}", "run it on one, or members of a study on several: upstroke sweep")
-    if case.backend.device == "cuda":
-        raise CaseError("backend.device", f'"cuda" {what}', 'set backend.device = "cpu", or run on one rank')
     if case.time.splitting not in ("godunov", "strang"):
         raise CaseError("time.splitting", f'"{case.time.splitting}" {what}', 'set time.splitting = "strang"')
     if case.solver.method not in ("auto", "cg", "chebyshev"):

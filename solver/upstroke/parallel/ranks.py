@@ -11,6 +11,7 @@ import ctypes
 import os
 import sys
 import time
+import weakref
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -44,11 +45,12 @@ class Ranks:
 
     Parameters
     ----------
-    comm : an mpi4py communicator
+    comm : an mpi4py communicator, which other libraries may speak through, too
 
     Attributes
     ----------
     rank, size : which one this is, of how many
+    place : which one of this machine's
     beside : how many of them are on the same cores of this machine; launchers may give each its own
     """
 
@@ -56,9 +58,12 @@ class Ranks:
         from mpi4py import MPI
 
         self._mpi, self._comm, self._ends = MPI, comm, comm.Dup()
+        self.comm = comm
         self.rank, self.size = comm.rank, comm.size
         cores = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set()
-        self.beside = comm.Split_type(MPI.COMM_TYPE_SHARED).allgather(cores).count(cores)
+        self._machine = comm.Split_type(MPI.COMM_TYPE_SHARED)
+        self.place = self._machine.rank
+        self.beside = self.near(cores).count(cores)
         self.first = self.rank == 0
         self.ghosts = 0
         self.callbacks: Mapping[str, Any] = {"begin": EXCHANGE(self._begin), "end": EXCHANGE(self._end),
@@ -68,10 +73,13 @@ class Ranks:
         self._everyones: list[NDArray[np.int64]] | None = None          # likewise, of all ranks, on the first
         self._wish = self._wishes = 0                                   # this one's, and what was agreed on last
         self._ghost_nodes = np.zeros(0, np.int64)
+        self.border = np.zeros(0, np.int64)
         self._send: list[tuple[int, NDArray[np.int64]]] = []
         self._receive: list[tuple[int, slice]] = []
         self._vectors: dict[int, tuple[NDArray[Any], list[NDArray[Any]]]] = {}
         self._requests: list[Any] = []
+        self._swaps: dict[tuple[int, int], list[Any]] = {}
+        weakref.finalize(self, _free, self._swaps)
         self._types: dict[int, np.dtype[Any]] = {}
 
     # ------------------------------------------------------------------------------------ who has which nodes
@@ -115,6 +123,7 @@ class Ranks:
             first += len(seen)
         self._ghost_nodes = np.concatenate(ghosts) if ghosts else np.zeros(0, np.int64)
         self.ghosts = len(self._ghost_nodes)
+        self.border = np.concatenate([np.zeros(0, np.int64), *(nodes for _, nodes in self._send)])
         return mine
 
     def local(self, operator: Operator, order: NDArray[np.int64]) -> Operator:
@@ -141,6 +150,25 @@ class Ranks:
     def _end(self, address: int) -> None:
         self._mpi.Request.Waitall(self._requests)
 
+    def swap(self, out: int, into: int, itemsize: int) -> None:
+        if (out, into) not in self._swaps:
+            self._swaps[out, into] = self._swap_requests(out, into, itemsize)
+        requests = self._swaps[out, into]
+        self._mpi.Prequest.Startall(requests)
+        self._mpi.Request.Waitall(requests)
+
+    def _swap_requests(self, out: int, into: int, itemsize: int) -> list[Any]:
+        """A message from and to each neighbour, by address, since the memory may be a device's."""
+        def memory(begin: int, count: int) -> list[Any]:
+            return [self._mpi.buffer.fromaddress(begin, count * itemsize), self._mpi.BYTE]
+
+        requests = [self._comm.Recv_init(memory(into + (place.start - self._own) * itemsize, place.stop - place.start),
+                                         other) for other, place in self._receive]
+        for other, nodes in self._send:
+            requests.append(self._comm.Send_init(memory(out, len(nodes)), other))
+            out += len(nodes) * itemsize
+        return requests
+
     def _sum(self, mine: float) -> float:
         return float(self._comm.allreduce(mine))
 
@@ -149,6 +177,9 @@ class Ranks:
 
     def sum(self, mine: Any) -> Any:
         return self._comm.allreduce(mine)
+
+    def add(self, mine: NDArray[np.float64]) -> None:
+        self._comm.Allreduce(self._mpi.IN_PLACE, mine)
 
     def most(self, mine: int) -> int:
         return int(self._comm.allreduce(mine, self._mpi.MAX))
@@ -168,6 +199,18 @@ class Ranks:
     def everyone(self, mine: Any) -> Sequence[Any]:
         return list(self._comm.allgather(mine))
 
+    def near(self, mine: Any) -> list[Any]:
+        """What each process of this machine has to say, by ``place``."""
+        return list(self._machine.allgather(mine))
+
+    def takes_device_memory(self) -> bool:
+        """Whether MPI does not deny that it reads the memory of a GPU. Open MPI and MPICH can be asked."""
+        try:
+            asked = ctypes.CDLL(self._mpi.__file__).MPIX_Query_cuda_support
+        except (AttributeError, OSError):
+            return True
+        return bool(asked())
+
     def whole(self, values: NDArray[Any]) -> NDArray[Any]:
         parts = self._comm.gather(values[..., self._nodes])
         if parts is None or self._everyones is None:
@@ -186,6 +229,12 @@ class Ranks:
                 self._comm.Abort(code)
             time.sleep(0.01)
         return self.first
+
+
+def _free(swaps: dict[Any, list[Any]]) -> None:
+    for requests in swaps.values():
+        for request in requests:
+            request.Free()
 
 
 def parts_of(stiffness: Any, size: int) -> NDArray[np.int64]:

@@ -44,15 +44,16 @@ def make_diffusion(scheme: str, operator: Operator, state: State, dt: float, sol
     ------
     CaseError where an explicit step is longer than 2 / lambda_max, or the solver's method does not suit
     """
-    if not operator.stiffness.data.any():
+    if not backend.halo.most(int(operator.stiffness.data.any())):
         return []
     theta = SCHEMES[scheme].theta
     if theta == 0.0:
         require_stable(operator, dt)
         return [backend.explicit_diffusion(operator.stiffness, operator.lumped_mass, state.V, dt)]
     A, K = operator.implicit_matrix(theta * dt), operator.stiffness
-    return [backend.implicit_diffusion(A, K, state.V, dt, solver.tolerance, solver.max_iterations,
-                                       choose_method(solver.method, A, K, backend.name), turns)]
+    several = bool(backend.halo.callbacks)                                # then a tree may lie on several processes
+    method = "cg" if several and solver.method == "auto" else choose_method(solver.method, A, K, backend.name)
+    return [backend.implicit_diffusion(A, K, state.V, dt, solver.tolerance, solver.max_iterations, method, turns)]
 
 
 def require_stable(operator: Operator, dt: float) -> None:

@@ -45,7 +45,7 @@ class OutOfMemoryError(MemoryError):
 
 
 def count_devices() -> int:
-    return int(os.environ.get("UPSTROKE_EMULATED_DEVICES", "1") != "0")
+    return int(os.environ.get("UPSTROKE_EMULATED_DEVICES", "1"))
 
 
 def ensure_device() -> None:

@@ -43,6 +43,8 @@ class Backend:
         others={"double": "did you mean 'fp64'?", "float64": "did you mean 'fp64'?",
                 "single": "did you mean 'fp32'?", "float": "did you mean 'fp32'?"})
     threads: int = key("CPU threads; 0 takes all cores this process may use", 0, must=">= 0 and <= 1024")
+    cuda_aware_mpi: bool = key("whether MPI reads the memory of GPUs itself, where several ranks have one each; it has "
+                               "to be built for that, and may crash where it is not", False)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -29,7 +29,7 @@ def alloc(size: int) -> MemoryPointer:
 
 class Device:
     def __init__(self, device: int | Device | None = None) -> None:
-        self.id = 0 if device is None else int(device)
+        self.id = runtime.getDevice() if device is None else int(device)
 
     def __int__(self) -> int:
         return self.id
@@ -49,6 +49,10 @@ class Device:
     def use(self) -> Device:
         runtime.setDevice(self.id)
         return self
+
+    @property
+    def pci_bus_id(self) -> str:
+        return runtime.deviceGetPCIBusId(self.id)
 
     def synchronize(self) -> None:
         runtime.deviceSynchronize()

@@ -28,19 +28,32 @@ def getDeviceCount() -> int:
     return count_devices()
 
 
+_current = [0]
+
+
 def getDevice() -> int:
     ensure_device()
-    return 0
+    return _current[0]
 
 
 def setDevice(device: int) -> None:
+    _check(device)
+    _current[0] = device
+
+
+def _check(device: int) -> None:
     ensure_device()
-    if device != 0:
+    if not 0 <= device < count_devices():
         raise CUDARuntimeError(101)
 
 
+def deviceGetPCIBusId(device: int) -> str:
+    _check(device)
+    return f"0000:{device:02X}:00.0"
+
+
 def getDeviceProperties(device: int) -> dict[str, object]:
-    setDevice(device)
+    _check(device)
     return {"name": b"Emulated device", "totalGlobalMem": MEMORY, "sharedMemPerBlock": 48 << 10, "regsPerBlock": 65536,
             "warpSize": 32, "maxThreadsPerBlock": 1024, "clockRate": 1_000_000, "major": 9, "minor": 0,
             "multiProcessorCount": MULTIPROCESSORS, "l2CacheSize": 50 << 20, "maxThreadsPerMultiProcessor": 2048,

@@ -60,7 +60,7 @@ def prepare(case: Case, like: Setup | None = None, free: Sequence[Iterable[str]]
         operator = discretise(mesh, case.coupling, curves, cells)           # how neighbours couple
         clock("operator")
         owner = membrane_of_nodes(mesh, regions)
-        order = node_order(case, operator, owner)
+        order = node_order(case, operator, owner, mesh)
         if case.time.diffusion == "explicit":
             operator = replace(operator, eigenvalue_bound=operator.largest_eigenvalue)
         order = ranks.share(order, owner, operator.stiffness)               # this process's nodes
@@ -68,7 +68,8 @@ def prepare(case: Case, like: Setup | None = None, free: Sequence[Iterable[str]]
         clock("order")
         nodes = [order[owner[order] == k] for k in range(len(membranes))]
         state = State([(m.kernel, m.initial_at(mesh, nodes[k], f"membrane.{k}"), len(nodes[k]))
-                       for k, m in enumerate(membranes)], backend, order, mesh.n_points)
+                       for k, m in enumerate(membranes)], backend, order, mesh.n_points,
+                      mesh.tree.known_at if mesh.tree is not None else None)
         stimuli = schedule(case.stimulus, mesh, case.coupling.surface_to_volume, case.time.dt)   # what is done to it
         conductances = place_conductances(case, mesh)
         stepper = Stepper(operator, state, case.time, case.solver, case.coupling.capacitance,

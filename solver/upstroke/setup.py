@@ -206,16 +206,23 @@ def curves_of(case: Case, mesh: Mesh, membranes: Sequence[Membrane]) -> tuple[tu
     return tuple(curves), tuple(filter(None, notes))
 
 
-def node_order(case: Case, operator: Operator, owner: NDArray[np.int64]) -> NDArray[np.int64]:
+def node_order(case: Case, operator: Operator, owner: NDArray[np.int64], mesh: Mesh) -> NDArray[np.int64]:
     """(n,) the mesh's number of each node in turn, membrane by membrane: as V is eliminated, where it is solved for
-    with the membrane's current, else so that neighbours are near.
+    with the membrane's current, else so that neighbours are near. Of neurons only nodes that take part.
 
-    ``owner`` (n,) is the membrane of each node.
+    ``owner`` (nodes,) is the membrane of each node.
 
     Raises
     ------
     CaseError for an implicit splitting on a mesh with loops
     """
+    if mesh.tree is not None:
+        solved = np.flatnonzero(mesh.tree.solved)
+        return solved[_node_order(case, operator.permuted(solved), owner[solved])]
+    return _node_order(case, operator, owner)
+
+
+def _node_order(case: Case, operator: Operator, owner: NDArray[np.int64]) -> NDArray[np.int64]:
     if not SPLITTINGS[case.time.splitting].implicit:
         return solve_order(owner, operator.stiffness, keep=case.mesh.kind not in ("file", "ventricle", "biventricle"))
     check_operator(operator, case.time.splitting)

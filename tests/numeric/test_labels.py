@@ -36,7 +36,7 @@ def test_a_gradient_of_a_channel_is_that_of_its_expression():
         "backend": {"threads": 1}})
     setup = prepare(case)
     tree, group, order = setup.mesh.tree, setup.state.groups[0], setup.state.order
-    rows = dict(zip(group.kernel.nodal, group.arrays["N"][:, :setup.mesh.n_points], strict=True))
+    rows = dict(zip(group.kernel.nodal, group.arrays["N"][:, :setup.state.n], strict=True))
     assert np.allclose(rows["Ih.g"], 0.2 * (-0.8696 + 2.087 * np.exp(tree.distance[order] / 0.0323)), rtol=1e-14)
     assert np.array_equal(rows["Rm"], np.where(tree.diameter[order] > 2e-4, 20.0, 10.0)) and np.ptp(rows["Rm"]) == 10.0
 

@@ -5,12 +5,15 @@ import math
 import os
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 
 import upstroke
 from upstroke import load_case
 from upstroke.check import check
+from upstroke.errors import CaseError
+from upstroke.run import prepare
 
 DATA = Path(__file__).parents[1] / "data" / "neuron"
 GRANULE = Path(os.environ.get("UPSTROKE_GRANULE_CELL", DATA / "gc2.swc"))
@@ -185,3 +188,53 @@ def test_split_neurons_get_a_note():
     assert [line for line in check(load_case(case)).splitlines() if "swing" in line] == [
         "# note: splitting 'godunov' takes the current of an electrode and what flows on along the branches apart, "
         'which makes V swing near it; "staggered", the default with [cable], does not']
+
+
+# ------------------------------------------------------------------------------------------------ ends of sections
+def test_an_end_where_nothing_follows_is_its_compartment(tmp_path):
+    """In files, probes and maps; the whole cell is there, and inputs into all of it count each compartment once."""
+    box = {"min": ["-1 mm", "-1 mm", "-1 mm"], "max": ["1 mm", "1 mm", "1 mm"]}
+    stimulus = {"current": "20 uA/cm^2", "start": "1 ms", "duration": "1 ms"}
+    tables = {
+        "mesh": {"kind": "sections", "compartments": {"number": 3}, "section": [
+            {"name": "soma", "type": "soma", "length": "20 um", "diameter": "20 um"},
+            {"name": "dend", "parent": "soma", "length": "300 um", "diameter": "2 um"},
+            {"name": "axon", "type": "axon", "parent": "soma", "length": "300 um", "diameter": "1 um"}]},
+        "cable": {"axial_resistivity": "150 ohm*cm"}, "time": {"end": "5 ms", "dt": "0.025 ms"},
+        "membrane": [{"model": "HodgkinHuxley", "regions": ["soma", "axon"]},
+                     {"model": "Passive", "parameters": {"Rm": 20, "V_rest": -65}, "initial": {"V": -65}}],
+        "stimulus": [stimulus | {"box": box}], "output": {"picture": False},
+        "watch": {"probes": {"points": {"tip": {"section": "axon", "x": 1}, "last": {"section": "axon", "x": 0.9},
+                                        "start": {"section": "soma", "x": 0}}, "every": "0.1 ms", "variables": ["V", "M"]},
+                  "snapshots": {"every": "1 ms", "variables": ["V", "M"]}}}
+    by_box = upstroke.run(tables, tmp_path / "box")
+    tree = by_box.mesh.tree
+    _, dend, axon = tree.sections
+    ends, there = np.array([0, dend.end, axon.end]), np.array([1, dend.end - 1, axon.end - 1])
+    assert by_box.state.n == by_box.mesh.n_points - 3 == 10
+    with h5py.File(tmp_path / "box" / "vm.vtkhdf") as file:
+        for name in ("V", "M"):
+            values = file["VTKHDF/PointData"][name][:].reshape(6, -1)
+            assert np.array_equal(values[:, ends], values[:, there], equal_nan=True)
+            assert np.isfinite(values[:, ends[[0, 2]]]).all() and np.ptp(values[:, axon.end]) > 0.1
+    probes = by_box.probes()
+    assert np.array_equal(probes["tip.V"], probes["last.V"]) and np.array_equal(probes["tip.M"], probes["last.M"])
+    assert np.array_equal(by_box.activation.activation[:, ends], by_box.activation.activation[:, there], equal_nan=True)
+    by_site = upstroke.run(tables | {"stimulus": [
+        stimulus | {"site": {"section": s.name, "x": (k + 0.5) / 3}} for s in tree.sections for k in range(3)]},
+        tmp_path / "sites")
+    assert np.array_equal(by_site.state.variable("V"), by_box.state.variable("V"))
+
+
+def test_a_stimulus_of_an_end_alone_touches_nothing():
+    end = {"min": ["0.29 mm", "-1 mm", "-1 mm"], "max": ["0.31 mm", "1 mm", "1 mm"]}
+    case = load_case({
+        "mesh": {"kind": "sections", "compartments": {"number": 3},
+                 "section": [{"name": "axon", "type": "axon", "length": "300 um", "diameter": "1 um"}]},
+        "cable": {"axial_resistivity": "150 ohm*cm"}, "time": {"end": "5 ms", "dt": "0.025 ms"},
+        "membrane": {"model": "HodgkinHuxley"},
+        "stimulus": {"box": end, "current": "20 uA/cm^2", "start": "1 ms", "duration": "1 ms"}})
+    with pytest.raises(CaseError) as caught:
+        prepare(case)
+    assert str(caught.value) == ("case: stimulus.0: the stimulus touches no node\n"
+                                 "  -> the mesh spans (0, 0, 0) to (0.3, 0, 0) mm")

@@ -9,7 +9,7 @@ from upstroke import load_case
 from upstroke.case.schema import Cable, CableRegion, Compartments, Section, SectionsMesh
 from upstroke.errors import UpstrokeError
 from upstroke.mesh import build_mesh
-from upstroke.space import discretise
+from upstroke.space import assemble_tree, discretise
 
 UM = 1e-4
 BALL = Section(name="soma", type="soma", length=20 * UM, diameter=20 * UM)
@@ -52,7 +52,7 @@ def test_of_a_resistance_each_half_has_its_own_ra():
     cable, mesh = mesh_of(CableRegion(regions=("far",), axial_resistivity=0.45), number=4,
                           rules={"far": 'section == "dend" and x > 0.5'})
     s = section(mesh, "dend")
-    K = discretise(mesh, cable).stiffness.toarray()
+    K = assemble_tree(mesh.tree, cable).stiffness.toarray()
     ours = [-1.0 / K[node, mesh.tree.parent[node]] for node in range(s.first, s.end + 1)]    # kOhm, with C_m 1
     #        own first half | near, near | near, far | far, far | to the end: its compartment's
     assert ours == pytest.approx([0.15 * half, 0.3 * half, 0.6 * half, 0.9 * half, 0.45 * half])

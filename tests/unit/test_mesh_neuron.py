@@ -13,6 +13,7 @@ from upstroke.errors import BackendError, MeshError, UpstrokeError
 from upstroke.mesh import build_mesh
 from upstroke.mesh.order import membrane_of_nodes
 from upstroke.mesh.traced import cones_of
+from upstroke.space import discretise
 from upstroke.space.tree import assemble_tree
 
 DATA = Path(__file__).parents[1] / "data" / "neuron"
@@ -344,6 +345,27 @@ def test_v_where_branches_meet_is_the_weighted_mean_around():
     assert sorted(nodes.tolist()) == [1, 3, 5]
     assert dict(zip(nodes.tolist(), weights.tolist(), strict=True)) == pytest.approx({1: 1 / 6, 3: 4 / 6, 5: 1 / 6})
     assert tree.around(1)[0].tolist() == [1]
+
+
+def test_ends_where_nothing_follows_take_no_part_in_a_run():
+    """The start of the root, and the ends of b and c; a and d have both ends where branches meet."""
+    mesh = sections(Section(name="a", **D), Section(name="b", parent="a", **D), Section(name="c", parent="a", **D),
+                    Section(name="d", parent="a", parent_x=0.5, **D), Section(name="e", parent="d", **D), number=1)
+    tree = mesh.tree
+    start, a, b, c, d, e = (0, *(s.first for s in tree.sections))
+    alone = {start: a, b + 1: b, c + 1: c, e + 1: e}
+    assert dict(zip(np.flatnonzero(~tree.solved).tolist(), tree.known_at[~tree.solved].tolist(), strict=True)) == alone
+    assert np.array_equal(np.flatnonzero(tree.solved), [a, a + 1, b, c, d, d + 1, e])
+    whole, run = (assemble_tree(tree, CABLE, solved).stiffness.toarray() for solved in (None, tree.solved))
+    ends, rest = ~tree.solved, tree.solved                          # the Schur complement: ends are eliminated
+    left = whole[rest][:, rest] - whole[rest][:, ends] @ np.linalg.solve(whole[ends][:, ends], whole[ends][:, rest])
+    assert np.allclose(run[rest][:, rest], left, rtol=0.0, atol=1e-14 * whole.max()) and not run[ends].any()
+    assert np.array_equal(discretise(mesh, CABLE).stiffness.toarray(), run)
+
+
+def test_the_start_of_a_root_with_branches_there_takes_part():
+    tree = sections(Section(name="a", **D), Section(name="b", parent="a", parent_x=0.0, **D), number=1).tree
+    assert np.flatnonzero(tree.solved).tolist() == [0, 1, 3]
 
 
 def test_a_section_may_say_how_many_compartments_it_has():

@@ -96,13 +96,14 @@ def _by_volume(mesh: Mesh, cells: NDArray[np.int64], count: int) -> NDArray[np.i
 
 
 def _by_compartment(mesh: Mesh, cells: NDArray[np.int64]) -> NDArray[np.int64]:
-    """(n,) the membrane of the segment between each node and its parent; a root has that of the node after it."""
+    """(n,) the membrane of the segment between each node and its parent; a root has that of the node after it, and an
+    end where nothing follows that of the compartment there."""
     assert mesh.tree is not None
     owner = np.empty(mesh.n_points, np.int64)
     owner[mesh.cells[:, 1]] = cells
     roots = np.flatnonzero(mesh.tree.parent < 0)
     owner[roots] = owner[roots + 1]
-    return owner
+    return owner[mesh.tree.known_at]
 
 
 def _by_strand(mesh: Mesh, regions: Sequence[tuple[int | str, ...] | None]) -> NDArray[np.int64]:

@@ -134,6 +134,24 @@ class Tree:
         return tuple(section for population in self.populations for section in population.sections)
 
     @cached_property
+    def known_at(self) -> NDArray[np.int64]:
+        """(n,) the node where V of each is known: its own, but of an end where nothing follows the compartment there.
+
+        No current flows in the half compartment before such an end, so V is the same, and a run does without it.
+        """
+        child = np.flatnonzero(self.parent >= 0)
+        one, other = np.concatenate([child, self.parent[child]]), np.concatenate([self.parent[child], child])
+        end = (np.bincount(one, minlength=len(self.parent)) == 1) & (self.area == 0.0)
+        found = np.arange(len(self.parent))
+        found[one[end[one]]] = other[end[one]]
+        return found
+
+    @cached_property
+    def solved(self) -> NDArray[np.bool_]:
+        """(n,) whether a node takes part in a run; see `known_at`."""
+        return np.asarray(self.known_at == np.arange(len(self.parent)))
+
+    @cached_property
     def cell(self) -> NDArray[np.int64]:
         """(n,) the number of each node's cell, over all populations."""
         sizes = np.repeat([p.n_nodes for p in self.populations], [p.count for p in self.populations])

@@ -124,7 +124,7 @@ class ActivationWatcher:
                  copies: int = 1) -> None:
         V = state.V
         places, self._shown = watched(section, np.asarray(state.rank), tree)
-        nodes = tree is None or len(places) == len(self._shown)
+        nodes = tree is None                       # a neuron belongs to one process
         here = np.flatnonzero(self._shown >= 0)
         self._number = here[np.argsort(self._shown[here])] if nodes else np.arange(len(places))     # of each, among ...
         self._all = len(self._shown) if nodes else len(places)                          # ... so many of all processes
@@ -272,10 +272,10 @@ def watched(section: Activation, rank: NDArray[np.int64],
             tree: Tree | None) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """The places (k,) that are watched, and which of them each node of the mesh shows, (n,), -1 for none.
 
-    ``rank`` (n,) is the place of each node of the mesh, -1 for nodes of other processes.
+    ``rank`` (n,) is the place that has the values of each node of the mesh, -1 for nodes of other processes.
     """
     at = section.at if section.at != "auto" else "cells" if tree is not None and len(tree.cells) > 1 else "nodes"
     if at == "nodes":
-        return np.arange(np.count_nonzero(rank >= 0)), rank
+        return np.arange(rank.max(initial=-1) + 1), rank
     assert tree is not None                     # the case was checked
     return rank[tree.cells], tree.cell

@@ -58,6 +58,8 @@ def schedule(stimuli: Sequence[Stimulus], mesh: Mesh, surface_to_volume: float, 
     for k, s in enumerate(stimuli):
         where = f"stimulus.{k}" + (f" ({s.name})" if s.name else "")
         nodes = _nodes(s, mesh, where)
+        if mesh.tree is not None:
+            nodes = nodes[mesh.tree.area[nodes] > 0.0]
         if not len(nodes):
             low, high = mesh.points.min(axis=0) * 10, mesh.points.max(axis=0) * 10
             raise CaseError(where, "the stimulus touches no node", "the mesh spans "

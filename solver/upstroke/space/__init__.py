@@ -40,7 +40,7 @@ def discretise(mesh: Mesh, coupling: Tissue | Cable, curves: Sequence[Curve] = (
         assert mesh.tree is not None                  # the case was checked
         for k, table in enumerate(coupling.region):
             cells_of_regions(mesh, table.regions, f"cable.region.{k}.regions")   # an error for one that is not there
-        return assemble_tree(mesh.tree, coupling)
+        return assemble_tree(mesh.tree, coupling, mesh.tree.solved)
     if mesh.purkinje is not None:
         return couple_strands(discretise(mesh.tissue, coupling, curves, owner), mesh.purkinje, coupling)
     D = diffusivity(coupling, mesh)

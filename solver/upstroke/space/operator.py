@@ -47,7 +47,8 @@ class Operator:
         return A
 
     def permuted(self, order: NDArray[np.int64]) -> Operator:
-        """The operator with its nodes in another order; ``order`` (n,) tells which node comes at each place."""
+        """The operator with its nodes in another order; ``order`` tells which node comes at each place. Nodes that are
+        coupled to none may be left out."""
         if np.array_equal(order, np.arange(self.n)):
             return self
         K = self.stiffness
@@ -55,7 +56,7 @@ class Operator:
         entry.sort_indices()
 
         def permute(matrix: sparse.csr_array) -> sparse.csr_array:
-            return sparse.csr_array((matrix.data[entry.data], entry.indices, entry.indptr), shape=K.shape)
+            return sparse.csr_array((matrix.data[entry.data], entry.indices, entry.indptr), shape=entry.shape)
 
         return replace(self, mass=permute(self.mass), stiffness=permute(K), lumped_mass=self.lumped_mass[order],
                        area=None if self.area is None else self.area[order])

@@ -41,24 +41,29 @@ class State:
         Iion where it is known: one number, or (nodes,) in solve order
     order : (n,) the mesh's number of the node at each place; by default the two are the same
     total : nodes of the mesh, of which this process has n; by default all
+    known_at : (total,) the node whose values each node of the mesh has; by default its own
 
     Attributes
     ----------
     V : (n,) mV, in solve order
     Iion : (n,) uA/cm^2, of the last reaction step, at its start
     Istim : (n,) uA/cm^2, what the reaction step applies
-    rank : (total,) the place of each node of the mesh: order[rank] = 0, 1, 2, ...; -1 for nodes of other processes
+    rank : (total,) the place where the values of each node of the mesh are: rank[order] = 0, 1, 2, ...; -1 for nodes
+        of other processes
     groups : one per membrane
     """
 
     def __init__(self, membranes: Sequence[tuple[Kernel, Mapping[str, Any], int]], backend: Backend,
-                 order: ArrayLike | None = None, total: int | None = None) -> None:
+                 order: ArrayLike | None = None, total: int | None = None,
+                 known_at: NDArray[np.int64] | None = None) -> None:
         self.n = sum(size for _, _, size in membranes)
         self._backend = backend
         self.order = np.arange(self.n) if order is None else np.asarray(order)
         self.total = self.n if total is None else total
         self.rank = np.full(self.total, -1)
         self.rank[self.order] = np.arange(self.n)
+        self._known_at: NDArray[np.int64] | slice = slice(None) if known_at is None else known_at
+        self.rank = self.rank[self._known_at]
         self._in_mesh_order = self.n == self.total and bool((self.order == np.arange(self.n)).all())
         self.V = backend.zeros(self.n + backend.halo.ghosts)[:self.n]
         self.Iion, self.Istim = (backend.zeros(self.n) for _ in range(2))
@@ -126,7 +131,7 @@ class State:
         values = np.full(self.total, np.nan, np.result_type(*(array for _, _, array in pieces), np.float32))
         for begin, end, array in pieces:
             values[self.order[begin:end]] = array
-        return self._backend.halo.whole(values)
+        return self._backend.halo.whole(values[self._known_at])
 
     def variable(self, name: str) -> NDArray[Any]:
         """(n,) the values of V, Iion or a state on the host, in the mesh's order; see `arrange`."""

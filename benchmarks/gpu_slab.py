@@ -20,6 +20,7 @@ from scipy import sparse
 from upstroke import Case, load_case
 from upstroke.backend import cuda_diffusion
 from upstroke.backend.couplings import NEGLIGIBLE, Repeated, repeat_rows
+from upstroke.case.pulses import Pulses
 from upstroke.codegen import generate
 from upstroke.ionic import initial_state, load_model, rates
 from upstroke.mesh import build_mesh
@@ -191,7 +192,7 @@ def tissue(operator: Operator, nodes: tuple[int, int, int], precision: str, time
     state = State([(kernel, initial, operator.n)], backend, order)
     x, y, z = (np.arange(min(round(STIMULATED / DX) + 1, m // 2)) for m in nodes)
     corner = (x[None, None, :] + nodes[0] * y[None, :, None] + nodes[0] * nodes[1] * z[:, None, None]).ravel()
-    train = Train("corner", np.sort(state.rank[corner]), 35.714, 0.0, 2.0, np.inf, 1)
+    train = Train("corner", np.sort(state.rank[corner]), 35.714, Pulses(0.0), 2.0)
     stepper = Stepper(operator, state, settings.time, settings.solver, settings.tissue.capacitance,
                       Stimuli((train,), DT), backend)
     observer = ActivationWatcher(settings.watch.activation, state, backend, DT)

@@ -32,6 +32,7 @@ from scipy.optimize import brentq
 
 import upstroke
 from upstroke.backend import open_backend
+from upstroke.case.pulses import Pulses
 from upstroke.case.schema import Activation, CableMesh, ConductivityTable, GridMesh, SlabMesh, Solver, TimeTable, Tissue
 from upstroke.codegen import generate
 from upstroke.ionic import initial_state, load_model, rates
@@ -191,7 +192,7 @@ def launch(x: Any, h: float, where: Callable[[Any], Any], low: float, high: floa
 
 
 def pulse(nodes: Any, current: float, start: float = 0.0, duration: float = 2.0) -> Train:
-    return Train("pulse", np.asarray(nodes, np.int64), current, start, duration, math.inf, 1)
+    return Train("pulse", np.asarray(nodes, np.int64), current, Pulses(start), duration)
 
 
 # ------------------------------------------------------------------------- plane waves: exact chains of nodes

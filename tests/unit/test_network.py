@@ -320,7 +320,7 @@ def test_check_prints_populations_and_one_of_their_cells(monkeypatch):
     assert ("# population 'a': 2 cells of 1 sections, 1 compartments, 1,256.64 um^2, up to 10 um from the soma or the "
             "start\n#   soma  soma     root") in text
     assert text.count("#   soma") == 1
-    assert "# stimulus 'stimulus 1': 2 nodes, 7.95775 uA/cm^2 times 1 to 2\n" in text
+    assert "# stimulus 'stimulus 1': 2 nodes, 7.95775 uA/cm^2 times 1 to 2; 1 pulse of 1 ms at 0 ms\n" in text
 
 
 def test_a_network_is_not_reduced(tmp_path):

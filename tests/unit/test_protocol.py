@@ -1,11 +1,10 @@
 """Stimuli: which nodes, how much charge, and when."""
 
-import math
-
 import numpy as np
 import pytest
 
 from upstroke.backend.cpu import Inputs
+from upstroke.case.pulses import Pulses
 from upstroke.case.schema import Box, CableMesh, Sphere, Stimulus
 from upstroke.errors import CaseError, MeshError
 from upstroke.mesh import build_mesh
@@ -15,8 +14,9 @@ CABLE = build_mesh(CableMesh(length=1.0, dx=0.1))
 
 
 def train(**keys):
-    defaults = dict(name="s", nodes=np.array([0, 1]), current=10.0, start=1.0, duration=2.0, period=math.inf, count=1)
-    return Train(**(defaults | keys))
+    given = dict(name="s", nodes=np.array([0, 1]), current=10.0, start=1.0, duration=2.0) | keys
+    pulses = {name: given.pop(name) for name in [*given] if name in Pulses.__dataclass_fields__}
+    return Train(**given, pulses=Pulses(**pulses))
 
 
 def currents(trains, dt, steps, n=4):
@@ -60,12 +60,21 @@ def test_trains_add_up_and_end():
     assert seen[7] == [0, 0, 0, 0]
 
 
+@pytest.mark.parametrize("dt", [0.5, 0.3, 0.01])
+def test_charge_of_bursts_is_exact(dt):
+    """Two bursts of five pulses with falling periods, and two extra stimuli after each."""
+    stimulus = train(period=5.0, count=5, decrement=0.7, shortest=3.1, extra=(2.9, 2.3), bursts=2, burst_period=40.3)
+    assert np.allclose(charge(stimulus, dt, round(90 / dt)), [14 * 20.0, 14 * 20.0, 0.0, 0.0], rtol=1e-9)
+    assert stimulus.fired(90.0) == 14 and stimulus.fired(41.3) == 7 and stimulus.fired(41.31) == 8
+
+
 @pytest.mark.parametrize("seed", range(5))
 def test_the_table_holds_every_change(seed):
     random = np.random.default_rng(seed)
     trains = [train(nodes=random.integers(0, 6, 4), current=random.normal(), start=random.uniform(0, 9),
                     duration=random.choice([0.03, 0.1, 1.7]), period=random.choice([2.0, 3.3]),
-                    count=int(random.integers(1, 9))) for _ in range(4)]
+                    count=int(random.integers(1, 9)), decrement=random.choice([0.0, 0.05]), shortest=1.9,
+                    extra=tuple(random.uniform(1.7, 4, int(random.integers(0, 3))))) for _ in range(4)]
     expected = np.zeros((200, 6))
     for t in trains:
         for n in range(200):
@@ -117,5 +126,5 @@ def test_nodes_receive_multiples_of_a_current_in_any_numbering():
     rank = np.array([3, 0, 2, 1])
     moved = Stimuli(pulses, 1.0).renumbered(rank).trains
     assert moved[0].nodes.tolist() == [0, 1, 3] and moved[0].scale.tolist() == [0.5, 2.0, 1.0]
-    assert pulses[0].describe() == "stimulus 's': 3 nodes, 10 uA/cm^2 times 0.5 to 2"
-    assert pulses[1].describe() == "stimulus 's': 1 nodes, 3 uA/cm^2"
+    assert pulses[0].describe() == "stimulus 's': 3 nodes, 10 uA/cm^2 times 0.5 to 2; 1 pulse of 2 ms at 1 ms"
+    assert pulses[1].describe() == "stimulus 's': 1 nodes, 3 uA/cm^2; 1 pulse of 2 ms at 1 ms"

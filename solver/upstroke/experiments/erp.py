@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from upstroke.case import Case, resolved
+from upstroke.case.pulses import Pulses
 from upstroke.errors import CaseError, OptionError, did_you_mean
 from upstroke.observe.probes import place_probes
 from upstroke.observe.quiet import QuietWatcher
@@ -215,10 +216,11 @@ def _early(case: Case, name: str) -> tuple[int, float]:
     if name not in names:
         raise OptionError("--stimulus", f"the case has no stimulus {name!r}", did_you_mean(name, filter(None, names)))
     k = names[name]
-    if case.stimulus[k].count > 1:
-        raise CaseError(case.where(f"stimulus.{k}"), f"{name} has {case.stimulus[k].count} pulses",
+    pulses = [Pulses.of(s) for s in case.stimulus]
+    if pulses[k].total > 1:
+        raise CaseError(case.where(f"stimulus.{k}"), f"{name} has {pulses[k].total} pulses",
                         "the stimulus whose interval is sought has one")
-    others = [s.start + (s.count - 1) * (s.period or 0.0) for j, s in enumerate(case.stimulus) if j != k]
+    others = [p.onset(p.total - 1) for j, p in enumerate(pulses) if j != k]
     if not others:
         raise CaseError(case.where("stimulus"), f"there is no stimulus before {name}",
                         'add one: name = "S1", with period and count')

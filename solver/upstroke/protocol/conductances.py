@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from upstroke.case.pulses import Pulses
 from upstroke.case.schema import KINETICS, Case, Synapse, TimeTable
 from upstroke.mesh.mesh import Mesh
 from upstroke.protocol.events import Times, trains
@@ -126,7 +126,7 @@ def place_conductances(case: Case, mesh: Mesh) -> Conductances:
         assert mesh.tree is not None                        # the case was checked
         starts = table.start + np.concatenate([[0.0], np.cumsum(table.durations)[:-1]])
         for node in mesh.tree.compartments_at(table.site, f"voltage_clamp.{k}.site"):
-            held = tuple(Train("", np.array([node]), 1.0, float(start), duration, math.inf, 1)
+            held = tuple(Train("", np.array([node]), 1.0, Pulses(float(start)), duration)
                          for start, duration in zip(starts, table.durations, strict=True))
             clamps.append(Clamp(int(node), 1.0 / table.series_resistance, table.levels, held))
     return Conductances(synapses, tuple(clamps), place_gaps(case.gap_junction, mesh), place_noise(case.noise, mesh))

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from upstroke.case.pulses import Pulses
 from upstroke.case.schema import Stimulus
 from upstroke.errors import CaseError
 from upstroke.mesh.labels import values_at
@@ -27,13 +27,13 @@ class Stimuli:
 
     def notes(self, end: float) -> list[str]:
         """What the user should know of trains that outlast a run of ``end`` ms."""
-        return [f"stimulus {train.name!r}: {late} of {train.count} pulses start when the run is over"
-                for train in self.trains if (late := train.late(end))]
+        return [f"stimulus {train.name!r}: {late} of {train.pulses.total} pulses start when the run is over"
+                for train in self.trains if (late := train.pulses.total - train.fired(end))]
 
     def over(self, end: float) -> float:
         """When (ms) the last pulse is over of those that start before ``end``; 0 where there is none."""
-        return max((t.onset(t.count - late - 1) + t.duration for t in self.trains if (late := t.late(end)) < t.count),
-                   default=0.0)
+        return max((train.pulses.onset(fired - 1) + train.duration
+                    for train in self.trains if (fired := train.fired(end))), default=0.0)
 
     def renumbered(self, rank: NDArray[np.int64]) -> Stimuli:
         """The same trains with their nodes in another numbering; ``rank`` (n,) is the new number of each node."""
@@ -66,8 +66,7 @@ def schedule(stimuli: Sequence[Stimulus], mesh: Mesh, surface_to_volume: float, 
                             f"({', '.join(f'{x:.4g}' for x in low)}) to ({', '.join(f'{x:.4g}' for x in high)}) mm")
         current = _density(s, mesh, nodes, surface_to_volume)
         scale = values_at(mesh, s.scale, nodes, f"{where}.scale", "stimulus") if s.scale is not None else 1.0
-        trains.append(Train(s.name or f"stimulus {k + 1}", nodes, current, s.start, s.duration,
-                            s.period if s.period is not None else math.inf, s.count, scale))
+        trains.append(Train(s.name or f"stimulus {k + 1}", nodes, current, Pulses.of(s), s.duration, scale))
     return Stimuli(tuple(trains), dt)
 
 

@@ -55,9 +55,8 @@ def _edges(trains: Sequence[Train], dt: float, n_steps: int) -> set[int]:
     """The steps at whose start the current of some train may change: those next to the edges of its pulses."""
     steps: set[int] = set()
     for train in trains:
-        in_time = train.count - train.late(n_steps * dt)
-        for k in range(in_time):
-            on = train.onset(k)
+        for k in range(train.fired(n_steps * dt)):
+            on = train.pulses.onset(k)
             for edge in (on, on + train.duration):
                 near = math.floor(edge / dt)
                 steps.update(range(near - 1, near + 3))

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
+
+from upstroke.case.pulses import Pulses
 
 SNAP = 1e-9      # parts of a step: what is nearer to a step's edge than this lies on it
 
 
 @dataclass(frozen=True)
 class Train:
-    """Pulses of ``current`` (uA/cm^2) into ``nodes``: [start + k period, start + k period + duration), k < count.
+    """Pulses of ``current`` (uA/cm^2) and ``duration`` (ms) into ``nodes``.
 
     ``nodes`` are ascending numbers of the mesh, or, once `Stimuli.renumbered`, ascending places in solve order. Each
     receives ``scale`` times the current, one number or (nodes,).
@@ -22,10 +23,8 @@ class Train:
     name: str
     nodes: NDArray[np.int64]
     current: float
-    start: float
+    pulses: Pulses
     duration: float
-    period: float
-    count: int
     scale: float | NDArray[np.float64] = 1.0
 
     def renumbered(self, rank: NDArray[np.int64]) -> Train:
@@ -36,22 +35,18 @@ class Train:
         scale = np.broadcast_to(self.scale, self.nodes.shape)
         return replace(self, nodes=rank[self.nodes][order], scale=scale[order])
 
-    def onset(self, k: int) -> float:
-        """When (ms) pulse k starts, k = 0, 1, ..."""
-        return self.start + k * self.period if k else self.start
-
     def describe(self) -> str:
         """A line for reports."""
         low, high = np.min(self.scale), np.max(self.scale)
         times = f" times {low:.4g} to {high:.4g}" if low != 1.0 or high != 1.0 else ""
-        return f"stimulus {self.name!r}: {len(self.nodes):,} nodes, {self.current:g} uA/cm^2{times}"
+        return (f"stimulus {self.name!r}: {len(self.nodes):,} nodes, {self.current:g} uA/cm^2{times}; "
+                f"{self.pulses.describe(self.duration)}")
 
     def share(self, n: int, dt: float) -> float:
         """The part of step n, [n dt, (n + 1) dt), during which a pulse is on: exact charge for any dt."""
         total = 0.0
-        first = math.floor(((n * dt) - self.start - self.duration) / self.period) if math.isfinite(self.period) else 0
-        for k in range(max(first, 0), self.count):
-            on = self.onset(k) / dt - n
+        for k in range(self.pulses.before(n * dt - self.duration - SNAP), self.pulses.total):
+            on = self.pulses.onset(k) / dt - n
             off = on + self.duration / dt
             if on >= 1.0 - SNAP:
                 break
@@ -59,9 +54,6 @@ class Train:
             total += 0.0 if part < SNAP else 1.0 if part > 1.0 - SNAP else part
         return total
 
-    def late(self, end: float) -> int:
-        """How many pulses would start at ``end`` (ms) or after it, and so never fire."""
-        if self.start >= end:
-            return self.count
-        in_time = math.ceil((end - self.start) / self.period - SNAP) if math.isfinite(self.period) else 1
-        return max(self.count - in_time, 0)
+    def fired(self, end: float) -> int:
+        """How many pulses start before ``end`` (ms); the others never fire."""
+        return self.pulses.before(end - SNAP)

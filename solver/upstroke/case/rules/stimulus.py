@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from upstroke.case.pulses import Pulses
 from upstroke.case.rules.rule import Mistake, rule
 from upstroke.case.schema import Box, Stimulus
 
@@ -48,8 +49,53 @@ def trains_need_a_period(count: int, period: float | None) -> Iterator[Mistake]:
         yield Mistake(("count",), f"{count} pulses without a period", 'add period = "500 ms"')
 
 
-@rule(Stimulus, "duration", "period")
-def pulses_do_not_overlap(duration: float, period: float | None) -> Iterator[Mistake]:
+@rule(Stimulus, "decrement", "shortest_period", "period", "count")
+def decrements_end(decrement: float | None, shortest: float | None, period: float | None,
+                   count: int) -> Iterator[Mistake]:
+    if decrement is None:
+        if shortest is not None:
+            yield Mistake(("shortest_period",), "is where decrements end, and there are none",
+                          'add decrement = "10 ms"')
+    elif count == 1:
+        yield Mistake(("decrement",), "a single pulse has no periods", "add count and period")
+    elif shortest is None:
+        yield Mistake(("decrement",), "has no end", 'add shortest_period = "200 ms"')
+    elif period is not None and period < shortest:
+        yield Mistake(("shortest_period",), f"{shortest:.12g} ms is longer than the period of {period:.12g} ms",
+                      "swap the two")
+
+
+@rule(Stimulus, "bursts", "burst_period")
+def bursts_need_a_period(bursts: int, burst_period: float | None) -> Iterator[Mistake]:
+    if bursts > 1 and burst_period is None:
+        yield Mistake(("bursts",), f"{bursts} bursts without a period", 'add burst_period = "1 s"')
+    if bursts == 1 and burst_period is not None:
+        yield Mistake(("burst_period",), "there is one burst", "add bursts = 5, or leave it out")
+
+
+@rule(Stimulus, "duration", "period", "shortest_period", "extra")
+def pulses_do_not_overlap(duration: float, period: float | None, shortest: float | None,
+                          extra: Sequence[float] | None) -> Iterator[Mistake]:
     if period is not None and period < duration:
         yield Mistake(("period",), f"{period:.12g} ms is shorter than the pulse of {duration:.12g} ms",
                       "make the period longer or the duration shorter")
+    elif shortest is not None and shortest < duration:
+        yield Mistake(("shortest_period",), f"{shortest:.12g} ms is shorter than the pulse of {duration:.12g} ms",
+                      "make it longer or the duration shorter")
+    for k, interval in enumerate(extra or ()):
+        if interval < duration:
+            yield Mistake(("extra", k), f"{interval:.12g} ms is shorter than the pulse of {duration:.12g} ms",
+                          "make the interval longer or the duration shorter")
+
+
+@rule(Stimulus, "duration", "period", "count", "decrement", "shortest_period", "extra", "bursts", "burst_period")
+def bursts_do_not_overlap(duration: float, period: float | None, count: int, decrement: float | None,
+                          shortest: float | None, extra: Sequence[float] | None, bursts: int,
+                          burst_period: float | None) -> Iterator[Mistake]:
+    if bursts == 1 or burst_period is None or (count > 1 and period is None):
+        return
+    burst = Pulses(0.0, period or duration, count, decrement or 0.0, shortest or 0.0, tuple(extra or ()))
+    length = burst.onset(burst.total - 1) + duration
+    if burst_period < length:
+        yield Mistake(("burst_period",), f"{burst_period:.12g} ms is shorter than a burst of {length:.12g} ms",
+                      "make it longer, or the burst shorter")

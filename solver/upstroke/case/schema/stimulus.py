@@ -4,8 +4,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
-from upstroke.case.schema.keys import Current, CurrentDensity, Length, Numbers, Point, Time, VolumeCurrent, key
+from upstroke.case.schema.keys import (
+    Count,
+    Current,
+    CurrentDensity,
+    Length,
+    Numbers,
+    Point,
+    Time,
+    VolumeCurrent,
+    key,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,5 +66,15 @@ class Stimulus:
     duration: Time = key("duration of a pulse", example='"2 ms"', must="> 0")
     period: Time | None = key("time from start to start; needed where count > 1", None, example='"500 ms"',
                               must="> 0")
-    count: int = key("number of pulses", 1, must=">= 1")
+    count: int = key("number of pulses, those of `extra` and of further bursts not counted", 1, must=">= 1")
+    decrement: Time | None = key("by how much each period is shorter than the one before: decremental pacing, a ramp",
+                                 None, example='"10 ms"', must="> 0")
+    shortest_period: Time | None = key("the period that all further pulses keep once it is reached; needed with "
+                                       "`decrement`", None, example='"200 ms"', must="> 0")
+    extra: Annotated[tuple[Time, ...], Count(1)] | None = key(
+        "extra stimuli after the train, S2, S3, ...: the coupling interval of each, from the start of the pulse before",
+        None, example='["300 ms", "250 ms"]', must="> 0")
+    bursts: int = key("how often all of this comes", 1, example="5", must=">= 1")
+    burst_period: Time | None = key("time from the start of a burst to that of the next; needed where bursts > 1", None,
+                                    example='"1 s"', must="> 0")
     name: str = key("what messages call it", "", example='"S1"')

@@ -2,11 +2,14 @@
 
     python benchmarks/scaling.py [--sides 40 63 100] [--rounds 2] [--steps 16]
     python benchmarks/scaling.py --model            # the prediction and the plot alone, from results/scaling.json
+    python benchmarks/scaling.py --device cuda --ranks 1 2 4 [--sides 100 160]    # GPUs, one for each rank
 
 Measured: a cube of tetrahedra with ten Tusscher-Panfilov cells, as one rank with two threads, as two ranks with one
 each (the exchange overlapped with the rows that need none of it, and not, in turns within one run), and as one rank
 with one thread. Of each the median and least wall time of the membrane kernel per step, and of the diffusion per sweep
 (one application of A: the iterations and one more). Ranks also tell how long they wait for neighbours and for sums.
+
+On GPUs: ms a step of the same cube with both solvers, whole steps, since a GPU runs on its own between exchanges.
 
 Modelled, never measured: the step on P GPUs is the bytes that it moves over the memory's bandwidth, the exchange as far
 as there are not rows enough to hide it, and sums over all; see ``Machine`` for what is assumed.
@@ -35,14 +38,14 @@ KINDS = {"1 rank, 1 thread": (1, 1), "1 rank, 2 threads": (1, 2), "2 ranks": (2,
 
 
 # ------------------------------------------------------------------------------------------------------- measured
-def case_of(side: int, threads: int) -> dict[str, Any]:
+def case_of(side: int, threads: int, device: str = "cpu") -> dict[str, Any]:
     """A cube of ``side``^3 nodes, stimulated at a corner."""
     length = f"{0.2 * (side - 1):.10g} mm"
     return {"mesh": {"kind": "slab", "size": [length] * 3, "dx": "0.2 mm", "fibre": [1, 0, 0]},
             "tissue": {"surface_to_volume": "140 /mm", "conductivity": {"monodomain": ["3 mS/cm", "1 mS/cm"]}},
             "membrane": {"model": "tenTusscherPanfilov"}, "time": {"end": "1 s", "dt": "0.05 ms"},
             "stimulus": {"box": {"min": ["0 mm"], "max": ["1.5 mm"]}, "current": "50 uA/cm^2", "duration": "2 ms"},
-            "output": {"picture": False}, "backend": {"device": "cpu", "threads": threads}}
+            "output": {"picture": False}, "backend": {"device": device, "threads": threads}}
 
 
 def work(side: int, threads: int, steps: int) -> None:
@@ -148,6 +151,71 @@ def fitted(rows: list[dict[str, Any]]) -> dict[str, float]:
     return {"reaction_ns": float(np.sum(n / reaction) / np.sum((n / reaction) ** 2)), "sweep_ns": per_node,
             "exchange_us": halo, "sum_us": total,
             "worst_error": float(np.max(np.abs((per_node * n + latency) / sweep - 1)))}
+
+
+# --------------------------------------------------------------------------------------------------- measured, GPUs
+def work_on_gpus(side: int, steps: int, method: str) -> None:
+    """One contestant: prints what its steps took as JSON."""
+    from upstroke import load_case
+    from upstroke.parallel.ranks import Ranks
+    from upstroke.run import prepare
+
+    seconds = {"swap": 0.0, "add": 0.0}
+
+    def timed(name: str) -> Any:
+        function = getattr(Ranks, name)
+
+        def call(self: Ranks, *what: Any) -> None:
+            start = time.perf_counter()
+            function(self, *what)
+            seconds[name] += time.perf_counter() - start
+        return call
+
+    for name in seconds:
+        setattr(Ranks, name, timed(name))
+    setup = prepare(load_case(case_of(side, 0, "cuda") | {"solver": {"method": method}}))
+    stepper, start = setup.stepper, 0.0
+    before = iterations = 0
+    for n in stepper.steps():
+        if n in (WARM, WARM + steps):
+            stepper.sync()
+            before, iterations = iterations, stepper.clock.iterations
+            start = time.perf_counter() - start
+        if n == WARM:
+            seconds.update(swap=0.0, add=0.0)
+        if n == WARM + steps:
+            break
+    halo = setup.backend.halo
+    whole = halo.everyone((halo.ghosts, setup.state.n))
+    if halo.first:
+        print(json.dumps({"nodes": setup.mesh.n_points, "ghosts": max(g for g, _ in whole),
+                          "own": max(n for _, n in whole), "step_ms": 1e3 * start / steps,
+                          "iterations": (iterations - before) / steps,
+                          "exchange_ms": 1e3 * seconds["swap"] / steps, "sum_ms": 1e3 * seconds["add"] / steps,
+                          "device": str(setup.backend), "notes": list(setup.backend.notes)}))
+
+
+def measure_on_gpus(sides: list[int], ranks: list[int], rounds: int, steps: int) -> None:
+    rows = []
+    for side in sides:
+        for method in ("cg", "chebyshev"):
+            for count in ranks:
+                own = [sys.executable, __file__, "--work-gpu", str(side), method, "--steps", str(steps)]
+                launcher = [str(Path(sys.executable).with_name("mpiexec")), "-n", str(count)] if count > 1 else []
+                found = [json.loads(subprocess.run([*launcher, *own], capture_output=True, text=True, check=True)
+                                    .stdout.splitlines()[-1]) for _ in range(rounds)]
+                best = min(found, key=lambda one: one["step_ms"])
+                rows.append(best | {"ranks": count, "method": method, "all_ms": [one["step_ms"] for one in found]})
+                print(rows[-1], file=sys.stderr, flush=True)
+    text = ["# Scaling over GPUs", "", f"`python benchmarks/scaling.py --device cuda`; {rows[0]['device']}; the least "
+            f"of {rounds} rounds of {steps} steps. Exchange and sum: of the first rank, waiting for others.", "",
+            "| nodes | ranks | solver | ms a step | iterations a step | exchange ms | sum ms | ghosts |",
+            "|---|---|---|---|---|---|---|---|"]
+    text += [f"| {row['nodes']:,} | {row['ranks']} | {row['method']} | {row['step_ms']:.3f} | "
+             f"{row['iterations']:.1f} | {row['exchange_ms']:.3f} | {row['sum_ms']:.3f} | {row['ghosts']:,} |"
+             for row in rows]
+    notes = {note for row in rows for note in row["notes"]}
+    write("scaling_gpu", {**stamp(), "rows": rows}, "\n".join([*text, *(f"\n{note}" for note in notes)]) + "\n")
 
 
 # ------------------------------------------------------------------------------------------------------- modelled
@@ -286,10 +354,19 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--steps", type=int, default=16)
     parser.add_argument("--model", action="store_true")
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
+    parser.add_argument("--ranks", type=int, nargs="+", default=[1, 2], help="of GPUs")
+    parser.add_argument("--work-gpu", nargs=2, metavar=("SIDE", "METHOD"), help=argparse.SUPPRESS)
     parser.add_argument("--work", type=int, nargs=2, metavar=("SIDE", "THREADS"), help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.work:
         work(*arguments.work, arguments.steps)
+        return
+    if arguments.work_gpu:
+        work_on_gpus(int(arguments.work_gpu[0]), arguments.steps, arguments.work_gpu[1])
+        return
+    if arguments.device == "cuda":
+        measure_on_gpus(arguments.sides, arguments.ranks, arguments.rounds, arguments.steps)
         return
     load = os.getloadavg()[0]
     if arguments.model:

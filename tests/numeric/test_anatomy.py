@@ -17,6 +17,7 @@ from upstroke.mesh.laplace import laplace
 from upstroke.mesh.ldrb import Angles
 from upstroke.mesh.rule import with_rule
 from upstroke.mesh.stuffing import outer_faces, patches, stuffed
+from upstroke.run import run
 
 ONE = {"endo": "endo", "epi": "epi", "base": "base", "apex": "apex"}
 
@@ -161,6 +162,22 @@ def test_a_wall_too_thin_for_dx_is_told():
     mesh = build_mesh(BiventricleMesh(dx=0.25, right_wall=0.3))
     assert mesh.notes == ("edges are 1.87 mm long, not 2.5 mm: walls are as thin as 3 mm",)
     assert mesh.region_names == {"endo": 1, "M": 2, "epi": 3}
+
+
+def test_a_beat_passes_from_the_left_ventricle_to_the_right(tmp_path):
+    result = run({"mesh": {"kind": "biventricle", "dx": "1.8 mm", "right_wall": "3 mm",
+                           "regions": {"early": "septal < 0.3 and transmural < 0.5 and x > 2 mm"}},
+                  "tissue": {"surface_to_volume": "140 /mm", "capacitance": "1 uF/cm^2",
+                             "conductivity": {"monodomain": ["5 mS/cm", "2 mS/cm"]}},
+                  "membrane": {"model": "MitchellSchaeffer"}, "time": {"end": "60 ms", "dt": "0.1 ms"},
+                  "stimulus": {"region": "early", "current": "60 uA/cm^2", "duration": "2 ms"},
+                  "watch": {"activation": {}}, "output": {"picture": False}}, out=tmp_path)
+    time = result.activation.activation[0]
+    mesh = result.mesh
+    early = mesh.points[:, 0] > 0.8
+    septum, right = ((mesh.point_data["septal"] > 0.9) & (abs(mesh.points[:, 0] - x) < 0.2) for x in (-0.9, -1.6))
+    assert np.isfinite(time).all()
+    assert time[early].mean() + 5 < time[septum].mean() < time[right].mean() - 1
 
 
 def test_files_are_read_as_they_were_made(tmp_path, capsys):

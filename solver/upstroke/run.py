@@ -34,7 +34,7 @@ from upstroke.setup import (
     splitting_notes,
     temperature_notes,
 )
-from upstroke.space import coarse_notes, discretise, inert_notes
+from upstroke.space import coarse_notes, conducting, discretise, inert_notes
 from upstroke.step.state import State
 from upstroke.step.stepper import Stepper
 
@@ -59,7 +59,7 @@ def prepare(case: Case, like: Setup | None = None, free: Sequence[Iterable[str]]
         cells = table_of_cells(mesh, regions, "membrane", "membrane")
         operator = discretise(mesh, case.coupling, curves, cells)           # how neighbours couple
         clock("operator")
-        owner = membrane_of_nodes(mesh, regions)
+        owner = membrane_of_nodes(mesh, regions, conducting(mesh, case.coupling))
         order = node_order(case, operator, owner, mesh)
         if case.time.diffusion == "explicit":
             operator = replace(operator, eigenvalue_bound=operator.largest_eigenvalue)

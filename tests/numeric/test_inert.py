@@ -8,7 +8,8 @@ from upstroke.case import load_case
 from upstroke.case.schema import ConductivityTable, GridMesh, SheetMesh, SlabMesh, Tissue, VentricleMesh
 from upstroke.errors import CaseError, ErrorList
 from upstroke.mesh import build_mesh
-from upstroke.space import discretise, inert_notes
+from upstroke.mesh.order import membrane_of_nodes
+from upstroke.space import conducting, discretise, inert_notes
 from upstroke.space.curve import FOURTH_ORDER
 
 SCAR = {"scar": "x > 4 mm and x < 7 mm and y > 2 mm"}
@@ -91,7 +92,23 @@ def test_a_wave_goes_round_and_not_in(tmp_path, diffusion):
     assert (result.state.variable("V")[inside] == -86.0).all()
 
 
+def test_nodes_at_the_edge_have_the_membrane_of_the_tissue():
+    """Whatever the table that is named first, and also at corners, where most of what is around them is dead."""
+    mesh = build_mesh(MESHES["sheet"])
+    x, y = mesh.points[:, 0], mesh.points[:, 1]
+    inside = (x > 0.41) & (x < 0.69) & (y > 0.21)
+    for regions in ([("scar",), None], [None, ("scar",)]):
+        owner = membrane_of_nodes(mesh, regions, conducting(mesh, tissue()))
+        np.testing.assert_array_equal(owner == regions.index(("scar",)), inside)
+
+
 def test_what_is_told():
+    bath = Tissue(surface_to_volume=1400.0, conductivity=(
+        ConductivityTable(intracellular=(1.0,), extracellular=(4.0,)),
+        ConductivityTable(intracellular=(0.0,), extracellular=(10.0,), regions=("scar",))))
+    assert inert_notes(build_mesh(MESHES["sheet"]), bath) == [
+        "96 of 480 cells do not conduct; no current passes their edge but outside cells: 96 are of a bath, and 40 "
+        "nodes inside them are coupled to none"]
     mesh = build_mesh(MESHES["sheet"])
     assert inert_notes(mesh, tissue()) == ["96 of 480 cells do not conduct; no current passes their edge, and 40 nodes "
                                            "inside them are coupled to none"]

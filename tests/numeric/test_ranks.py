@@ -35,6 +35,11 @@ RUNS: dict[str, dict[str, Any]] = {
             "trunk": "1 mm", "length": "1 mm", "generations": 2}},
         "watch": CASE["watch"] | {"ecg": {"electrodes": {"a": ["9 mm"]}, "every": "0.5 ms"}, "spikes": {
             "points": {"a": ["2 mm", "1 mm", "1 mm"], "b": ["2 mm", "3 mm", "1 mm"]}, "threshold": "-76 mV"}}},
+    "bounded conductor": {
+        "tissue": CASE["tissue"] | {"conductivity": {"intracellular": ["4 mS/cm", "1.2 mS/cm"],
+                                                     "extracellular": ["12 mS/cm", "6 mS/cm"]}},
+        "watch": CASE["watch"] | {"snapshots": {"every": "2 ms", "variables": ["phi_e", "V", "h"]}, "ecg": {
+            "electrodes": {"a": ["0 mm"], "b": ["8 mm", "6 mm"]}, "every": "0.5 ms", "conductor": "mesh"}}},
     "explicit": {"tissue": LUMPED, "time": CASE["time"] | {"diffusion": "explicit", "dt": "0.02 ms"}},
     "phases, comes to rest": {          # it ends before its time, when the last of the nodes of all ranks are below
         "membrane": {"model": "MitchellSchaeffer", "prepace": {"beats": 2, "period": "400 ms",

@@ -56,14 +56,17 @@ def membranes_of_tissue(mesh: Mesh, regions: Sequence[tuple[int | str, ...] | No
     return set(np.unique(table_of_cells(mesh, regions, "membrane", "membrane")).tolist())
 
 
-def membrane_of_nodes(mesh: Mesh, regions: Sequence[tuple[int | str, ...] | None]) -> NDArray[np.int64]:
+def membrane_of_nodes(mesh: Mesh, regions: Sequence[tuple[int | str, ...] | None],
+                      conduct: NDArray[np.bool_] | None = None) -> NDArray[np.int64]:
     """(n,) the number of the membrane table of each node: the one that owns most of the volume of the cells around it.
 
-    A tie goes to the earlier table. On a neuron each compartment lies in one region, which decides.
+    A tie goes to the earlier table. Cells that do not conduct, a scar or a bath, have no say where others do. On a
+    neuron each compartment lies in one region, which decides.
 
     Parameters
     ----------
     regions : of each table, as in `table_of_cells`
+    conduct : (m,) which cells do; None: all
 
     Raises
     ------
@@ -73,7 +76,7 @@ def membrane_of_nodes(mesh: Mesh, regions: Sequence[tuple[int | str, ...] | None
     cells = table_of_cells(mesh, regions, "membrane", "membrane")
     if count == 1 and (mesh.purkinje is None or regions[0] is None):
         return np.zeros(mesh.n_points, np.int64)
-    owner = _by_volume(mesh, cells, count) if mesh.tree is None else _by_compartment(mesh, cells)
+    owner = _by_volume(mesh, cells, count, conduct) if mesh.tree is None else _by_compartment(mesh, cells)
     if mesh.purkinje is not None:
         owner[mesh.n_tissue:] = _by_strand(mesh, regions)
     for k in range(count):
@@ -86,13 +89,23 @@ def membrane_of_nodes(mesh: Mesh, regions: Sequence[tuple[int | str, ...] | None
     return owner
 
 
-def _by_volume(mesh: Mesh, cells: NDArray[np.int64], count: int) -> NDArray[np.int64]:
+def _by_volume(mesh: Mesh, cells: NDArray[np.int64], count: int,
+               conduct: NDArray[np.bool_] | None) -> NDArray[np.int64]:
     """(n,) the membrane with the largest share of the volume around each node."""
     sizes = relative_sizes(mesh)
-    share = np.zeros((mesh.n_points, count))     # of each node's volume, by membrane
+    share = _shares(mesh, cells, count, sizes)
+    if conduct is not None and not conduct.all():
+        of_tissue = _shares(mesh, cells, count, np.where(conduct, sizes, 0.0))
+        share = np.where(of_tissue.any(axis=1, keepdims=True), of_tissue, share)
+    return np.argmax(share >= (1.0 - TIE) * share.max(axis=1, keepdims=True), axis=1)
+
+
+def _shares(mesh: Mesh, cells: NDArray[np.int64], count: int, sizes: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(n, count) of each node's volume, by membrane."""
+    share = np.zeros((mesh.n_points, count))
     for corner in mesh.cells.T:                  # one after the other, to spare memory
         share += np.bincount(corner.astype(np.int64) * count + cells, sizes, share.size).reshape(share.shape)
-    return np.argmax(share >= (1.0 - TIE) * share.max(axis=1, keepdims=True), axis=1)
+    return share
 
 
 def _by_compartment(mesh: Mesh, cells: NDArray[np.int64]) -> NDArray[np.int64]:

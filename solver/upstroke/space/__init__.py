@@ -24,7 +24,7 @@ from upstroke.space.strands import couple_strands
 from upstroke.space.tree import assemble_tree
 
 __all__ = ["Curve", "Extracellular", "Operator", "assemble", "assemble_grid", "assemble_tree", "coarse_notes",
-           "diffusivity", "discretise", "inert_notes"]
+           "conducting", "diffusivity", "discretise", "inert_notes"]
 
 
 def discretise(mesh: Mesh, coupling: Tissue | Cable, curves: Sequence[Curve] = (),
@@ -44,7 +44,7 @@ def discretise(mesh: Mesh, coupling: Tissue | Cable, curves: Sequence[Curve] = (
     if mesh.purkinje is not None:
         return couple_strands(discretise(mesh.tissue, coupling, curves, owner), mesh.purkinje, coupling)
     D = diffusivity(coupling, mesh)
-    of = conducting(coupling, mesh)
+    of = conducting(mesh, coupling)
     if of.all():
         return _of_tissue(mesh, coupling, D, curves, owner)
     return around_inert(mesh, of, lambda part: _of_tissue(part, coupling, D[of], curves,

@@ -24,6 +24,16 @@ def axis_values(table: ConductivityTable) -> tuple[float, ...]:
     return tuple(i * e / (i + e) for i, e in zip(table.intracellular, table.extracellular, strict=True))
 
 
+def cells_where(mesh: Mesh, tissue: Tissue, holds: Callable[[ConductivityTable], bool]) -> NDArray[np.bool_]:
+    """(m,) whether this holds of the table of each cell."""
+    return np.asarray([holds(table) for table in tissue.conductivity])[_tables(mesh, tissue)]
+
+
+def _tables(mesh: Mesh, tissue: Tissue) -> NDArray[np.int64]:
+    """(m,) the number of the table of each cell."""
+    return table_of_cells(mesh, [t.regions for t in tissue.conductivity], "tissue.conductivity", "conductivity")
+
+
 def diffusivity(tissue: Tissue, mesh: Mesh) -> NDArray[np.float64]:
     """Diffusion tensors D = sigma / (beta C_m) of all cells, (m, 3, 3) in cm^2/ms; sigma is the monodomain one.
 
@@ -58,7 +68,7 @@ def _tensors(tissue: Tissue, mesh: Mesh, values_of: Callable[[ConductivityTable]
     where a scale has no value above 0; MeshError for data that the mesh lacks
     """
     sigma = np.zeros((mesh.n_cells, 3, 3))
-    owner = table_of_cells(mesh, [t.regions for t in tissue.conductivity], "tissue.conductivity", "conductivity")
+    owner = _tables(mesh, tissue)
     for k, table in enumerate(tissue.conductivity):
         where = "tissue.conductivity" if len(tissue.conductivity) == 1 else f"tissue.conductivity.{k}"
         scaled = _scaled(table, values_of(table), mesh, owner == k, f"{where}.scale")

@@ -20,8 +20,7 @@ from scipy import sparse
 from upstroke.case.schema import Tissue
 from upstroke.mesh.locate import nearest_nodes
 from upstroke.mesh.mesh import Mesh
-from upstroke.mesh.order import table_of_cells
-from upstroke.space.conductivity import bidomain
+from upstroke.space.conductivity import bidomain, cells_where
 from upstroke.space.fem import assemble
 from upstroke.space.grid import assemble_grid
 from upstroke.space.multigrid import Multigrid, dot
@@ -48,9 +47,8 @@ class Extracellular:
     @cached_property
     def part(self) -> NDArray[np.int32]:
         """(n,) the part of the mesh that each node of the tissue lies in: no current flows between two of them."""
-        tables, mesh = self._tissue.conductivity, self._mesh
-        owner = table_of_cells(mesh, [t.regions for t in tables], "tissue.conductivity", "conductivity")
-        cells = mesh.cells[np.isin(owner, [k for k, table in enumerate(tables) if table.extracellular is not None])]
+        mesh = self._mesh
+        cells = mesh.cells[cells_where(mesh, self._tissue, lambda table: table.extracellular is not None)]
         first, others = np.repeat(cells[:, 0], cells.shape[1] - 1), cells[:, 1:].ravel()
         graph = sparse.coo_array((np.ones(len(first), np.int8), (first, others)), shape=(mesh.n_points,) * 2)
         return np.asarray(sparse.csgraph.connected_components(graph, directed=False)[1], np.int32)

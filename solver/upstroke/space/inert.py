@@ -14,19 +14,15 @@ from upstroke.case.schema import Cable, Tissue
 from upstroke.errors import CaseError
 from upstroke.mesh.check import keep_nodes, signed_sizes
 from upstroke.mesh.mesh import Mesh
-from upstroke.mesh.order import table_of_cells
-from upstroke.space.conductivity import axis_values
+from upstroke.space.conductivity import axis_values, cells_where
 from upstroke.space.operator import Operator
 
 
-def conducting(tissue: Tissue, mesh: Mesh) -> NDArray[np.bool_]:
+def conducting(mesh: Mesh, coupling: Tissue | Cable) -> NDArray[np.bool_]:
     """(m,) whether each cell conducts: a bath does not, whose conductivity is all extracellular."""
-    tables = tissue.conductivity
-    inert = [k for k, table in enumerate(tables) if not any(axis_values(table))]
-    if not inert:
+    if isinstance(coupling, Cable) or all(any(axis_values(table)) for table in coupling.conductivity):
         return np.ones(mesh.n_cells, bool)
-    owner = table_of_cells(mesh, [table.regions for table in tables], "tissue.conductivity", "conductivity")
-    return ~np.isin(owner, inert)
+    return cells_where(mesh, coupling, lambda table: any(axis_values(table)))
 
 
 def around_inert(mesh: Mesh, cells: NDArray[np.bool_], discretised: Callable[[Mesh], Operator]) -> Operator:
@@ -81,9 +77,11 @@ def inert_notes(mesh: Mesh, coupling: Tissue | Cable) -> list[str]:
     """What the user should know of cells that do not conduct."""
     if isinstance(coupling, Cable):
         return []
-    cells = conducting(coupling, mesh)
+    cells = conducting(mesh, coupling)
     if cells.all():
         return []
     alone = len(np.setdiff1d(mesh.cells[~cells], mesh.cells[cells]))
+    bath = int((cells_where(mesh, coupling, lambda table: table.extracellular is not None) & ~cells).sum())
     return [f"{(~cells).sum():,} of {mesh.n_cells:,} cells do not conduct; no current passes their edge"
+            + (f" but outside cells: {bath:,} are of a bath" if bath else "")
             + (f", and {alone:,} nodes inside them are coupled to none" if alone else "")]

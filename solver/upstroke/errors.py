@@ -116,11 +116,16 @@ class ErrorList(UpstrokeError):
         return "\n".join(str(e) for e in self.errors)
 
 
+def nearest(word: str, known: Iterable[str]) -> str:
+    """The known name that is nearest to a word, or nothing where none is near."""
+    lowered = {name.lower(): name for name in sorted(set(known))}
+    near = difflib.get_close_matches(word.lower(), lowered, n=1, cutoff=0.6)
+    return lowered[near[0]] if near else ""
+
+
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """``did you mean 'dt'?`` for the nearest known name, else the list of what there is."""
     names = sorted(set(known))
-    lowered = {name.lower(): name for name in names}
-    near = difflib.get_close_matches(word.lower(), lowered, n=1, cutoff=0.6)
-    if near:
-        return f"did you mean {lowered[near[0]]!r}?"
+    if near := nearest(word, names):
+        return f"did you mean {near!r}?"
     return f"known: {', '.join(names)}" if names else "there is none to choose from"

@@ -458,7 +458,7 @@ def test_what_cannot_be_written_is_told_before_the_work(bench, option):
     Path("full").touch()
     found = bench(f"--imp MS --num 2 --duration 1 {option}=full/x", 2)
     assert found.err.endswith("full/x: cannot be written: Not a directory\n  -> check the free space and the rights of "
-                              "the folder, or give another --out\n")
+                              "the folder, or write elsewhere\n")
     assert found.out == ""
 
 

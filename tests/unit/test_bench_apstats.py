@@ -117,4 +117,4 @@ def test_files_that_cannot_be_written(tmp_path: Path) -> None:
     with pytest.raises(OutputError) as error:
         ApStatistics(tmp_path / "none" / "stats.dat")
     assert str(error.value) == (f"{tmp_path}/none/stats.dat: cannot be written: No such file or directory\n"
-                                "  -> check the free space and the rights of the folder, or give another --out")
+                                "  -> check the free space and the rights of the folder, or write elsewhere")

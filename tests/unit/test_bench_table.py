@@ -205,4 +205,4 @@ def test_a_file_that_cannot_be_written(toy: Model, tmp_path: Path) -> None:
     with pytest.raises(OutputError) as error:
         Tables(toy, 0.01, table=tmp_path / "none" / "AP.txt", heading=io.StringIO())
     assert str(error.value) == (f"{tmp_path}/none/AP.txt: cannot be written: No such file or directory\n"
-                                "  -> check the free space and the rights of the folder, or give another --out")
+                                "  -> check the free space and the rights of the folder, or write elsewhere")

@@ -101,5 +101,5 @@ def test_the_core_runs_without_what_draws():
 
 
 def test_the_command_line_starts_light():
-    loaded = modules_after("import upstroke.cli; upstroke.cli.make_parser()")
+    loaded = modules_after("from upstroke.cli import parser; parser.make_parser()")
     assert not loaded & {"numpy", "scipy", "meshio", "h5py", "pint", "lark", "tqdm"}

@@ -329,7 +329,8 @@ def test_unknown_ending(tmp_path):
 @pytest.mark.parametrize(("name", "content", "text"), [
     ("m.msh", "nonsense\n", "DIR/m.msh: the file cannot be read as ansys or gmsh"),
     ("m.vtu", "<VTKFile", "DIR/m.vtu: the file cannot be read as vtu" + SAVE_AGAIN),
-    ("m.vtu", "", "DIR/m.vtu: the file cannot be read as vtu" + SAVE_AGAIN),
+    ("m.vtu", "", "DIR/m.vtu: the file is empty" + SAVE_AGAIN),
+    ("m.vtk", b"\x7fELF\xd0\n", "DIR/m.vtk: the file cannot be read as vtk: it is no text" + SAVE_AGAIN),
     ("m.vtk", "# vtk DataFile Version 3.0\n", "DIR/m.vtk: the file cannot be read as vtk"),
     ("m.xdmf", "<a/>", "DIR/m.xdmf: the file cannot be read as xdmf"),
     ("m.med", "not hdf5", "DIR/m.med: the file cannot be read as med: "),
@@ -338,7 +339,7 @@ def test_unknown_ending(tmp_path):
 ])
 def test_broken_files(tmp_path, capfd, name, content, text):
     """meshio prints, raises anything, or ends the process; the user sees one error and nothing else."""
-    (tmp_path / name).write_text(content)
+    (tmp_path / name).write_bytes(content if isinstance(content, bytes) else content.encode())
     message = refused(tmp_path / name)
     assert message.startswith(text)
     assert message.endswith(SAVE_AGAIN)

@@ -109,7 +109,7 @@ def test_files_appear_whole_or_not_at_all(tmp_path):
     with pytest.raises(OutputError) as e:
         write_json(tmp_path / "none" / "x.json", {})
     assert str(e.value) == (f"{tmp_path / 'none' / 'x.json'}: cannot be written: No such file or directory\n"
-                            "  -> check the free space and the rights of the folder, or give another --out")
+                            "  -> check the free space and the rights of the folder, or write elsewhere")
 
 
 # --------------------------------------------------------------------------------------------- manifest

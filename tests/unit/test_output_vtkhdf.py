@@ -154,4 +154,4 @@ def test_unwritable_place(slab, tmp_path):
     with pytest.raises(OutputError) as e:
         VtkHdfSeries(path, slab, ("V",), 1)
     assert str(e.value) == (f"{path}: cannot be written: No such file or directory\n"
-                            "  -> check the free space and the rights of the folder, or give another --out")
+                            "  -> check the free space and the rights of the folder, or write elsewhere")

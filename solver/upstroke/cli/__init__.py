@@ -9,19 +9,19 @@ import signal
 import sys
 from collections.abc import Sequence
 
-from upstroke.cli.parser import make_parser
+from upstroke.cli.parser import parse
 from upstroke.errors import UpstrokeError
 
-__all__ = ["main", "make_parser"]
+__all__ = ["main"]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command line; the exit code."""
     words = list(sys.argv[1:] if argv is None else argv)
-    arguments = make_parser().parse_args(words[:1] if words[:1] == ["bench"] else words)
-    arguments.words = words[1:]
     signal.signal(signal.SIGTERM, _terminate)
     try:
+        arguments = parse(words[:1] if words[:1] == ["bench"] else words)
+        arguments.words = words[1:]
         return arguments.verb(arguments)
     except (UpstrokeError, KeyboardInterrupt) as error:
         message = "\n".join([str(error) or "interrupted", *getattr(error, "__notes__", ())])

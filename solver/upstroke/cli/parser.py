@@ -3,14 +3,43 @@
 from __future__ import annotations
 
 import argparse
+import math
+import re
+from collections.abc import Sequence
 from pathlib import Path
 
 from upstroke import __version__
 from upstroke.cli import verbs
+from upstroke.errors import OptionError, did_you_mean
+
+
+def parse(words: Sequence[str]) -> argparse.Namespace:
+    """The arguments of a command line; argparse itself tells of other mistakes, and exits.
+
+    Raises
+    ------
+    OptionError : a verb or an option that there is not, or a word too many
+    """
+    parser, known = _make()
+    if words and not words[0].startswith("-") and words[0] not in known:
+        raise OptionError(words[0], "no such verb", did_you_mean(words[0], known))
+    arguments, left = parser.parse_known_args(words)
+    if left and left[0].startswith("-"):
+        option = left[0].partition("=")[0]
+        options = re.findall(r"--[\w-]+", known[words[0]].format_usage())
+        raise OptionError(option, "no such option", did_you_mean(option, options))
+    if left:
+        raise OptionError(left[0], "one word too many", f"see upstroke {words[0]} --help")
+    return arguments
 
 
 def make_parser() -> argparse.ArgumentParser:
     """What the command understands; ``verb`` is the function of `verbs` that does it."""
+    return _make()[0]
+
+
+def _make() -> tuple[argparse.ArgumentParser, dict[str, argparse.ArgumentParser]]:
+    """The parser, and those of its verbs."""
     parser = argparse.ArgumentParser(prog="upstroke", description="Solver for excitable tissue and cables.")
     parser.add_argument("--version", action="version", version=f"upstroke {__version__}")
     words = parser.add_subparsers(title="verbs", required=True, metavar="VERB")
@@ -215,7 +244,7 @@ def make_parser() -> argparse.ArgumentParser:
     verb.add_argument("--velocity", metavar="VELOCITY", nargs="+", required=True,
                       help='along fibre, sheet and normal: "0.6 m/s" "0.25 m/s"')
     verb.add_argument("--dx", metavar="LENGTH", nargs="+", required=True, help="node spacing: one for all, or one each")
-    verb.add_argument("--tolerance", metavar="PART", type=float, default=1e-3,
+    verb.add_argument("--tolerance", metavar="PART", type=_positive, default=1e-3,
                       help="of the velocity (default: 0.001)")
     verb.set_defaults(verb=verbs.do_tune_cv)
 
@@ -232,7 +261,7 @@ def make_parser() -> argparse.ArgumentParser:
     verb.add_argument("--out", metavar="DIR", type=Path, help="the folder of the results (default: "
                                                               "runs/cv-restitution)")
     verb.set_defaults(verb=verbs.do_cv_restitution)
-    return parser
+    return parser, dict(words.choices)
 
 
 def _add_view(verb: argparse.ArgumentParser) -> None:
@@ -253,20 +282,20 @@ def _add_view(verb: argparse.ArgumentParser) -> None:
         made.add_argument(f"--{name}", metavar="FILE", type=Path, help=text)
     how = verb.add_argument_group("how")
     how.add_argument("--variable", metavar="NAME", help="a variable of the snapshots (default: the first)")
-    how.add_argument("--range", metavar=("LOW", "HIGH"), nargs=2, type=float,
+    how.add_argument("--range", metavar=("LOW", "HIGH"), nargs=2, type=_number,
                      help="values of the first and the last colour (default: all that is shown)")
     for name, text in (("from", "the first time that is shown"), ("to", "the last time"),
                        ("every", "time between frames; a multiple of the snapshots'")):
         how.add_argument(f"--{name}", metavar="TIME", help=f'{text}, such as "20 ms"')
     how.add_argument("--at", metavar="TIMES", default=None, help='moments of --picture: "5 ms, 10 ms"')
-    how.add_argument("--fps", metavar="N", type=float, help="frames of the film a second (default: 20)")
+    how.add_argument("--fps", metavar="N", type=_number, help="frames of the film a second (default: 20)")
     how.add_argument("--clip", metavar="HALF", help='what is kept of the mesh: "x < 10 mm"; solids are closed there')
     how.add_argument("--isochrones", action="store_true", help="lines of equal activation time")
     how.add_argument("--fibres", action="store_true", help="short lines along the fibres")
     how.add_argument("--curves", metavar="NAMES",
                      help='what stands beneath: leads ("II, V5"), probes ("soma.V"), or none (default: the leads of '
                           "an electrocardiogram, where there is one)")
-    how.add_argument("--angles", metavar=("AZIMUTH", "ELEVATION"), nargs=2, type=float,
+    how.add_argument("--angles", metavar=("AZIMUTH", "ELEVATION"), nargs=2, type=_number,
                      help="where the viewer stands, degrees: from x around z, and above the plane of x and y")
     how.add_argument("--width", metavar="PIXELS", type=int, help="of films and pictures (default: 900)")
     how.add_argument("--triangles", metavar="N", type=int, help="of the surface at most (default: 60000)")
@@ -281,3 +310,19 @@ def _count(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"expected a whole number of at least 1, found {text!r}")
     return int(text)
+
+
+def _number(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise argparse.ArgumentTypeError(f"expected a number, found {text!r}")
+    return value
+
+
+def _positive(text: str) -> float:
+    if not (value := _number(text)) > 0.0:
+        raise argparse.ArgumentTypeError(f"expected a number above 0, found {text!r}")
+    return value

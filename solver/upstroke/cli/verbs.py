@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from upstroke.errors import OutputError, UnitError, UpstrokeError
+from upstroke.errors import OptionError, OutputError, UnitError, UpstrokeError
 
 
 def do_run(arguments: argparse.Namespace) -> int:
@@ -36,11 +36,12 @@ def do_check(arguments: argparse.Namespace) -> int:
     from upstroke.check import check
 
     case = load_case(*arguments.case, overrides=_overrides(arguments))
-    print(check(case))
-    if arguments.draw:
+    drawn = []
+    if arguments.draw:                                           # first: what is wrong with it needs no trial
         from upstroke.view.cell import draw_cell
 
-        print(draw_cell(case, arguments.draw).path)
+        drawn = [draw_cell(case, arguments.draw).path]
+    print(check(case), *drawn, sep="\n")
     return 0
 
 
@@ -55,6 +56,10 @@ def do_models(arguments: argparse.Namespace) -> int:
     from upstroke.ionic import describe, describe_plugin, load_model, load_plugin, shipped_models, shipped_plugins
     from upstroke.ionic.library import citation, find_model, find_plugin
 
+    if arguments.flag and (arguments.bibtex or not arguments.name):
+        raise OptionError("--flag", "goes with a model that is described", "add its NAME, or leave --flag out")
+    if arguments.names and (arguments.bibtex or arguments.name):
+        raise OptionError("--names", "lists all, and goes with neither NAME nor --bibtex", "leave it out")
     if arguments.bibtex:
         shipped = shipped_plugins() if arguments.plugins else shipped_models()
         find, kind = (find_plugin, "plug-in") if arguments.plugins else (find_model, "model")

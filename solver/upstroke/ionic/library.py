@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from upstroke.errors import ModelError, did_you_mean
+from upstroke.errors import ModelError, nearest
 from upstroke.ionic.header import aliases, bibtex, read_header
 
 if TYPE_CHECKING:
@@ -71,13 +71,21 @@ def _find(name_or_path: str | Path, kind: str, shipped: Callable[[], tuple[Model
     text = str(name_or_path)
     if isinstance(name_or_path, Path) or text.endswith(".model") or "/" in text or "\\" in text:
         return Path(name_or_path)
-    infos = shipped()
-    for info in infos:
-        if text.lower() in (word.lower() for word in (info.name, *info.aliases)):
-            return info.path
-    known = [word for info in infos for word in (info.name, *info.aliases)]
-    remedy = f"{did_you_mean(text, known)} (a {kind} of your own: give its path, PATH/NAME.model)"
-    raise ModelError("", f"no {kind} '{text}'", remedy)
+    paths = _by_word(shipped())
+    if text.lower() in paths:
+        return paths[text.lower()]
+    if kind == "model" and text.lower() in _by_word(shipped_plugins()):
+        raise ModelError("", f"no model '{text}'", "it is a plug-in, which is added to a model: membrane.plugins of a "
+                         "case, --plug-in of bench, --plugins of models")
+    near = nearest(text, (word for info in shipped() for word in (info.name, *info.aliases)))
+    listed = f"`upstroke models{' --plugins' * (kind == 'plug-in')}` lists them"
+    raise ModelError("", f"no {kind} '{text}'", f"{f'did you mean {near!r}?' if near else listed} (a {kind} of your "
+                     "own: give its path, PATH/NAME.model)")
+
+
+def _by_word(infos: Sequence[ModelInfo]) -> dict[str, Path]:
+    """Files by names and aliases in lower case."""
+    return {word.lower(): info.path for info in infos for word in (info.name, *info.aliases)}
 
 
 def citation(path: Path, kind: str = "model") -> str:

@@ -124,7 +124,8 @@ def load(file: Path) -> meshio.Mesh:
         raise MeshError(str(file), "the mesh does not fit into memory") from None
     except (Exception, SystemExit) as error:   # meshio raises whatever its format's reader stumbles over
         raise MeshError(str(file), f"the file cannot be read as {' or '.join(_formats(file))}"
-                        f"{_reason(error, said.getvalue())}", _remedy(error)) from None
+                        f"{_reason(error, said.getvalue())}" if file.stat().st_size else "the file is empty",
+                        _remedy(error)) from None
 
 
 def _formats(file: Path) -> list[str]:
@@ -135,7 +136,8 @@ def _formats(file: Path) -> list[str]:
 def _reason(error: BaseException, said: str) -> str:
     """What was raised, or what meshio printed of it before it ended the process; often it says nothing."""
     printed = [line.strip() for line in said.splitlines() if line.strip()]
-    raised = "" if isinstance(error, SystemExit) else " ".join(str(error).split())
+    raised = "" if isinstance(error, SystemExit) else "it is no text" if isinstance(error, UnicodeDecodeError) else \
+        " ".join(str(error).split())
     reason = raised or (printed[-1] if printed else "")
     return f": {reason}" if reason else ""
 

@@ -32,7 +32,7 @@ def explained(path: Path) -> Iterator[None]:
         yield
     except OSError as e:
         raise OutputError(str(path), f"cannot be written: {os.strerror(e.errno) if e.errno else e}",
-                          "check the free space and the rights of the folder, or give another --out") from e
+                          "check the free space and the rights of the folder, or write elsewhere") from e
 
 
 @contextmanager

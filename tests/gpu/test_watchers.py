@@ -51,6 +51,20 @@ def test_snapshots(same, case):
         assert compared > 500
 
 
+@pytest.mark.parametrize("table", [{"delay": "2 ms"}, {"recovery": "h", "recovery_level": 0.5}])
+def test_tips(same, table):
+    """A rotor from phases, whose tip the host looks for while the device goes on."""
+    turn = {"beats": 3, "period": "60 ms", "phase": "atan2(y - 6.2 mm, x - 5.7 mm) / (2 * pi)"}
+    cpu, gpu = same.both(sheet(
+        mesh={"kind": "grid", "size": ["12 mm", "12 mm"], "dx": "1 mm", "fibre": None}, stimulus=[],
+        membrane={"parameters": {"tau_close": 20, "tau_open": 20}, "prepace": turn},
+        time={"diffusion": "explicit", "end": "4 ms"}, tissue={"waves": "lumped", "conductivity": {
+            "monodomain": ["1 mS/cm"]}}, watch={"tips": {"every": "0.5 ms"} | table}))
+    assert cpu.summary["tips"] == gpu.summary["tips"] and cpu.summary["tips"]["in_all"] >= 1
+    for name, values in cpu.tips().items():
+        assert np.allclose(gpu.tips()[name], values, rtol=0, atol=1e-6), name
+
+
 def test_final_state(same, case):
     cpu, gpu = same.both(case)
     assert cpu.state.names == gpu.state.names

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -91,3 +92,20 @@ def test_a_filament_through_a_slab(tmp_path: Path) -> None:
     assert late.sum() == 15 and set(found["ends"][late]) == {2.0}
     assert found["length_mm"][late] == pytest.approx(2.0, abs=0.2)
     assert found["z_mm"][late] == pytest.approx(1.0, abs=0.3)
+
+
+@pytest.mark.parametrize("kind", ["past", "gate", "filament"])
+def test_a_gpu_sees_the_same(tmp_path: Path, emulated_cupy: None, kind: str) -> None:
+    """A whole run on the stand-in: copies of V and the gate come while steps go on, and all of them are kept."""
+    size = ["12 mm", "12 mm", "2 mm"] if kind == "filament" else ["12 mm", "12 mm"]
+    turn = {"beats": 3, "period": "60 ms", "phase": "atan2(y - 6.2 mm, x - 5.7 mm) / (2 * pi)"}
+    tips = {"every": "0.5 ms"} | ({"recovery": "h", "recovery_level": 0.5} if kind == "gate" else {"delay": "2 ms"})
+    case = ROTOR | {"mesh": {"kind": "grid", "size": size, "dx": "1 mm"}, "stimulus": [], "watch": {"tips": tips},
+                    "membrane": ROTOR["membrane"] | {"prepace": turn}, "time": ROTOR["time"] | {"end": "4 ms"}}
+    host, device = (run(load_case(case | {"backend": {"device": name}}), tmp_path / name) for name in ("cpu", "cuda"))
+    assert json.loads((device.directory / "manifest.json").read_text())["backend"]["device"] == "cuda"
+    assert host.summary["tips"] == device.summary["tips"]
+    found, expected = device.tips(), host.tips()
+    assert list(found) == list(expected) and len(set(found["time_ms"])) >= 5
+    for name, values in expected.items():
+        np.testing.assert_allclose(found[name], values, atol=1e-6, err_msg=name)

@@ -90,14 +90,15 @@ def filaments(points: Floats, tetrahedra: NDArray[np.int32], a: Floats, b: Float
 
 
 def _mixed(cells: NDArray[np.int32], a: Floats, b: Floats) -> NDArray[np.bool_]:
-    """Cells in which both change sign."""
-    mixed = np.ones(len(cells), bool)
-    for values in (a, b):
-        high = (values >= 0.0)[cells]
-        mixed &= high.any(axis=1) & ~high.all(axis=1)
-    known = np.isfinite(a) & np.isfinite(b)
-    if not known.all():
-        mixed &= known[cells].all(axis=1)
+    """Cells in which both change sign, and are known at all corners; by a byte a node, since every sample pays it."""
+    bits = (a >= 0.0) | (b >= 0.0).astype(np.uint8) << 1 | (np.isfinite(a) & np.isfinite(b)).astype(np.uint8) << 2
+    some = bits[cells[:, 0]]
+    every = some.copy()
+    for corner in range(1, cells.shape[1]):
+        others = bits[cells[:, corner]]
+        some |= others
+        every &= others
+    mixed: NDArray[np.bool_] = (some & ~every & 3 | every & 4) == 7
     return mixed
 
 

@@ -1,4 +1,4 @@
-"""For all tests: the way to samples.py, and the stand-in for CuPy of tests/emulated, on machines without a device."""
+"""For all tests: the way to samples.py, and stand-ins for what machines lack: CuPy (tests/emulated), petsc4py."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from types import ModuleType
 import pytest
 
 EMULATED = Path(__file__).parent / "emulated"
+STANDIN = Path(__file__).parent / "standin"
 sys.path.insert(0, str(Path(__file__).parent))
 
 
@@ -39,3 +40,18 @@ def emulated_environment() -> dict[str, str]:
     solver = EMULATED.parents[1] / "solver"
     paths = (str(EMULATED), str(solver), os.environ.get("PYTHONPATH", ""))
     return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
+
+
+@pytest.fixture
+def standin_petsc(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
+    """``import petsc4py`` finds the stand-in, freshly loaded, for the time of the test."""
+    def take_out() -> dict[str, ModuleType]:
+        return {name: sys.modules.pop(name) for name in list(sys.modules) if name.partition(".")[0] == "petsc4py"}
+
+    others = take_out()
+    monkeypatch.syspath_prepend(STANDIN)
+    import petsc4py
+    assert Path(petsc4py.__file__).parents[1] == STANDIN
+    yield petsc4py
+    take_out()
+    sys.modules.update(others)

@@ -35,6 +35,7 @@ from upstroke.setup import (
     temperature_notes,
 )
 from upstroke.space import coarse_notes, conducting, discretise, inert_notes
+from upstroke.step.diffusion import require_method
 from upstroke.step.state import State
 from upstroke.step.stepper import Stepper
 
@@ -48,6 +49,7 @@ def prepare(case: Case, like: Setup | None = None, free: Sequence[Iterable[str]]
         clock, ranks = _Clock(), ranks_of_job()
         require_shareable(case, ranks)
         backend = like.backend if like else open_shared(case.backend, ranks)                     # who computes
+        require_method(case.solver.method, backend)
         clock("backend")
         membranes = make_membranes(case, backend, free)                     # what each node does
         clock("model")

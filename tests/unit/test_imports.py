@@ -51,6 +51,7 @@ HEAVY = {"pyvista": ("output/render.py", "result.py"), "vtk": ("output/render.py
          "mpi4py": ("parallel/__init__.py", "parallel/ranks.py", "sweep/__init__.py"),
          "cupy": ("backend/cuda.py", "backend/cuda_ranks.py"), "morphio": ("mesh/traced.py",),
          "myokit": ("exchange/source.py",), "gmsh": ("anatomy/gmsh.py",),
+         "petsc4py": ("backend/petsc_diffusion.py",),
          "cupyx": ("backend/cuda.py",)}     # and the files that may import it
 
 

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from importlib.util import find_spec
 
-from upstroke.backend.clock import NOT_CONVERGED, Clock, Fetch, Stage, memory_of, nodal_of
+from upstroke.backend.clock import NOT_CONVERGED, Clock, Fetch, Stage, failure_of, memory_of, nodal_of
 from upstroke.backend.cpu import CpuBackend, Loop
 from upstroke.errors import BackendError
 
 #: What the rest of the package types against; the GPU's backend mirrors the CPU's methods.
 Backend = CpuBackend
 
-__all__ = ["NOT_CONVERGED", "Backend", "Clock", "Fetch", "Loop", "Stage", "memory_of", "nodal_of", "open_backend"]
+__all__ = ["NOT_CONVERGED", "Backend", "Clock", "Fetch", "Loop", "Stage", "failure_of", "memory_of", "nodal_of",
+           "open_backend"]
 
 
 def open_backend(device: str = "auto", threads: int = 0, precision: str = "fp64") -> Backend:

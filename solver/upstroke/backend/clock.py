@@ -35,6 +35,11 @@ def nodal_of(stage: Stage) -> dict[str, Any]:
     return dict(getattr(stage, "nodal", {}))
 
 
+def failure_of(stage: Stage) -> str:
+    """Why a stage's last solve failed, in the words of the library that solves; by an attribute ``failure``."""
+    return str(getattr(stage, "failure", ""))
+
+
 @dataclass
 class Clock:
     """The state of a loop; ``step`` steps are done.

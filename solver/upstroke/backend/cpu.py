@@ -100,6 +100,7 @@ class CpuBackend:
         text = "".join(resources.files(__package__).joinpath(file).read_text() for file in RUNTIME)
         self.clock = Clock()
         self.halo: Halo = Alone()        # of runs that several processes share
+        self.libraries: dict[str, Any] = {}          # what else computes, by name, as its stages say
         self._runtime = _load(f"typedef {REAL[precision]} real;\n{text}")
         for function in ("team_open", "team_size", "team_close", "for_range", "diffuse_cg", "diffuse_chebyshev",
                          "diffuse_explicit", "diffuse_tree", "step_voltage"):
@@ -112,11 +113,11 @@ class CpuBackend:
         self.threads: int = self._runtime.team_size(self._team)
         weakref.finalize(self, self._runtime.team_close, self._team)
 
-    def describe(self) -> dict[str, str | int]:
+    def describe(self) -> dict[str, Any]:
         """What computes, for the manifest."""
         return {"device": "cpu", "chosen": self.choice, "processor": _processor(), "threads": self.threads,
                 "precision": self.precision,
-                "compiler": str(find_compiler())}
+                "compiler": str(find_compiler()), **self.libraries}
 
     def __str__(self) -> str:
         return f"{_processor()}, {self.threads} thread{'s' * (self.threads > 1)}"

@@ -18,7 +18,8 @@ import upstroke
 from upstroke.errors import OutputError
 
 Status = Literal["running", "done", "interrupted", "failed"]
-PACKAGES = ("numpy", "scipy", "meshio", "h5py", "pint", "lark", "ziglang", "pyvista", "vtk", "matplotlib")
+PACKAGES = ("numpy", "scipy", "meshio", "h5py", "pint", "lark", "ziglang", "pyvista", "vtk", "matplotlib",
+            "mpi4py", "petsc4py")
 UNITS = {
     "case": "cm, ms, mV, uA/cm^2, mS/cm, uF/cm^2",
     "activation.vtu": "points in mm; times in ms",

@@ -87,5 +87,5 @@ def require_shareable(case: Case, ranks: OneRank | Ranks) -> None:
         raise CaseError("cable", f"a neuron {what}", "run it on one, or members of a study on several: upstroke sweep")
     if case.time.splitting not in ("godunov", "strang"):
         raise CaseError("time.splitting", f'"{case.time.splitting}" {what}', 'set time.splitting = "strang"')
-    if case.solver.method not in ("auto", "cg", "chebyshev"):
+    if case.solver.method not in ("auto", "cg", "chebyshev", "petsc"):
         raise CaseError("solver.method", f'"{case.solver.method}" {what}', 'set solver.method = "cg"')

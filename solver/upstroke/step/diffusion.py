@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from upstroke.backend import Backend, Stage
+from upstroke.backend.petsc_diffusion import PetscDiffusion, load_petsc
 from upstroke.backend.tree import largest_tree
 from upstroke.case.schema import Solver
 from upstroke.errors import CaseError
@@ -32,6 +33,7 @@ SCHEMES = {
 }
 
 LIBRARIES = {"cpu": "scipy", "cuda": "cupyx"}     # whose conjugate gradients are there to check ours by, by device
+ONLY_ON = {library: device for device, library in LIBRARIES.items()} | {"petsc": "cpu"}
 LARGE_TREE = 65536       # nodes of one tree, which one thread (or one block of a device) solves
 
 
@@ -53,6 +55,9 @@ def make_diffusion(scheme: str, operator: Operator, state: State, dt: float, sol
     A, K = operator.implicit_matrix(theta * dt), operator.stiffness
     several = bool(backend.halo.callbacks)                                # then a tree may lie on several processes
     method = "cg" if several and solver.method == "auto" else choose_method(solver.method, A, K, backend.name)
+    if method == "petsc":
+        return [PetscDiffusion(backend, A, K, state.V, dt, solver.tolerance, solver.max_iterations, turns,
+                               solver.petsc)]
     return [backend.implicit_diffusion(A, K, state.V, dt, solver.tolerance, solver.max_iterations, method, turns)]
 
 
@@ -64,6 +69,22 @@ def require_stable(operator: Operator, dt: float) -> None:
                         'take a smaller dt, or diffusion = "crank_nicolson"')
 
 
+def require_method(method: str, backend: Backend) -> None:
+    """Raise a CaseError where a backend has no such solver, or lacks what it needs: known before there is a mesh."""
+    require_device(method, backend.name)
+    if method == "petsc":
+        load_petsc(backend.halo.comm)
+
+
+def require_device(method: str, device: str) -> None:
+    """Raise a CaseError where a device has no such solver."""
+    if ONLY_ON.get(method, device) != device:
+        raise CaseError("solver.method", f'"{method}" does not run on the device "{device}"',
+                        f'set solver.method = "{LIBRARIES[device]}"' if method != "petsc" else
+                        'set backend.device = "cpu"; PETSc itself takes the GPU with solver.petsc_options = '
+                        '"-mat_type aijcusparse"')
+
+
 def choose_method(method: str, A: Any, K: Any, device: str) -> str:
     """What a backend calls the method of a case ("auto", "cg", ...) for these matrices.
 
@@ -71,10 +92,8 @@ def choose_method(method: str, A: Any, K: Any, device: str) -> str:
     ------
     CaseError where the device has no such library, or a direct solver for trees meets a loop
     """
+    require_device(method, device)
     if method in LIBRARIES.values():
-        if method != LIBRARIES[device]:
-            raise CaseError("solver.method", f'"{method}" does not run on the device "{device}"',
-                            f'set solver.method = "{LIBRARIES[device]}"')
         return "library"
     if method not in ("auto", "tree"):
         return method

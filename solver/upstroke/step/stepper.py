@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from upstroke.backend import NOT_CONVERGED, Backend, Clock, Loop, Stage, memory_of, nodal_of
+from upstroke.backend import NOT_CONVERGED, Backend, Clock, Loop, Stage, failure_of, memory_of, nodal_of
 from upstroke.case.schema import Solver, TimeTable
 from upstroke.errors import DivergenceError
 from upstroke.ionic.methods import METHODS
@@ -161,9 +161,10 @@ class Stepper:
         n, dt = self.clock.step, self._time.dt
         broken = self.state.first_broken()
         if broken is None and self.clock.status & NOT_CONVERGED:
+            why = "".join(f" ({failure})" for stage in dict.fromkeys(self.stages) if (failure := failure_of(stage)))
             return DivergenceError(
                 f"t = {n * dt:g} ms", f"the diffusion solver did not converge in {self.clock.last_iterations} "
-                "iterations", "raise solver.max_iterations or solver.tolerance, or take a smaller dt")
+                f"iterations{why}", "raise solver.max_iterations or solver.tolerance, or take a smaller dt")
         what = "V left the finite numbers"
         if broken:
             node, names = broken

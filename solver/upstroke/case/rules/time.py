@@ -7,6 +7,12 @@ from typing import Any
 
 from upstroke.case.rules.rule import Mistake, rule, whole_steps
 from upstroke.case.schema import CableMesh, Case, Solver, TimeTable, Tissue, Watch
+from upstroke.case.schema.time import is_option
+
+#: Options of PETSc that would say what other keys of [solver] say.
+SAID_BY = dict.fromkeys(("ksp_rtol", "ksp_atol", "ksp_norm_type", "ksp_convergence_test"), "tolerance") | {
+    "ksp_max_it": "max_iterations"}
+GUESSES = ("ksp_guess_type", "ksp_initial_guess_nonzero")
 
 
 @rule(TimeTable, "end", "dt")
@@ -53,3 +59,25 @@ def explicit_needs_no_solver(time: TimeTable, solver: Solver) -> Iterator[Mistak
     if time.diffusion == "explicit" and solver.method != "auto":
         yield Mistake(("solver", "method"), f'"{solver.method}" has nothing to solve with time.diffusion = "explicit"',
                       'remove solver.method, or set time.diffusion = "crank_nicolson"')
+
+
+@rule(Solver, "method", "petsc_options")
+def options_are_petscs(method: str, petsc_options: str) -> Iterator[Mistake]:
+    words, key = petsc_options.split(), ("petsc_options",)
+    if words and method != "petsc":
+        yield Mistake(key, f'does nothing with solver.method = "{method}"', 'set solver.method = "petsc", or remove it')
+    names = [word[1:] for word in words if is_option(word)]
+    stray = [word for before, word in zip(["", *words], words, strict=False)
+             if not is_option(word) and not is_option(before)]
+    if stray:
+        yield Mistake(key, f'{stray[0]!r} is neither an option of PETSc, which starts with "-", nor the value of one',
+                      'write it as on PETSc\'s command line: "-ksp_type cg -pc_type gamg"')
+    for name in sorted({name for name in names if names.count(name) > 1}):
+        yield Mistake(key, f"-{name} is there {names.count(name)} times", "leave one of them")
+    for name in names:
+        if name in SAID_BY:
+            yield Mistake(key, f"-{name} is what solver.{SAID_BY[name]} says",
+                          f"remove it, and set solver.{SAID_BY[name]}")
+        elif name in GUESSES:
+            yield Mistake(key, f"-{name}: the guess is extrapolated from the last three steps, which checkpoints hold",
+                          "remove it")

@@ -9,7 +9,6 @@ import numpy as np
 
 from upstroke.case import Case, to_toml
 from upstroke.mesh.locate import cells_of_regions
-from upstroke.mesh.mesh import Mesh
 from upstroke.mesh.strands import Strands
 from upstroke.mesh.tree import Population, Tree
 from upstroke.observe.activation import watched
@@ -55,7 +54,7 @@ def _sizes(setup: Setup) -> list[str]:
     trains = [train.describe() for train in stepper.stimuli.trains]
     return [f"mesh: {mesh.n_points:,} nodes, {mesh.n_cells:,} {mesh.cell_name}, "
             + " x ".join(f"{x:g}" for x in high - low) + " mm",
-            *(_strands(mesh, mesh.purkinje) if mesh.purkinje is not None else []),
+            *(_strands(setup, mesh.purkinje) if mesh.purkinje is not None else []),
             *(_sections(mesh.tree) if mesh.tree is not None else []), *_cable_regions(setup), *_membranes(setup),
             f"steps: {stepper.n_steps:,} of {setup.case.time.dt:g} ms", *trains,
             *stepper.conductances.describe()]
@@ -75,15 +74,23 @@ def _cable_regions(setup: Setup) -> list[str]:
     return lines
 
 
-def _strands(mesh: Mesh, strands: Strands) -> list[str]:
-    """A line for each Purkinje tree."""
+def _strands(setup: Setup, strands: Strands) -> list[str]:
+    """A line for each Purkinje tree. A junction's delay is about R C, with C that of the tissue it is joined to."""
+    mesh, tissue = setup.mesh, setup.case.tissue
+    assert tissue is not None                                               # the case was checked
     lines = []
     length = np.linalg.norm(mesh.points[strands.lines[:, 0]] - mesh.points[strands.lines[:, 1]], axis=1)
+    volume = setup.operator.lumped_mass[setup.state.rank[strands.junction[:, 1]]]
     for tag in np.unique(strands.tag):
         name = next(name for name, known in mesh.region_names.items() if known == tag)
         mine, pairs = strands.region == tag, strands.tag[strands.junction[:, 0] - strands.first] == tag
-        ends, nodes = np.unique(strands.junction[pairs, 0], return_counts=True)
-        joined = f": {len(ends):,}, each with {nodes.min()} to {nodes.max()} nodes of tissue" if len(ends) else ": none"
+        _, end, nodes = np.unique(strands.junction[pairs, 0], return_inverse=True, return_counts=True)
+        joined = ": none"
+        if len(nodes):
+            C = tissue.capacitance * tissue.surface_to_volume * np.bincount(end, volume[pairs])
+            RC = C / np.bincount(end, strands.coupling[pairs])
+            joined = (f": {len(nodes):,}, each with {nodes.min()} to {nodes.max()} nodes of tissue; R C is "
+                      f"{RC.min():.2g} to {RC.max():.2g} ms, the order of the delay where a wave passes")
         lines.append(f"Purkinje tree {name!r}: {(strands.tag == tag).sum():,} nodes, {10 * length[mine].sum():.4g} mm "
                      f"of strands; junctions{joined}")
     return lines

@@ -135,7 +135,8 @@ def test_a_membrane_of_its_own_and_two_trees(tmp_path):
 def test_what_check_and_the_files_say_of_a_tree(tmp_path):
     tables = case(tmp_path, time={"end": "4 ms"}, watch={"snapshots": {"every": "2 ms"}})
     text = check(load_case(tables))
-    assert "# Purkinje tree 'purkinje': 81 nodes, 16 mm of strands; junctions: 1, each with 1 to 1 nodes of " in text
+    assert ("# Purkinje tree 'purkinje': 81 nodes, 16 mm of strands; junctions: 1, each with 1 to 1 nodes of tissue; "
+            "R C is 2.1 to 2.1 ms, the order of the delay where a wave passes\n") in text
     run = upstroke.run(tables, tmp_path / "out")
     grid = meshio.read(tmp_path / "out" / "activation.vtu")
     assert [(block.type, len(block.data)) for block in grid.cells] == [("tetra", 1152), ("line", 80)]

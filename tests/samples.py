@@ -1,5 +1,9 @@
 """The models that the dear tests take. All models are checked against their figures in numeric/test_models.py."""
 
+from functools import cache
+
+from upstroke.ionic import Model, load_model, shipped_models
+
 #: small and large, with and without gates: what compilers are asked to optimise fully
 SAMPLE_MODELS = ("AlievPanfilov", "HodgkinHuxley", "MitchellSchaeffer", "tenTusscherPanfilov", "OHara")
 
@@ -29,3 +33,9 @@ when (V > E + 30 || count > 3) { V = V - 5; p = max(p - 0.2, 0); count = 0; flux
 when (shut > 0.01) { closed += shut; shut = 0; }
 flux_seen_init = 0;
 """
+
+
+@cache
+def every_model() -> dict[str, Model]:
+    """All models of the package by name, read once for all tests of a process."""
+    return {info.name: load_model(info.name) for info in shipped_models()}

@@ -218,10 +218,10 @@ def scheme(model, members, V, **parameters):
     """d(members)/dt as a matrix, and the rates that a rest state given by closure does not have."""
     states = initial_state(model)
     evolving = [m for m in members if m in states]
-    base = states | dict.fromkeys(evolving, 0.0)
-    columns = [[rates(model, V, base | {m: 1.0}, parameters=parameters)[1][n] for n in evolving] for m in evolving]
-    constant = np.array([rates(model, V, base, parameters=parameters)[1][n] for n in evolving])
-    return evolving, np.array(columns).T - constant[:, None], constant
+    one = np.eye(len(evolving) + 1)[:, :-1]                # of a row each state in turn is 1, of the last row none
+    found = rates(model, V, states | dict(zip(evolving, one.T, strict=True)), parameters=parameters)[1]
+    slopes = np.array([np.broadcast_to(found[n], len(one)) for n in evolving])
+    return evolving, slopes[:, :-1] - slopes[:, -1:], slopes[:, -1].copy()
 
 
 def occupancy(model, chain, V, **parameters):

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from samples import every_model
 
 from upstroke.bench.statefile import read_cells, read_state, sv_init, write_cells, write_state
 from upstroke.bench.svfile import Saved, write_sv
@@ -159,7 +160,7 @@ def test_a_part_of_tt2_with_tension_as_it_is_written(tmp_path: Path, land: Model
 
 @pytest.mark.parametrize("name", [info.name for info in shipped_models()])
 def test_every_model_comes_back(tmp_path: Path, name: str) -> None:
-    model = load_model(name)
+    model = every_model()[name]
     state, path = state_of(model), tmp_path / "cell.sv"
     write_sv(path, model, state)
     saved = read_state(path, model)

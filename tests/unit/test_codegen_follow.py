@@ -5,8 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from ptxas import report, spilled
-from samples import RESETS, SAMPLE_MODELS, STIFF
+from samples import RESETS
 
 from upstroke.codegen import generate
 from upstroke.ionic import load_model
@@ -71,15 +70,3 @@ def test_events_happen_after_the_states_step_and_v_is_stored_where_they_change_i
     plain = generate(model_of(tmp_path, ODD + "when (V > 0) { late = 0; }"), target, "fp64", follow=True)
     follow = plain.source[plain.source.index("upstroke_follow_args"):]
     assert not plain.resets and "v_late = up_select(h0" in follow and "up_V[up_i] = v_V;" not in follow
-
-
-@pytest.mark.parametrize("precision", ["fp64", "fp32", "mixed"])
-@pytest.mark.parametrize("name", [*SAMPLE_MODELS, "stiff", "resets", "IntegrateAndFire", "DendriticSpike"])
-def test_cuda_kernels_compile(tmp_path, name, precision):
-    texts = {"stiff": STIFF, "resets": RESETS}
-    model = (model_of(tmp_path, texts[name]) if name in texts else
-             load_model("Passive", plugins=["DendriticSpike"]) if name == "DendriticSpike" else load_model(name))
-    nodal = ["GNa", "GL"] if name == "HodgkinHuxley" else []
-    log = report(generate(model, "cuda", precision, nodal=nodal, follow=True).source)
-    assert "upstroke_follow" in re.findall(r"entry function '(\w+)'", log)
-    assert name == "OHara" or not spilled(log)

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from samples import every_model
 
 from upstroke.cli import main
 from upstroke.ionic import describe, initial_state, load_model, read_model, shipped_models
@@ -48,7 +49,7 @@ def test_every_shipped_model_loads_and_names_its_paper():
     infos = shipped_models()
     assert {"tenTusscherPanfilov", "MitchellSchaeffer", "AlievPanfilov", "HodgkinHuxley"} <= {i.name for i in infos}
     for info in infos:
-        model = load_model(info.name)
+        model = every_model()[info.name]
         assert model.name == info.name
         assert info.title
         assert re.fullmatch(r"10\.\d{4,}/\S+", info.doi)

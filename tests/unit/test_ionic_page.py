@@ -7,10 +7,17 @@ import re
 from pathlib import Path
 
 import pytest
+from samples import every_model
 
 from upstroke.ionic import shipped_models
 from upstroke.ionic.header import read_header
 from upstroke.ionic.page import page
+
+
+@pytest.fixture(autouse=True)
+def models_are_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("upstroke.ionic.page._models", lambda: tuple(every_model().values()))
+
 
 ROOT = Path(__file__).parents[2]
 FIGURES = ROOT / "benchmarks" / "results" / "models.json"

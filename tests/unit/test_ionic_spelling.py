@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from samples import every_model
 
 from upstroke.errors import ModelError
 from upstroke.ionic import initial_state, load_model, rates, read_model, shipped_models
@@ -60,7 +61,7 @@ def test_the_parameters_that_scripts_change_are_told_apart() -> None:
     """A model may have both f and F; of conductances there is one."""
     found = {word: 0 for word in ("gna", "g_Kr", "gks", "G_K1", "gcal", "g_to")}
     for info in shipped_models():
-        names = [p.name for p in load_model(info.name).parameters]
+        names = [p.name for p in every_model()[info.name].parameters]
         for word in found:
             assert len(like(word, names)) <= 1, (info.name, word)
             found[word] += len(like(word, names))

@@ -9,7 +9,7 @@ import pytest
 from upstroke.case.schema import CableMesh, SheetMesh, SlabMesh
 from upstroke.mesh import build_mesh
 from upstroke.output import render
-from upstroke.output.render import INSTALL, INSTALL_GL, draw_activation
+from upstroke.output.render import INSTALL, draw_activation
 from upstroke.output.scene import Picture, View, isochrones, round_levels
 
 image = pytest.importorskip("matplotlib.image")
@@ -109,31 +109,6 @@ def test_matplotlib_draws_every_kind_of_mesh(section, reached, tmp_path):
         assert grey.mean() > 0.04
     if mesh.dim > 1:
         assert (coloured.mean() > 0.05) == (reached > 0)
-
-
-def test_pyvista_draws_in_its_own_process_and_never_harms_this_one(tmp_path):
-    """Whatever the machine has, there is a picture; VTK is not even loaded here."""
-    loaded = "vtkmodules.vtkRenderingCore" in sys.modules
-    mesh = build_mesh(SlabMesh(size=(1.0, 0.7, 0.3), dx=0.1))
-    drawn = draw_activation(mesh, mesh.points[:, 0] * 10, tmp_path / "activation.png", "Slab")
-    assert drawn.renderer in ("pyvista", "matplotlib")
-    assert (drawn.renderer == "pyvista") == (drawn.note == "")
-    assert (np.ptp(colours(tmp_path / "activation.png"), axis=2) > 0.15).mean() > 0.2
-    assert ("vtkmodules.vtkRenderingCore" in sys.modules) == loaded
-
-
-def test_a_machine_without_opengl_gets_matplotlibs_picture(tmp_path, monkeypatch):
-    """VTK is told to draw through a library that is not there: it ends its process, not this one."""
-    pytest.importorskip("pyvista")
-    monkeypatch.setenv("VTK_DEFAULT_OPENGL_WINDOW", "vtkOSOpenGLRenderWindow")
-    monkeypatch.setenv("LD_LIBRARY_PATH", "/nonexistent")
-    mesh = build_mesh(SlabMesh(size=(1.0, 0.7, 0.3), dx=0.1))
-    drawn = draw_activation(mesh, mesh.points[:, 0], tmp_path / "activation.png")
-    if drawn.renderer == "pyvista":
-        pytest.skip("this machine has OSMesa")
-    assert drawn == ("matplotlib", "activation.png was drawn by matplotlib alone, as PyVista cannot draw on this "
-                                   f"machine; {INSTALL_GL}")
-    assert (np.ptp(colours(tmp_path / "activation.png"), axis=2) > 0.15).mean() > 0.2
 
 
 @pytest.mark.parametrize("missing, renderer, note", [

@@ -14,7 +14,7 @@ from upstroke.backend.spectrum import spectrum_bounds
 def parts(seed, dim):
     """Lumped mass, consistent mass, stiffness of linear elements with random tensors, slivers included."""
     rng = np.random.default_rng(seed)
-    points = rng.random((250, dim))
+    points = rng.random((150, dim))
     total = np.zeros((3, len(points), len(points)))
     for cell in Delaunay(points).simplices:
         edges = np.column_stack([np.ones(dim + 1), points[cell]])

@@ -8,7 +8,7 @@ from importlib import resources
 
 import pytest
 from ptxas import compiled, report, spilled
-from samples import SAMPLE_MODELS, STIFF
+from samples import RESETS, SAMPLE_MODELS, STIFF
 
 from upstroke.codegen import generate
 from upstroke.ionic import load_model
@@ -79,3 +79,16 @@ def test_kernels_do_not_divide_by_subroutine(precision):
     ptx = compiled(source, "compute_90", "PTX")[1]
     assert "rcp.approx.ftz" in ptx
     assert "div." not in ptx
+
+
+@pytest.mark.parametrize("precision", ["fp64", "fp32", "mixed"])
+@pytest.mark.parametrize("name", [*SAMPLE_MODELS, "stiff", "resets", "IntegrateAndFire", "DendriticSpike"])
+def test_kernels_that_follow_V_compile(tmp_path, name, precision):
+    texts, path = {"stiff": STIFF, "resets": RESETS}, tmp_path / "own.model"
+    path.write_text(texts.get(name, ""))
+    model = (load_model(path) if name in texts else
+             load_model("Passive", plugins=["DendriticSpike"]) if name == "DendriticSpike" else load_model(name))
+    nodal = ["GNa", "GL"] if name == "HodgkinHuxley" else []
+    log = report(generate(model, "cuda", precision, nodal=nodal, follow=True).source)
+    assert "upstroke_follow" in re.findall(r"entry function '(\w+)'", log)
+    assert name == "OHara" or not spilled(log)

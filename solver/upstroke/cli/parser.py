@@ -276,6 +276,8 @@ def _add_view(verb: argparse.ArgumentParser) -> None:
     for name, text in (("page", "the mesh and its snapshots to turn, cut and play: .html"),
                        ("film", "the snapshots as a film: .mp4 or .gif"),
                        ("picture", "the snapshots at six moments, or those of --at: .png"),
+                       ("fronts", "the wave fronts inside a volume at the times of --at, or a few: .png, or .vtu for "
+                                  "ParaView"),
                        ("space-time", "along the way from the start of a neuron or cable to a tip, over time: .png"),
                        ("traces", "the probes over time: .png"), ("raster", "spikes, a row for each site: .png"),
                        ("features", "what eFEL measures of V of the probes: .csv")):
@@ -287,7 +289,7 @@ def _add_view(verb: argparse.ArgumentParser) -> None:
     for name, text in (("from", "the first time that is shown"), ("to", "the last time"),
                        ("every", "time between frames; a multiple of the snapshots'")):
         how.add_argument(f"--{name}", metavar="TIME", help=f'{text}, such as "20 ms"')
-    how.add_argument("--at", metavar="TIMES", default=None, help='moments of --picture: "5 ms, 10 ms"')
+    how.add_argument("--at", metavar="TIMES", default=None, help='moments of --picture and --fronts: "5 ms, 10 ms"')
     how.add_argument("--fps", metavar="N", type=_number, help="frames of the film a second (default: 20)")
     how.add_argument("--clip", metavar="HALF", help='what is kept of the mesh: "x < 10 mm"; solids are closed there')
     how.add_argument("--isochrones", action="store_true", help="lines of equal activation time")

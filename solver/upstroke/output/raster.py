@@ -181,7 +181,7 @@ class _Canvas:
             with np.errstate(divide="ignore", invalid="ignore"):
                 v = ((x - ax) * (cy - ay) - (y - ay) * (cx - ax)) / area
                 w = ((bx - ax) * (y - ay) - (by - ay) * (x - ax)) / area
-            inside = (v >= -1e-9) & (w >= -1e-9) & (v + w <= 1.0 + 1e-9)      # False for NaN
+                inside = (v >= -1e-9) & (w >= -1e-9) & (v + w <= 1.0 + 1e-9)  # False for NaN
             which, x, y, v, w = which[inside], x[inside], y[inside], v[inside], w[inside]
             weights = np.column_stack([1.0 - v - w, v, w]).clip(0.0, 1.0)
             nodes = triangles[which]

@@ -6,7 +6,8 @@ pictures see it through ``output.raster``, pages through WebGL.
 
 from upstroke.view.features import measure
 from upstroke.view.film import film, picture
+from upstroke.view.fronts import fronts
 from upstroke.view.look import Look
 from upstroke.view.page import page
 
-__all__ = ["Look", "film", "measure", "page", "picture"]
+__all__ = ["Look", "film", "fronts", "measure", "page", "picture"]

@@ -17,12 +17,11 @@ from numpy.typing import NDArray
 from upstroke.errors import BackendError, OptionError, OutputError
 from upstroke.output.files import Made, whole_file
 from upstroke.view.look import INSTALL, Look, frames_of
-from upstroke.view.paper import Paper, require_matplotlib
+from upstroke.view.paper import Image, Painter, require_matplotlib
 from upstroke.view.recording import Recording, read_recording
 from upstroke.view.shape import shape_of
 from upstroke.view.strips import strips_of
 
-Image = NDArray[np.uint8]
 MOST = 500              # frames of a film
 MOMENTS = 6             # of a picture
 KINDS = (".mp4", ".gif")
@@ -57,7 +56,7 @@ def film(folder: Path, path: Path, look: Look | None = None, fps: float = 20.0) 
     span = float(recording.times[frames[0]]), float(recording.times[frames[-1]])
     strips, left_out = strips_of(recording, look.curves, *span)
     shape = shape_of(recording, look.half, look.triangles)
-    images = _images(recording, Paper(recording, shape, look, frames, strips, span), frames, shape.nodes())
+    images = _images(recording, Painter(recording, shape, look, frames, strips, span), frames, shape.nodes())
     with whole_file(path) as part:
         if encoder:
             _write_mp4(encoder, part, images, fps)
@@ -86,9 +85,9 @@ def picture(folder: Path, path: Path, look: Look | None = None, moments: Sequenc
     span = float(seen.min()), float(seen.max())
     strips, notes = strips_of(recording, look.curves, *span)
     shape = shape_of(recording, look.half, look.triangles)
-    paper = Paper(recording, shape, look, frames, strips, span, len(frames))
-    fields = list(recording.values(paper.variable, frames, shape.nodes()))
-    save_png(path, paper.drawn(fields, recording.times[frames].tolist()))
+    painter = Painter(recording, shape, look, frames, strips, span, len(frames))
+    fields = list(recording.values(painter.variable, frames, shape.nodes()))
+    save_png(path, painter.drawn(fields, recording.times[frames].tolist()))
     return Made(path, (*notes, *shape.notes))
 
 
@@ -113,9 +112,10 @@ def find_ffmpeg(path: Path) -> str:
                            f"{INSTALL}, or name the film .gif") from None
 
 
-def _images(recording: Recording, paper: Paper, frames: NDArray[np.int64], nodes: NDArray[np.int64]) -> Iterator[Image]:
-    for frame, values in zip(frames, recording.values(paper.variable, frames, nodes), strict=True):
-        yield paper.drawn([values], [float(recording.times[frame])])
+def _images(recording: Recording, painter: Painter, frames: NDArray[np.int64],
+            nodes: NDArray[np.int64]) -> Iterator[Image]:
+    for frame, values in zip(frames, recording.values(painter.variable, frames, nodes), strict=True):
+        yield painter.drawn([values], [float(recording.times[frame])])
 
 
 def _write_gif(path: Path, images: Iterator[Image], fps: float) -> None:

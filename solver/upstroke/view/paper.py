@@ -14,13 +14,14 @@ from numpy.typing import NDArray
 
 from upstroke.errors import BackendError
 from upstroke.output.palette import FIRE, colours
-from upstroke.output.raster import Raster, Scene, rasterise
+from upstroke.output.raster import Scene, rasterise
 from upstroke.output.scene import View, round_length, round_levels
 from upstroke.view.look import INSTALL, Look, bounds_of, isochrones_of, label_of, view_of
 from upstroke.view.recording import Recording
 from upstroke.view.shape import Shape, fibres_of
 from upstroke.view.strips import Strip, strip_columns
 
+Image = NDArray[np.uint8]
 DPI = 100
 EDGE, HEAD, CAPTION, FOOT, GAP = 18, 46, 24, 62, 12            # pixels
 TALLEST = 1.1            # height of all pictures of the paper's width, at most
@@ -34,30 +35,42 @@ def require_matplotlib(what: str) -> None:
         raise BackendError(what, "is drawn by matplotlib, which is not installed", INSTALL)
 
 
-class Projection:
-    """A shape as seen from one place, in at most so many pixels: where what lies, and what is black on it."""
+class Painter:
+    """Pictures of a recording on a page, ``count`` of them, and strips beneath that go over the times ``span`` (ms).
 
-    def __init__(self, recording: Recording, shape: Shape, look: Look, width: float, height: float) -> None:
+    Attributes
+    ----------
+    bounds : the values of the first and the last colour
+    """
+
+    def __init__(self, recording: Recording, shape: Shape, look: Look, frames: NDArray[np.int64],
+                 strips: Sequence[Strip] = (), span: tuple[float, float] = (0.0, 1.0), count: int = 1) -> None:
+        self._shape, self._nodes = shape, shape.nodes()
+        self.variable = recording.variable(look.variable)
+        self.bounds = look.bounds or bounds_of(recording, shape, self.variable, frames)
         view = view_of(shape.scene, look)
-        tall = view.half[1] / view.half[0]
-        self.width = round(min(width, height / tall))
-        self.height = round(self.width * tall)
-        self.mm_per_pixel = 2.0 * view.half[0] / self.width
-        self.raster = rasterise(shape.scene, view, self.width, self.height)
-        self.ink = np.zeros(len(self.raster.pixel), np.float32)
+        self._paper = Paper(recording.title, label_of(recording, self.variable), self.bounds, view, look.width, count,
+                            strips, span)
+        self._raster = rasterise(shape.scene, view, *self._paper.picture)
+        self._ink = np.zeros(len(self._raster.pixel), np.float32)
         if look.fibres:
-            self.ink[self._fibres(fibres_of(recording, shape), view)] = 0.5
+            self._ink[self._fibres(fibres_of(recording, shape), view)] = 0.5
         if look.isochrones:
-            self.ink[self.raster.contours(*isochrones_of(recording, shape))] = 1.0
+            self._ink[self._raster.contours(*isochrones_of(recording, shape))] = 1.0
 
     def _fibres(self, lines: NDArray[np.float64], view: View) -> NDArray[np.bool_]:
         """Where lines lie on the surface or before it."""
         points = lines.reshape(-1, 3)
         rods = np.arange(len(points), dtype=np.int32).reshape(-1, 2)
-        scene = Scene.of_rods(points, rods, np.full((len(rods), 2), 0.3 * self.mm_per_pixel))
-        above = rasterise(scene, view, self.width, self.height).depth[self.raster.pixel]
+        scene = Scene.of_rods(points, rods, np.full((len(rods), 2), 0.3 * self._paper.mm_per_pixel))
+        above = rasterise(scene, view, *self._paper.picture).depth[self._raster.pixel]
         length = float(np.linalg.norm(lines[0, 1] - lines[0, 0]))
-        return np.asarray(above > self.raster.depth[self.raster.pixel] - 0.5 * length)
+        return np.asarray(above > self._raster.depth[self._raster.pixel] - 0.5 * length)
+
+    def drawn(self, values: Sequence[NDArray[np.floating]], times: Sequence[float]) -> Image:
+        """The whole page with values at the nodes of the shape, and their times."""
+        return self._paper.laid([self._raster.image(self._shape.at(field, self._nodes), *self.bounds,
+                                                    self._paper.colours, self._ink) for field in values], times)
 
 
 def columns_of(count: int, view: View) -> int:
@@ -67,52 +80,50 @@ def columns_of(count: int, view: View) -> int:
 
 
 class Paper:
-    """A page with ``count`` pictures of one shape, and strips beneath them that go over the times ``span`` (ms).
+    """A page with ``count`` pictures as they are seen in one view.
 
     Attributes
     ----------
-    bounds : the values of the first and the last colour
+    picture : width and height of a picture, pixels
+    mm_per_pixel : in them
+    colours : (256, 3), from the lower to the upper of ``bounds``
     """
 
-    def __init__(self, recording: Recording, shape: Shape, look: Look, frames: NDArray[np.int64],
-                 strips: Sequence[Strip] = (), span: tuple[float, float] = (0.0, 1.0), count: int = 1) -> None:
+    def __init__(self, title: str, label: str, bounds: tuple[float, float], view: View, width: int, count: int = 1,
+                 strips: Sequence[Strip] = (), span: tuple[float, float] = (0.0, 1.0)) -> None:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
 
-        self._shape, self._nodes = shape, shape.nodes()
-        self.variable = recording.variable(look.variable)
-        self.bounds = look.bounds or bounds_of(recording, shape, self.variable, frames)
-        self._columns = columns_of(count, view_of(shape.scene, look))
+        self._columns = columns_of(count, view)
         rows = -(-count // self._columns)
-        room = (look.width - 2 * EDGE - (self._columns - 1) * GAP) // self._columns
-        self._seen = Projection(recording, shape, look, room, TALLEST * look.width / rows)
-        self._room = room
-        self._colours = colours(FIRE)
-        width, height = look.width, HEAD + rows * (CAPTION + self._seen.height) + (rows - 1) * GAP + FOOT
+        self._room = (width - 2 * EDGE - (self._columns - 1) * GAP) // self._columns
+        tall = view.half[1] / view.half[0]
+        wide = round(min(self._room, TALLEST * width / rows / tall))
+        self.picture = wide, round(wide * tall)
+        self.mm_per_pixel = 2.0 * view.half[0] / wide
+        self.colours = colours(FIRE)
+        height = HEAD + rows * (CAPTION + self.picture[1]) + (rows - 1) * GAP + FOOT
         whole = height + _height(strips, width)
         self._size = (width + width % 2, whole + whole % 2)             # films want even numbers
         self._figure = Figure(figsize=(self._size[0] / DPI, self._size[1] / DPI), dpi=DPI, facecolor="white")
         self._canvas = FigureCanvasAgg(self._figure)
-        self._text(EDGE, 26, recording.title, size=min(13.0, 1.55 * (width - 2 * EDGE) / max(len(recording.title), 1)),
-                   weight="bold")
+        self._text(EDGE, 26, title, size=min(13.0, 1.55 * (width - 2 * EDGE) / max(len(title), 1)), weight="bold")
         self._length_bar(height)
-        self._colour_bar(label_of(recording, self.variable), width, height)
+        self._colour_bar(label, bounds, width, height)
         self._strips = _Strips(self._figure, strips, height, self._size, span, count)
         self._canvas.draw()
         self._empty = self._canvas.copy_from_bbox(self._figure.bbox)
         self._moments = [self._text(self._place(k)[0], self._place(k)[1] - 7, "", animated=True) for k in range(count)]
 
-    def drawn(self, values: Sequence[NDArray[np.floating]], times: Sequence[float]) -> NDArray[np.uint8]:
-        """The whole page (rows, columns, 3) with values at the nodes of the shape, and their times."""
+    def laid(self, images: Sequence[Image], times: Sequence[float]) -> Image:
+        """The whole page (rows, columns, 3) with pictures, and their times."""
         self._canvas.restore_region(self._empty)
         for moment, time in zip(self._moments, times, strict=False):
             moment.set_text(f"{time:.4g} ms" if time < 1e4 else f"{time:.6g} ms")
             self._figure.draw_artist(moment)
         self._strips.mark(times)
         page = np.asarray(self._canvas.buffer_rgba())[:, :, :3].copy()
-        raster: Raster = self._seen.raster
-        for k, field in enumerate(values):
-            image = raster.image(self._shape.at(field, self._nodes), *self.bounds, self._colours, self._seen.ink)
+        for k, image in enumerate(images):
             x, y = self._place(k)
             page[y:y + len(image), x:x + image.shape[1]] = image
         return page
@@ -120,8 +131,8 @@ class Paper:
     def _place(self, k: int) -> tuple[int, int]:
         """Column and row of the upper left pixel of a picture."""
         row, column = divmod(k, self._columns)
-        x = EDGE + column * (self._room + GAP) + (self._room - self._seen.width) // 2
-        return x, HEAD + CAPTION + row * (CAPTION + self._seen.height + GAP)
+        x = EDGE + column * (self._room + GAP) + (self._room - self.picture[0]) // 2
+        return x, HEAD + CAPTION + row * (CAPTION + self.picture[1] + GAP)
 
     def _text(self, x: float, y: float, text: str, size: float = 11.0, **style: Any) -> Any:
         """A text whose line starts at a pixel, counted from the upper left."""
@@ -133,20 +144,20 @@ class Paper:
         """A round length, about a fifth of the picture."""
         from matplotlib.lines import Line2D
 
-        mm, text = round_length(0.25 * self._seen.width * self._seen.mm_per_pixel)
-        pixels, y = mm / self._seen.mm_per_pixel, 1.0 - (height - 40) / self._size[1]
+        mm, text = round_length(0.25 * self.picture[0] * self.mm_per_pixel)
+        pixels, y = mm / self.mm_per_pixel, 1.0 - (height - 40) / self._size[1]
         self._figure.add_artist(Line2D([EDGE / self._size[0], (EDGE + pixels) / self._size[0]], [y, y], color=INK,
                                        linewidth=2.5, solid_capstyle="butt"))
         self._text(EDGE, height - 18, text)
 
-    def _colour_bar(self, label: str, width: int, height: int) -> None:
+    def _colour_bar(self, label: str, bounds: tuple[float, float], width: int, height: int) -> None:
         from matplotlib.colors import ListedColormap
 
-        low, high = self.bounds
+        low, high = bounds
         w, h = self._size
         long = 0.5 * width
         axes = self._figure.add_axes((1.0 - (EDGE + 12 + long) / w, 1.0 - (height - 36) / h, long / w, 12 / h))
-        axes.imshow(np.linspace(0, 1, 256)[None], cmap=ListedColormap(self._colours), aspect="auto",
+        axes.imshow(np.linspace(0, 1, 256)[None], cmap=ListedColormap(self.colours), aspect="auto",
                     extent=(low, high, 0, 1))
         ticks = round_levels(low, high, 6)
         axes.set(yticks=[], xticks=[t for t in ticks if low - 1e-9 * (high - low) <= t <= high + 1e-9 * (high - low)])

@@ -12,18 +12,20 @@ from upstroke.units import parse
 from upstroke.view.curves import raster, space_time, traces
 from upstroke.view.features import write_features
 from upstroke.view.film import film, picture
+from upstroke.view.fronts import fronts
 from upstroke.view.look import Look
 from upstroke.view.page import page
 
 SEEN = frozenset({"page", "film", "picture"})
 #: Products by the option that asks for each.
-PRODUCTS = ("page", "film", "picture", "space_time", "traces", "raster", "features")
+PRODUCTS = ("page", "film", "picture", "fronts", "space_time", "traces", "raster", "features")
+TIMED = frozenset(PRODUCTS) - {"features", "fronts"}
 #: Options that change a product, and which.
 GOES_WITH = {
-    "variable": SEEN | {"space_time"}, "range": SEEN | {"space_time"}, "from": frozenset(PRODUCTS) - {"features"},
-    "to": frozenset(PRODUCTS) - {"features"}, "every": SEEN, "at": frozenset({"picture"}), "fps": frozenset({"film"}),
-    "clip": SEEN, "isochrones": SEEN, "fibres": SEEN, "curves": SEEN, "angles": SEEN,
-    "width": frozenset({"film", "picture"}), "triangles": SEEN, "tip": frozenset({"space_time"}),
+    "variable": SEEN | {"space_time"}, "range": SEEN | {"space_time"}, "from": TIMED,
+    "to": TIMED, "every": SEEN, "at": frozenset({"picture", "fronts"}), "fps": frozenset({"film"}),
+    "clip": SEEN, "isochrones": SEEN, "fibres": SEEN, "curves": SEEN, "angles": SEEN | {"fronts"},
+    "width": frozenset({"film", "picture", "fronts"}), "triangles": SEEN | {"fronts"}, "tip": frozenset({"space_time"}),
     "feature": frozenset({"features"}), "window": frozenset({"features"}),
 }
 
@@ -65,6 +67,7 @@ def make(runs: Sequence[Path], wanted: dict[str, Path], options: dict[str, Any],
         "page": lambda path: page(run, path, look),
         "film": lambda path: film(run, path, look, **({"fps": options["fps"]} if "fps" in options else {})),
         "picture": lambda path: picture(run, path, look, _times("at", options.get("at", ""))),
+        "fronts": lambda path: fronts(run, path, look, _times("at", options.get("at", ""))),
         "space_time": lambda path: space_time(run, path, options.get("tip"), look),
         "traces": lambda path: traces(run, path, begin, end),
         "raster": lambda path: raster(run, path, begin, end),

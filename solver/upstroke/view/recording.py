@@ -109,6 +109,32 @@ def read_recording(folder: Path) -> Recording:
                      _activation(folder / "activation.vtu", mesh.n_points), _sections(folder / "sections.csv"))
 
 
+def read_map(folder: Path) -> Recording:
+    """The tissue and its activation times of a run that has ended, with snapshots or without; no frames.
+
+    Raises
+    ------
+    OptionError for a folder that is no run, or has no map of a sheet or a volume, or a damaged one
+    """
+    import meshio
+
+    manifest, path = read_manifest(folder), folder / "activation.vtu"
+    if not path.is_file():
+        raise OptionError(str(folder), "this run has no map of activation times (activation.vtu)",
+                          "let it end; the map is written then")
+    try:
+        content = meshio.vtu.read(str(path))                          # meshio.read would print, and end the process
+        times = np.asarray(content.point_data["activation_ms"], np.float64)
+    except (meshio.ReadError, SyntaxError, OSError, ValueError, KeyError) as error:
+        raise OptionError(str(path), f"it cannot be read: {error}", "run it again") from None
+    kinds = {kind.meshio: (shape, dim, kind) for (shape, dim), kind in CELL_TYPES.items()}
+    shape, dim, kind = kinds[content.cells[0].type]
+    points, cells = content.points / MM_PER_CM, content.cells[0].data[:, np.argsort(kind.order)].astype(np.int32)
+    grid = _grid(points, cells, dim) if shape == "box" else None
+    mesh = Mesh(points, cells, np.zeros(len(cells), np.int32), grid=grid)
+    return Recording(folder, title_of(folder, manifest), mesh, {}, np.empty(0), (), times, ())
+
+
 def read_manifest(folder: Path) -> dict[str, Any]:
     """manifest.json of a run. OptionError for a folder that is none."""
     if not folder.exists():
@@ -217,15 +243,18 @@ def _mesh(root: Any, data: dict[str, NDArray[Any]]) -> Mesh:
     back = np.argsort(kind.order)
     points = root["Points"][:] / MM_PER_CM
     ours = cells[:, back].astype(np.int32)
-    grid = None
-    if shape == "box":
-        edges = (points[ours[0, 1 << k]] - points[ours[0, 0]] for k in range(dim))
-        grid = Grid(tuple(float(np.linalg.norm(edge)) for edge in edges))
+    grid = _grid(points, ours, dim) if shape == "box" else None
     lines = root["Connectivity"][cells.size:].reshape(-1, 2).astype(np.int32)
     strands = _strands(lines, {name: values[m:] for name, values in data.items()}, len(points)) if len(lines) else None
     for name in data:
         data[name] = data[name][:m]
     return Mesh(points, ours, data["region"], fibre=data.get("fibre"), grid=grid, purkinje=strands)
+
+
+def _grid(points: Floats, boxes: NDArray[np.int32], dim: int) -> Grid:
+    """What the boxes of a mesh share."""
+    edges = (points[boxes[0, 1 << k]] - points[boxes[0, 0]] for k in range(dim))
+    return Grid(tuple(float(np.linalg.norm(edge)) for edge in edges))
 
 
 def _strands(lines: NDArray[np.int32], data: dict[str, NDArray[Any]], n: int) -> Strands:

@@ -130,13 +130,7 @@ def _surface(mesh: Mesh, clip: Half | None) -> Shape:
         parts = [_clipped(triangles, beyond)]
         if mesh.dim == 3:
             parts.append(_cross_section(_simplices(mesh, beyond), beyond))
-        corners = np.concatenate([part.reshape(-1, 2) for part in parts])
-        corners.sort(axis=1)
-        edges, number = np.unique(corners, axis=0, return_inverse=True)
-        triangles = number.reshape(-1, 3).astype(np.int32)
-        first, second = edges.T
-        a, b = beyond[first], beyond[second]
-        weight = np.where(first == second, 0.0, a / np.where(a == b, 1.0, a - b))
+        triangles, first, second, weight = _joined(np.concatenate(parts), beyond)
         points = (1.0 - weight)[:, None] * points[first] + weight[:, None] * points[second]
     shape = Shape(Scene.of_triangles(points, triangles.astype(np.int32)), first, second, weight)
     return shape if mesh.purkinje is None else _with_strands(shape, mesh, mesh.purkinje, clip)
@@ -172,6 +166,27 @@ def _clipped(triangles: NDArray[np.int32], beyond: NDArray[np.float64]) -> NDArr
         else:
             found += [_corners((a, a), (a, b), (a, c))]
     return np.concatenate(found)
+
+
+def _joined(parts: NDArray[np.int64], beyond: NDArray[np.float64]) -> tuple[
+        NDArray[np.int32], NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
+    """Triangles (t, 3), whose corners are on the edges of the mesh where a cut passes, of parts (t, 3, 2): and of each
+    corner both nodes, and how much of the second."""
+    edges, number = np.unique(np.sort(parts.reshape(-1, 2), axis=1), axis=0, return_inverse=True)
+    first, second = edges.T
+    a, b = beyond[first], beyond[second]
+    weight = np.where(first == second, 0.0, a / np.where(a == b, 1.0, a - b))
+    return number.reshape(-1, 3).astype(np.int32), first, second, weight
+
+
+def level_of(mesh: Mesh, values: NDArray[np.float64], level: float) -> Scene:
+    """Where values (n,) at the nodes of a solid, linear in tetrahedra, are at a level; nowhere next to NaN."""
+    beyond = values - level
+    tetrahedra = _simplices(mesh, beyond)
+    parts = _cross_section(tetrahedra[np.isfinite(values[tetrahedra]).all(axis=1)], beyond)
+    triangles, first, second, weight = _joined(parts, np.nan_to_num(beyond))
+    points = mesh.points * MM_PER_CM
+    return Scene.of_triangles((1.0 - weight)[:, None] * points[first] + weight[:, None] * points[second], triangles)
 
 
 def _corners(*pairs: tuple[NDArray[np.int64], NDArray[np.int64]]) -> NDArray[np.int64]:

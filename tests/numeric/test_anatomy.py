@@ -1,5 +1,7 @@
 """Coordinates and fibres from Laplace's equation, two ventricles, and `upstroke mesh`: against exact solutions."""
 
+import os
+import subprocess
 import sys
 
 import meshio
@@ -47,6 +49,24 @@ def test_a_linear_field_is_exact():
     mesh = build_mesh(SlabMesh(size=(1.0, 0.4, 0.4), dx=0.2))
     u = laplace(mesh, [(mesh.node_sets["xmin"], -1.0), (mesh.node_sets["xmax"], 3.0)])
     np.testing.assert_allclose(u, -1 + 4 * mesh.points[:, 0], atol=1e-7)
+
+
+SLAB = """
+import hashlib
+from upstroke.case.schema import SlabMesh
+from upstroke.mesh import build_mesh
+from upstroke.mesh.laplace import laplace
+mesh = build_mesh(SlabMesh(size=(3.0, 3.0, 1.6), dx=0.1))           # as many nodes as a BLAS shares among threads
+u = laplace(mesh, [(mesh.node_sets["xmin"], 0.0), (mesh.node_sets["zmax"], 1.0)])
+print(hashlib.sha256(u.tobytes()).hexdigest())
+"""
+
+
+def test_the_same_bits_on_any_number_of_threads():
+    found = {subprocess.run([sys.executable, "-c", SLAB], check=True, capture_output=True, text=True, env=os.environ | {
+        "OPENBLAS_NUM_THREADS": n, "OMP_NUM_THREADS": n, "PYTHONPATH": os.pathsep.join(sys.path)}).stdout
+        for n in ("1", "2")}
+    assert len(found) == 1 and len(found.pop()) == 65
 
 
 def test_coordinates_and_fibres_are_near_those_of_the_ellipsoid():

@@ -12,10 +12,11 @@ from upstroke.mesh.locate import cells_of_regions
 from upstroke.mesh.strands import Strands
 from upstroke.mesh.tree import Population, Tree
 from upstroke.observe.activation import watched
-from upstroke.observe.ecg import near_notes
+from upstroke.observe.ecg import ecg_notes
 from upstroke.observe.probes import far_note, place_probes
 from upstroke.run import prepare
 from upstroke.setup import Setup
+from upstroke.space import Extracellular
 from upstroke.space.conductivity import diffusivity
 from upstroke.space.resolution import coarseness
 from upstroke.step.state import State
@@ -42,8 +43,8 @@ def check(case: Case) -> str:
     notes = list(setup.notes)
     if case.watch.probes is not None:
         notes += filter(None, (far_note(probe, setup.mesh) for probe in place_probes(case.watch.probes, setup.mesh)))
-    if case.watch.ecg is not None:
-        notes += near_notes(case.watch.ecg, setup.mesh)
+    if case.watch.ecg is not None and case.tissue is not None:
+        notes += ecg_notes(case.watch.ecg, setup.mesh, Extracellular(case.tissue, setup.mesh))
     lines += [f"# note: {note}" for note in notes]
     return "\n".join(lines)
 

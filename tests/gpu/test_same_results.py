@@ -48,6 +48,9 @@ TINY = {
                  "purkinje": {"fractal": {
         "root": ["0 mm", "2 mm", "1.2 mm"], "toward": ["6 mm", "2 mm", "1.2 mm"], "trunk": "1 mm", "length": "1 mm",
         "generations": 2}}, "watch": {"probes": {"points": {"root": ["0 mm", "2 mm", "1.2 mm"]}}}},
+    "wedge": {"mesh": {"dx": ["2 mm", "2 mm"]}, "tissue": {"waves": "lumped"}, "time": {"end": "0.6 ms"}, "stimulus": {
+        "box": {"min": ["10 mm", "4 mm"], "max": ["12 mm", "14 mm"]}, **SHOCK}, "watch": {
+            "snapshots": {"every": "0.3 ms"}, "ecg": {"every": "0.3 ms"}}},
     "wall": {"time": {"end": "0.4 ms"}, "stimulus": {
         "sphere": {"centre": ["0 mm", "20 mm"], "radius": "1.5 mm"}, **SHOCK}},
 }

@@ -16,6 +16,7 @@ from upstroke.case.schema import (
     Tissue,
     Watch,
 )
+from upstroke.check import check
 from upstroke.errors import CaseError, DivergenceError, UpstrokeError
 from upstroke.mesh import build_mesh
 from upstroke.observe import check_watch
@@ -280,6 +281,11 @@ def test_mistakes_of_the_case(conductivity, watch, text):
     with pytest.raises(UpstrokeError) as caught:
         load_case(case(conductivity, watch))
     assert str(caught.value) == "case: " + text
+
+
+def test_check_tells_where_electrodes_are_read():
+    told = check(load_case(case(BOTH, {"ecg": MESH | {"electrodes": {"a": ["1.1 mm"]}}})))
+    assert "# note: electrode a is read at the nearest node, 0.1 mm away" in told
 
 
 def test_a_neuron_has_none():

@@ -69,11 +69,10 @@ class EcgWatcher(SampleWatcher):
 
     def __init__(self, section: Ecg, mesh: Mesh, tissue: Tissue, outside: Extracellular, state: Any, backend: Any,
                  every: int, dt: float, path: Path | None) -> None:
+        self.notes = ecg_notes(section, mesh, outside)
         if section.conductor == "mesh":
-            nodes, self.notes = electrode_nodes(section, mesh, outside)
-            weights = outside.lead_fields(nodes)
+            weights = outside.lead_fields(electrode_nodes(section, mesh, outside)[0])
         else:
-            self.notes = tuple(near_notes(section, mesh))
             weights = electrode_weights(mesh, conductivity(tissue, mesh, section), electrodes_of(section),
                                         section.conductivity or HOMOGENEOUS)
         weights = np.ascontiguousarray(weights[:, state.order])
@@ -190,6 +189,13 @@ def near_notes(section: Ecg, mesh: Mesh) -> Iterator[str]:
         if distance < edge:
             yield (f"electrode {name} is {MM_PER_CM * distance:.3g} mm from a node, and edges are up to "
                    f"{MM_PER_CM * edge:.3g} mm long: its potential depends on the mesh")
+
+
+def ecg_notes(section: Ecg, mesh: Mesh, outside: Extracellular) -> tuple[str, ...]:
+    """What the user should know of where electrodes are."""
+    if section.conductor == "mesh":
+        return electrode_nodes(section, mesh, outside)[1]
+    return tuple(near_notes(section, mesh))
 
 
 def electrode_nodes(section: Ecg, mesh: Mesh, outside: Extracellular) -> tuple[NDArray[np.int64], tuple[str, ...]]:

@@ -8,13 +8,17 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from jobs import CASE, LUMPED, MPIEXEC, ended, needs_mpi, on_ranks, same, write
+from test_cuda_backend import problem
 
+from upstroke.backend import open_backend
+from upstroke.backend.halo import Alone
 from upstroke.parallel.devices import device_of
 from upstroke.run import run
 
-pytestmark = [needs_mpi, pytest.mark.skipif(sys.platform != "linux", reason="the stand-in for CuPy is for Linux")]
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the stand-in for CuPy is for Linux")
 SMALL = {"mesh": CASE["mesh"] | {"dx": "0.4 mm"}, "backend": {"device": "cuda"},
          "time": CASE["time"] | {"end": "3 ms", "dt": "0.1 ms"}, "stimulus": CASE["stimulus"] | {"period": "2 ms"},
          "watch": CASE["watch"] | {"snapshots": {"every": "1 ms", "variables": ["V", "h"]}}}
@@ -62,6 +66,7 @@ def cases(folder: Path, names: list[str]) -> list[tuple[str, str]]:
     return made
 
 
+@needs_mpi
 @pytest.mark.parametrize(("count", "order"), [(2, ""), (3, "reverse")])
 def test_ranks_with_gpus_give_what_one_gives_on_the_cpu(count: int, order: str, tmp_path: Path,
                                                         emulated_environment: dict[str, str]) -> None:
@@ -83,6 +88,7 @@ def test_ranks_with_gpus_give_what_one_gives_on_the_cpu(count: int, order: str, 
         same(one, Path(out), 1e-3 if "mixed" in name else 1e-8)
 
 
+@needs_mpi
 def test_a_checkpoint_goes_on_on_gpus_and_on_the_cpu(tmp_path: Path, emulated_environment: dict[str, str]) -> None:
     """As many GPUs give the same bits; one CPU rank the same to 1e-8."""
     case, parts = write(tmp_path, SMALL | RUNS["strang, chebyshev"]), tmp_path / "parts"
@@ -97,6 +103,7 @@ def test_a_checkpoint_goes_on_on_gpus_and_on_the_cpu(tmp_path: Path, emulated_en
     same(tmp_path / "2", parts, 1e-8)
 
 
+@needs_mpi
 def test_what_breaks_on_one_rank_halts_all(tmp_path: Path, emulated_environment: dict[str, str]) -> None:
     """In the step, and with the message, of a single rank on the CPU."""
     case = write(tmp_path, SMALL)
@@ -112,6 +119,7 @@ def test_what_breaks_on_one_rank_halts_all(tmp_path: Path, emulated_environment:
     assert done.returncode == 1 and done.stderr.count("the diffusion solver did not converge in 1 iterations") == 1
 
 
+@needs_mpi
 def test_what_is_missing_is_told_once(tmp_path: Path, emulated_environment: dict[str, str]) -> None:
     case = write(tmp_path, SMALL | {"watch": {}, "time": SMALL["time"] | {"end": "0.3 ms"}})
     done = on_ranks(2, "run", case, "--set", "backend.cuda_aware_mpi=true", environment=emulated_environment)
@@ -141,3 +149,52 @@ def test_gpus_are_taken_in_turn() -> None:
     assert [device_of(own, place) for place in range(3)] == [0, 0, 0]
     by_socket = [("0", "1"), ("2", "3"), ("0", "1"), ("2", "3")]
     assert [device_of(by_socket, place) for place in range(4)] == [0, 0, 1, 1]
+
+
+@pytest.mark.parametrize("shuffled", [False, True], ids=["rows repeat", "sliced rows"])
+@pytest.mark.parametrize("method", ["cg", "chebyshev", "explicit"])
+def test_solvers_of_several_launches(method: str, shuffled: bool, emulated_cupy: Any) -> None:
+    """Of one process, which has no ghosts, they give what the CPU's give, in as many iterations."""
+    from upstroke.backend.cuda_ranks import CudaRankBackend
+
+    A, K, mass, V = problem(shuffled)
+    results = []
+    for backend in (open_backend("cpu", 1), CudaRankBackend("fp64", Alone(), False)):
+        v = backend.array(V)
+        stage = (backend.explicit_diffusion(K, mass, v, 0.05) if method == "explicit" else
+                 backend.implicit_diffusion(A, K, v, 0.05, 1e-8, 500, method))
+        loop = backend.loop([stage])
+        for n in range(5):
+            loop.run(n)
+        loop.sync()
+        results.append((np.array(backend.to_host(v)), loop.clock))
+    (expected, clock), (found, other) = results
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-9)
+    assert (other.step, other.solves, other.iterations) == (clock.step, clock.solves, clock.iterations)
+    assert (other.residual > 0) == (method != "explicit")
+
+
+def test_what_lies_between_solves_is_recorded(emulated_cupy: Any) -> None:
+    """And what breaks a step halts the host's clock in that step, and the device's."""
+    from upstroke.backend.cuda_ranks import CudaRankBackend
+
+    class Sees(Alone):
+        def agreed(self, status: int) -> int:
+            return status | (1 if gpu.clock.step == 3 and gpu.clock.solves == 4 else 2)     # as another rank has met
+
+    gpu = CudaRankBackend("fp64", Sees(), False)
+    A, K, _, V = problem(True)
+    v, out = gpu.array(V), gpu.zeros(1)
+    stimulus = gpu.inputs(out, np.array([0]), np.array([0, 1]), np.array([0], np.int32), np.ones(1), np.array([0, 2]),
+                          np.array([[1.0], [5.0]]))
+    solve = gpu.implicit_diffusion(A, K, v, 0.05, 1e-8, 500, "chebyshev")
+    loop = gpu.loop([stimulus, solve, stimulus])
+    for n in range(4):
+        loop.run(n)
+        assert gpu.to_host(out)[0] == (1.0 if n < 2 else 5.0)
+    assert [segment.tells for segment in loop._segments] == ["", "diffusion", ""]
+    assert [segment._graph is not None for segment in loop._segments] == [True, False, True]
+    assert (loop.clock.halted, loop.clock.step, loop.clock.status, loop.clock.bounded_steps) == (True, 3, 1, 3)
+    seen = loop.clock.counts()
+    loop.sync()
+    assert loop.clock.counts() == seen and set(loop.seconds) == {"diffusion"}

@@ -127,6 +127,7 @@ benchmark gpu_kernels 70
 benchmark gpu_niederer 80
 benchmark gpu_torchcor 100
 benchmark gpu_neurons 50
+benchmark gpu_sweep 40
 benchmark gpu_steps 150
 
 echo

@@ -20,8 +20,9 @@ from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
+from upstroke.backend import Stage
 from upstroke.case import Case
-from upstroke.case.schema import Membrane
+from upstroke.case.schema import Membrane, Solver
 from upstroke.errors import DivergenceError, UpstrokeError
 from upstroke.observe import open_watchers
 from upstroke.observe.activation import ActivationOfCopy, ActivationWatcher
@@ -32,10 +33,12 @@ from upstroke.run import prepare
 from upstroke.setup import Setup
 from upstroke.space import Operator
 from upstroke.step.copies import part_of_whole, whole_operator, whole_state, whole_stimuli
+from upstroke.step.diffusion import require_stable
 from upstroke.step.state import State
 from upstroke.step.stepper import Stepper
 
-NODES = 2 ** 20           # of all copies together, where nothing else is asked for: as many as keep a large GPU busy
+#: Nodes of all together, where nothing else is asked for: what keeps a large GPU busy, and what a core's cache holds.
+NODES = {"cuda": 2 ** 20, "cpu": 2 ** 14}
 SHARE = 0.25              # of a device's free memory that they may take
 BYTES = 4                 # memory of a run by that of its state and its matrices: work space, and the copies being made
 
@@ -61,6 +64,7 @@ def why_alone(case: Case) -> str:
         "neurons": case.cable is not None,
         "Purkinje trees": bool(case.purkinje),
         f'time.splitting = "{case.time.splitting}"': case.time.splitting in ("implicit", "staggered"),
+        f'solver.method = "{case.solver.method}"': case.solver.method in ("petsc", "scipy", "cupyx"),
         "watch.stop_when_quiet": case.watch.stop_when_quiet is not None,
         "watch.spikes with several membranes": case.watch.spikes is not None and len(case.membrane) > 1,
         "watch.ecg with several membranes": case.watch.ecg is not None and len(case.membrane) > 1,
@@ -104,7 +108,7 @@ def _parameters(table: Membrane) -> dict[str, Any]:
 def run_together(cases: Sequence[Case], out: Sequence[Path], most: int | None = None) -> list[Result]:
     """Run cases that have the same `common`, each into a directory of its own.
 
-    ``most`` is how many may go together; None: as many as make up a million nodes and fit into a device's memory.
+    ``most`` is how many may go together; None: as many as pay (`NODES`) and fit into a device's memory.
 
     Raises
     ------
@@ -134,7 +138,7 @@ def _prepare(cases: Sequence[Case], most: int | None) -> tuple[list[Setup], Step
     wrong: list[int] = []
     for b, case in enumerate(cases):
         try:
-            setups.append(prepare(case, setups[0] if setups else None, free))
+            setups.append(prepare(case, setups[0] if setups else None, free, _OneOfMany))
         except UpstrokeError:
             wrong.append(b)                       # it says why when it runs alone
             continue
@@ -156,6 +160,15 @@ def _prepare(cases: Sequence[Case], most: int | None) -> tuple[list[Setup], Step
         stepper, states
 
 
+class _OneOfMany(Stepper):
+    """The steps of one run, which are taken for all together."""
+
+    def _build(self, operator: Operator, solver: Solver, C_m: float) -> list[Stage]:
+        if self._time.diffusion == "explicit":
+            require_stable(operator, self._time.dt)
+        return []
+
+
 def _least_share(operators: Sequence[Operator]) -> float:
     """What a copy has at least of the trace of M + c K, for any c > 0."""
     sums = [[float(operator.mass.diagonal().sum()), float(operator.stiffness.diagonal().sum())]
@@ -167,7 +180,7 @@ def _fitting(setup: Setup, most: int | None) -> int:
     """How many runs like this one may go together."""
     if most is not None:
         return most
-    fit, memory = NODES // setup.mesh.n_points, setup.backend.memory()
+    fit, memory = NODES[setup.backend.name] // setup.mesh.n_points, setup.backend.memory()
     if memory is not None:
         matrices = setup.operator.stiffness.nnz * 8 + setup.operator.mass.nnz * 8
         fit = min(fit, int(SHARE * memory[1] / (BYTES * (setup.state.nbytes + matrices))))

@@ -40,10 +40,12 @@ from upstroke.step.state import State
 from upstroke.step.stepper import Stepper
 
 
-def prepare(case: Case, like: Setup | None = None, free: Sequence[Iterable[str]] = ()) -> Setup:
+def prepare(case: Case, like: Setup | None = None, free: Sequence[Iterable[str]] = (),
+            stepping: type[Stepper] = Stepper) -> Setup:
     """Build and check all that `case` asks for; nothing is written and no step is taken.
 
-    ``like`` is a run with the same [mesh] and [backend], which share them; ``free`` as in `make_membranes`.
+    ``like`` is a run with the same [mesh], [time] and [backend], which share what is equal; ``free`` as in
+    `make_membranes`; ``stepping`` says who takes the steps.
     """
     with located(case):
         clock, ranks = _Clock(), ranks_of_job()
@@ -51,7 +53,8 @@ def prepare(case: Case, like: Setup | None = None, free: Sequence[Iterable[str]]
         backend = like.backend if like else open_shared(case.backend, ranks)                     # who computes
         require_method(case.solver.method, backend)
         clock("backend")
-        membranes = make_membranes(case, backend, free)                     # what each node does
+        membranes = like.membranes if like and like.case.membrane == case.membrane else \
+            make_membranes(case, backend, free)                             # what each node does
         clock("model")
         mesh = like.mesh if like else with_purkinje(build_mesh(case.mesh, case.cable), case.purkinje, case.tissue)
         clock("mesh")
@@ -74,8 +77,8 @@ def prepare(case: Case, like: Setup | None = None, free: Sequence[Iterable[str]]
                       mesh.tree.known_at if mesh.tree is not None else None)
         stimuli = schedule(case.stimulus, mesh, case.coupling.surface_to_volume, case.time.dt)   # what is done to it
         conductances = place_conductances(case, mesh)
-        stepper = Stepper(operator, state, case.time, case.solver, case.coupling.capacitance,
-                          stimuli.renumbered(state.rank), backend, conductances.renumbered(state.rank))
+        stepper = stepping(operator, state, case.time, case.solver, case.coupling.capacitance,
+                           stimuli.renumbered(state.rank), backend, conductances.renumbered(state.rank))
         clock("compile")
         check_watch(case.watch, mesh, state.names, case.time.dt, case.tissue)                    # what we look at
     notes = (*backend.notes, *mesh.notes, *(note for m in membranes for note in m.notes), *curve_notes,

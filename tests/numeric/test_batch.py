@@ -10,10 +10,10 @@ import h5py
 import numpy as np
 import pytest
 
-from upstroke.batch import Parted, common, differing, run_together, why_alone
+from upstroke.batch import Parted, _prepare, common, differing, run_together, why_alone
 from upstroke.case import load_case
 from upstroke.result import Result
-from upstroke.run import run
+from upstroke.run import prepare, run
 from upstroke.sweep import put_together, read_plan, sweep
 from upstroke.sweep.plan import Plan
 from upstroke.sweep.pools import broken
@@ -141,6 +141,27 @@ def test_iterations_are_shared_and_no_member_is_less_exact(folder: Path) -> None
         for path in (*folder.glob("alone*"), *folder.glob("together*")):
             path.rename(folder / f"{path.name}-{tolerance}")
     assert errors[0] < 1e-4 and errors[1] < 1e-7
+
+
+def test_on_a_device_too_a_member_leaves_what_it_leaves_alone(folder: Path, emulated_cupy: Any) -> None:
+    """On the stand-in for CuPy: the same bits as a single run there."""
+    short = ("backend.device=cuda", "time.end=3 ms", "watch.snapshots.every=1 ms")
+    for alone, together in both(folder, VALUES, *short):
+        same_files(alone, together)
+        assert together.summary["beats"] == 1
+    values = tuple((f"membrane.parameters.tau_in={tau}",) for tau in (0.25, 0.3))
+    for name in ("alone", "together"):
+        for path in folder.glob(f"{name}*"):
+            path.rename(folder / f"first-{path.name}")
+    for alone, together in both(folder, values, *short, "time.diffusion=crank_nicolson", "solver.tolerance=1e-8 mV"):
+        np.testing.assert_allclose(snapshots(together), snapshots(alone), rtol=0, atol=1e-6)
+
+
+def test_a_step_has_as_many_stages_as_that_of_one_run(folder: Path) -> None:
+    cases = [load_case(folder, overrides=own) for own in VALUES]
+    _, stepper, states = _prepare(cases, None)
+    assert [stage.name for stage in stepper.stages] == [stage.name for stage in prepare(cases[0]).stepper.stages]
+    assert len(stepper.state.groups) == 1 and stepper.state.n == 3 * states[0].n
 
 
 # ---------------------------------------------------------------------------------------------------- in a study

@@ -106,12 +106,12 @@ def test_whole_check_runs_on_the_stand_in(emulated_environment, tmp_path):
                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT, cwd=tmp_path, timeout=500,
                           env=emulated_environment | {"PYTHON": sys.executable, "RESULTS": str(made)})
     names = ("environment", "tests/gpu", "memory: memcheck", "gpu_kernels", "gpu_niederer", "gpu_torchcor", "gpu_steps",
-             "gpu_neurons")
+             "gpu_neurons", "gpu_sweep")
     parts = dict(re.findall(r"^\| (\S.*?) \| (.*?) \| \S+ \|$", done.stdout[done.stdout.rindex("== in all"):], re.M))
     assert done.returncode == 0, done.stdout[-6000:]
     assert parts == {"part": "verdict"} | dict.fromkeys(names, "ok")
     assert not list(made.iterdir())             # figures of a stand-in are never kept
-    assert done.stdout.count("Emulated: no device ran") == 5
+    assert done.stdout.count("Emulated: no device ran") == 6
 
 
 def test_check_says_what_is_missing(tmp_path):

@@ -35,7 +35,7 @@ MAY_IMPORT = {
     "prepace": {"backend", "bench", "case", "ionic", "output", "waves"},
     "experiments": {"case", "mesh", "observe", "output", "parallel", "protocol", "record", "run", "setup", "step"},
     "reduce": {"case", "mesh", "space", "ionic", "setup", "run", "output"},
-    "batch": {"case", "observe", "output", "record", "result", "run", "setup", "space", "step"},   # many runs as one
+    "batch": {"backend", "case", "observe", "output", "record", "result", "run", "setup", "space", "step"},
     "sweep": {"batch", "case", "output", "parallel", "run"},
     "exchange": {"ionic"},
     "bench": {"ionic", "codegen", "backend", "step", "output", "progress"},

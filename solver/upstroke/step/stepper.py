@@ -63,15 +63,20 @@ class Stepper:
         self._time, self._backend = time, backend
         self._notes = gap_notes(conductances.gaps, operator, C_m, time.dt)
         self._loop: Loop | None = None
-        self.stages = stimulus_stages(stimuli, state, self.n_steps, backend)
         self._start: list[Stage] = []
+        self.stages = self._build(operator, solver, C_m)
+
+    def _build(self, operator: Operator, solver: Solver, C_m: float) -> list[Stage]:
+        """The stages of a step, in order; raises what is wrong with them."""
+        state, time, backend = self.state, self._time, self._backend
+        all_stages = stimulus_stages(self.stimuli, state, self.n_steps, backend)
         splitting = SPLITTINGS[time.splitting].stages
         made: dict[tuple[str, float], list[Stage]] = {}
         if not SPLITTINGS[time.splitting].implicit:
             require_one_capacitance(operator, time.splitting)
         else:
-            self._start, stages = implicit_stages(SPLITTINGS[time.splitting], operator, state, time, C_m, conductances,
-                                                  backend)
+            self._start, stages = implicit_stages(SPLITTINGS[time.splitting], operator, state, time, C_m,
+                                                  self.conductances, backend)
             made = {(what, part): stages[what] for what, part in splitting}
         for what, part in splitting:
             if (what, part) not in made:          # what a step takes twice is one stage, which knows its turns
@@ -80,7 +85,8 @@ class Stepper:
                     reaction_stages(state, part, time, C_m, backend) if what == "reaction" else
                     unsplit_stages(operator, state, time, C_m, backend) if what == "both" else
                     make_diffusion(time.diffusion, operator, state, part * time.dt, solver, backend, turns))
-            self.stages += made[what, part]
+            all_stages += made[what, part]
+        return all_stages
 
     def notes(self, methods: Mapping[str, str]) -> list[str]:
         """What the user should know: pulses that never fire, and an order that the membrane's methods do not reach.

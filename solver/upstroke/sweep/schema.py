@@ -17,8 +17,8 @@ class Workers:
     threads: int = key("threads of each, where the case names no number", 1, must=">= 1 and <= 1024")
     batch: int | Literal["auto"] = key(
         "how many members with one mesh, model and numerics may be run as one, each stage of a step in one launch for "
-        "all; 1: each is a run of its own; 'auto': as many as make up a million nodes and fit into a GPU's memory", 1,
-        must=">= 1", example="16")
+        "all; 1: each is a run of its own; 'auto': as many as make up a million nodes on a GPU and fit into its "
+        "memory, on a CPU 16384 nodes", 1, must=">= 1", example="16")
     gpus: int = key("GPUs to share out among the workers, one each; with it 0 workers means one for each GPU", 0,
                     must=">= 0")
     time_limit: Time | None = key("a member that takes longer (of real time) is ended and counts as failed", None,

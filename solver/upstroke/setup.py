@@ -26,7 +26,7 @@ from upstroke.mesh.labels import values_at
 from upstroke.mesh.mesh import Mesh
 from upstroke.mesh.order import membranes_of_tissue, solve_order
 from upstroke.prepace import Beat, paced
-from upstroke.space import Curve, Operator
+from upstroke.space import Curve, Operator, conducting
 from upstroke.space.curve import NO_WAVES
 from upstroke.step.implicit import check_operator
 from upstroke.step.splitting import SPLITTINGS
@@ -176,8 +176,8 @@ def temperature_notes(case: Case, membranes: Sequence[Membrane]) -> list[str]:
 def curves_of(case: Case, mesh: Mesh, membranes: Sequence[Membrane]) -> tuple[tuple[Curve, ...], tuple[str, ...]]:
     """How strongly the waves of each membrane need correction, where the case wants it, and notes.
 
-    A membrane without waves (a passive one) needs none, nor does one that only Purkinje strands have. Where no membrane
-    has waves there are no curves.
+    A membrane without waves (a passive one) needs none, nor does one that only Purkinje strands, or cells that do not
+    conduct, have. Where no membrane has waves there are no curves.
 
     Raises
     ------
@@ -186,7 +186,8 @@ def curves_of(case: Case, mesh: Mesh, membranes: Sequence[Membrane]) -> tuple[tu
     if case.tissue is None or not case.tissue.corrected(mesh.dim, mesh.grid.stencil if mesh.grid else None):
         return (), ()
     curves, notes = [], []
-    of_tissue = membranes_of_tissue(mesh, [membrane.table.regions for membrane in membranes])
+    regions = [membrane.table.regions for membrane in membranes]
+    of_tissue = membranes_of_tissue(mesh, regions, conducting(mesh, case.tissue))
     for k, membrane in enumerate(membranes):
         if k not in of_tissue:
             curves.append(NO_WAVES)

@@ -62,6 +62,14 @@ def test_a_wave_beneath_a_bath(tmp_path):
     assert np.ptp(found["phi_e"][1][y > 0.401]) > 1.0
 
 
+def test_the_membrane_of_a_bath_needs_no_waves(tmp_path):
+    """A passive one is refused where tissue has it, and told of where nothing is insisted on; no wave passes a bath."""
+    insists = CASE | {"tissue": CASE["tissue"] | {"waves": "calibrated"}, "time": {"end": "1 ms", "dt": "0.1 ms"}}
+    assert upstroke.run(insists, tmp_path / "run").notes == (
+        "80 of 240 cells do not conduct; no current passes their edge but outside cells: 80 are of a bath, and 84 "
+        "nodes inside them are coupled to none",)
+
+
 def test_it_is_drawn(tmp_path, capsys):
     upstroke.run(CASE, tmp_path / "run")
     recording = read_recording(tmp_path / "run")

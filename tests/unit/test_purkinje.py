@@ -175,7 +175,7 @@ def test_membranes_of_trees():
     mesh = built(case())
     owner = membrane_of_nodes(mesh, [None, ("purkinje",)])
     assert (owner[:mesh.n_tissue] == 0).all() and (owner[mesh.n_tissue:] == 1).all()
-    assert membranes_of_tissue(mesh, [None, ("purkinje",)]) == {0}
+    assert membranes_of_tissue(mesh, [None, ("purkinje",)], np.ones(mesh.n_cells, bool)) == {0}
     assert (membrane_of_nodes(mesh, [(0,), None]) == owner).all()
     with pytest.raises(CaseError) as error:
         membrane_of_nodes(mesh, [(0,)])

@@ -51,9 +51,11 @@ def table_of_cells(mesh: Mesh, regions: Sequence[tuple[int | str, ...] | None], 
     return owner
 
 
-def membranes_of_tissue(mesh: Mesh, regions: Sequence[tuple[int | str, ...] | None]) -> set[int]:
-    """The numbers of the membrane tables that own cells; all others are of Purkinje strands."""
-    return set(np.unique(table_of_cells(mesh, regions, "membrane", "membrane")).tolist())
+def membranes_of_tissue(mesh: Mesh, regions: Sequence[tuple[int | str, ...] | None],
+                        conduct: NDArray[np.bool_]) -> set[int]:
+    """The numbers of the membrane tables that own cells which conduct, (m,); all others are of Purkinje strands, or of
+    a bath or a scar."""
+    return set(np.unique(table_of_cells(mesh, regions, "membrane", "membrane")[conduct]).tolist())
 
 
 def membrane_of_nodes(mesh: Mesh, regions: Sequence[tuple[int | str, ...] | None],

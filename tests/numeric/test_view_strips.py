@@ -107,8 +107,8 @@ def test_the_mark_is_at_the_time_of_each_frame(sheet, tmp_path):
         found.append(marks(np.asarray(gif.convert("RGB"), int), plain.height))
     assert [len(columns) for columns in found] == [1] * 5
     places = np.concatenate(found)
-    assert places[0] == pytest.approx(18 + 44, abs=2) and places[-1] == pytest.approx(400 - 18, abs=2)
-    np.testing.assert_allclose(np.diff(places), (400 - 2 * 18 - 44) / 4, atol=1.5)
+    assert places[0] == pytest.approx(18 + 44, abs=2) and places[-1] == pytest.approx(400 - 18 - 10, abs=2)
+    np.testing.assert_allclose(np.diff(places), (400 - 2 * 18 - 44 - 10) / 4, atol=1.5)
 
 
 def test_twelve_leads_have_a_mark_each(sheet, tmp_path):

@@ -186,7 +186,7 @@ class _Strips:
             column, row = divmod(k, rows)
             axes = figure.add_axes(((EDGE + column * wide + NUMBERS) / size[0],
                                     1.0 - (top + (row + 1) * (LABEL + STRIP)) / size[1],
-                                    (wide - NUMBERS - (10 if column < columns - 1 else 0)) / size[0], STRIP / size[1]))
+                                    (wide - NUMBERS - 10) / size[0], STRIP / size[1]))
             axes.plot(strip.time, strip.values, color=INK, linewidth=0.9)
             axes.set(xlim=span, ylim=strip.bounds)
             axes.set_title(strip.label, loc="left", pad=2, fontsize=small, fontweight="bold", color=INK)

@@ -141,10 +141,10 @@ class Paper:
                                  color=INK, **style)
 
     def _length_bar(self, height: int) -> None:
-        """A round length, about a fifth of the picture."""
+        """A round length, about a fifth of the picture, left of the colour bar and its label."""
         from matplotlib.lines import Line2D
 
-        mm, text = round_length(0.25 * self.picture[0] * self.mm_per_pixel)
+        mm, text = round_length(min(0.25 * self.picture[0], 0.5 * self._size[0] - 2 * EDGE - 80) * self.mm_per_pixel)
         pixels, y = mm / self.mm_per_pixel, 1.0 - (height - 40) / self._size[1]
         self._figure.add_artist(Line2D([EDGE / self._size[0], (EDGE + pixels) / self._size[0]], [y, y], color=INK,
                                        linewidth=2.5, solid_capstyle="butt"))

@@ -17,6 +17,7 @@ from upstroke.run import prepare, run
 from upstroke.sweep import put_together, read_plan, sweep
 from upstroke.sweep.plan import Plan
 from upstroke.sweep.pools import broken
+from upstroke.sweep.worker import run_job
 
 SHEET = """
 [mesh]
@@ -237,6 +238,22 @@ def test_what_goes_together_and_notes_on_what_cannot(folder: Path) -> None:
         [[0], [1, 2]], ["member 0 is not batched: no other has the same mesh, model, numerics and [watch]"])
     assert jobs(folder, text + 'output.time_limit = ["1 h", "2 h", "3 h"]\n') == (
         [[0], [1], [2]], ["3 members (0, 1, 2) are not batched: output.time_limit"])
+
+
+def test_what_breaks_together_leaves_nothing_and_is_parted(folder: Path) -> None:
+    """Those that broke run alone, the others in halves; what stands in no member's numbers, in halves."""
+    def job(*currents: str) -> dict[str, Any]:
+        return {"most": None, "members": [
+            [k + 10, {"sources": [str(folder)], "overrides": [f"stimulus.0.current={current}"],
+                      "out": str(folder / f"member{k}")}] for k, current in enumerate(currents)]}
+
+    assert run_job(job("50 uA/cm^2", "1e9 uA/cm^2", "60 uA/cm^2", "70 uA/cm^2")) == {
+        "done": [], "again": [[11], [10], [12, 13]]}
+    assert not list(folder.glob("member*"))
+    (folder / "member1").mkdir()
+    (folder / "member1" / "thesis.txt").write_text("mine")
+    assert run_job(job("50 uA/cm^2", "60 uA/cm^2", "70 uA/cm^2")) == {"done": [], "again": [[10], [11, 12]]}
+    assert [str(path.relative_to(folder)) for path in folder.glob("member*/*")] == ["member1/thesis.txt"]
 
 
 def test_a_process_that_dies_is_tried_again_in_halves() -> None:

@@ -16,7 +16,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -28,9 +28,7 @@ Answer = dict[str, Any]
 def run_job(job: Mapping[str, Any]) -> Answer:
     """Run a member, or several as one; those that cannot go on together are to be run again."""
     numbers, tasks = [number for number, _ in job["members"]], [task for _, task in job["members"]]
-    for task in tasks:
-        if (Path(task["out"]) / "manifest.json").exists():       # what larger company has left
-            shutil.rmtree(task["out"])
+    _clear(tasks)                                                # of what larger company has left, when it was killed
     if len(tasks) == 1:
         return {"done": [[numbers[0], run_member(tasks[0])]], "again": []}
     from upstroke.batch import Parted, halves, run_together
@@ -40,14 +38,21 @@ def run_job(job: Mapping[str, Any]) -> Answer:
     try:
         results = run_together([load_case(*task["sources"], overrides=tuple(task["overrides"])) for task in tasks],
                                [Path(task["out"]) for task in tasks], job["most"])
-    except Parted as parted:
-        return {"done": [], "again": [[numbers[k] for k in part] for part in parted.parts]}
-    except Exception:                                            # whose fault it is, comes out when they are apart
-        return {"done": [], "again": halves(numbers)}
+    except Exception as error:                                   # whose fault it is, comes out when they are apart
+        _clear(tasks)
+        parts = [[numbers[k] for k in part] for part in error.parts] if isinstance(error, Parted) else halves(numbers)
+        return {"done": [], "again": parts}
     seconds = round((time.perf_counter() - start) / len(tasks), 3)
     return {"done": [[number, {"status": "done", "error": "", "device": result.device, "seconds": seconds,
                                "batch": len(tasks)}] for number, result in zip(numbers, results, strict=True)],
             "again": []}
+
+
+def _clear(tasks: Sequence[Mapping[str, Any]]) -> None:
+    """Remove the runs that these members have left."""
+    for task in tasks:
+        if (Path(task["out"]) / "manifest.json").exists():
+            shutil.rmtree(task["out"])
 
 
 def run_member(task: Mapping[str, Any]) -> Outcome:

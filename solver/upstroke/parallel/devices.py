@@ -22,16 +22,13 @@ def open_gpu(section: Section, ranks: Ranks) -> tuple[Backend | None, str]:
     cannot
     """
     seen = _visible()
+    mine = device_of(ranks.near(seen), ranks.place)
     if seen:
         from upstroke.backend.cuda_ranks import use_device
 
-        mine = device_of(ranks.near(seen), ranks.place)
         use_device(mine)
-        beside = ranks.near(seen[mine]).count(seen[mine])
-    else:
-        ranks.near(seen)
-        ranks.near("")
-        mine, beside = 0, 0
+    taken = ranks.near(seen[mine] if seen else "")
+    beside = taken.count(taken[ranks.place])
     reasons = ranks.everyone(why_no_gpu())
     failed = [(rank, reason, remedy) for rank, (reason, remedy) in enumerate(reasons) if reason]
     if failed:
@@ -66,11 +63,11 @@ def _visible() -> tuple[str, ...]:
 
 
 def device_of(seen: Sequence[tuple[str, ...]], place: int) -> int:
-    """The number of the GPU, among those it may use, that a process takes.
+    """The number of the GPU, among those it may use, that a process takes; 0 where there are none.
 
     Parameters
     ----------
     seen : of each process of the machine, the GPUs that it may use
     place : which of them it is
     """
-    return seen[:place].count(seen[place]) % len(seen[place])
+    return seen[:place].count(seen[place]) % max(1, len(seen[place]))

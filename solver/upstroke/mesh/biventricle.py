@@ -27,6 +27,7 @@ Floats = NDArray[np.float64]
 ON = 1e-5               # of the size: how near to the base's plane nodes on it lie
 CELLS_THROUGH = 1.6     # through the thinnest wall, at least: with fewer, walls get holes, and now and then with these
 FINER = (1.0, 0.9, 0.8, 0.7, 0.6)     # edges that are then tried
+SHORTER = 4             # than dx edges are made for thin walls, at most this many times
 
 
 @dataclass(frozen=True)
@@ -73,6 +74,9 @@ def build_biventricle(section: BiventricleMesh) -> Mesh:
     """
     heart = heart_of(section)
     edge = min(section.dx, heart.thinnest / CELLS_THROUGH)
+    if edge * SHORTER < section.dx:
+        raise MeshError("mesh.dx", f"edges of {10 * section.dx:.3g} mm are too long for walls of "
+                        f"{10 * heart.thinnest:.3g} mm", f'take dx = "{10 * edge:.2g} mm", or thicker walls')
     low, high = heart.box()
     if (nodes := 2 * float(np.prod(high - low)) / edge ** 3) > LARGEST:
         raise MeshError("mesh.dx", f"this resolution makes about {nodes:.1e} nodes, more than the {LARGEST:,} that a "
@@ -106,6 +110,9 @@ def heart_of(section: BiventricleMesh) -> Heart:
     if inner[0] - x <= A:
         raise MeshError("mesh.right", "the right ventricle's cavity lies within the left ventricle", "take a longer "
                         "first semi-axis, or mesh.right_centre farther away")
+    if axes[0] + x >= A:
+        raise MeshError("mesh.right", "the right ventricle goes around the left one", "take a shorter first semi-axis, "
+                        "or mesh.right_centre farther away")
     if abs(section.base) >= inner[2]:
         raise MeshError("mesh.base", "the plane of the base does not cut the right ventricle's cavity", "take it "
                         f"nearer to the centre than the inner long semi-axis, {10 * inner[2]:.3g} mm")

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from upstroke import run
-from upstroke.errors import UpstrokeError
+from upstroke.errors import DivergenceError, OptionError, UpstrokeError
 from upstroke.experiments.strand import Strand, speed
 from upstroke.experiments.tune_cv import report, tune, tune_axes
 
@@ -68,6 +68,18 @@ def test_what_cannot_be_tuned() -> None:
     with pytest.raises(UpstrokeError) as error:
         tune_axes(FAST, [0.06] * 4, [0.02])
     assert str(error.value) == "--velocity: 4 velocities\n  -> give one to three: along fibre, sheet and normal"
+    for velocity, told in ((60.0, "600"), (1e-6, "1e-05")):                  # would take strands or times without end
+        with pytest.raises(OptionError) as error:
+            tune_axes(FAST, [velocity], [0.02])
+        assert str(error.value) == (f"--velocity: {told} m/s is no velocity of a wave in tissue\n"
+                                    "  -> give 0.001 to 20 m/s")
+
+
+def test_what_breaks_names_no_folder_that_is_gone() -> None:
+    strand = Strand("MitchellSchaeffer", parameters={"tau_in": 0}, waves="lumped")
+    with pytest.raises(DivergenceError) as error:
+        strand.velocity(1.0, 0.02, 0.06)
+    assert error.value.__notes__ == []
     with pytest.raises(UpstrokeError) as error:
         tune(Strand("Passive", dt=0.1, waves="lumped"), 0.06, 0.05)
     assert str(error.value) == ("model Passive: no wave of 0.6 m/s runs along a strand\n"

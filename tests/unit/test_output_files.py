@@ -1,5 +1,6 @@
 """The run directory, JSON, manifest, summary and activation.vtu."""
 
+import gc
 import json
 import math
 import os
@@ -20,10 +21,11 @@ from upstroke.observe.activation import ActivationMap
 from upstroke.observe.probes import Probe
 from upstroke.output import manifest as manifest_module
 from upstroke.output import surface
+from upstroke.output.checkpoint import checkpoint_name, newest_checkpoint
 from upstroke.output.directory import make_run_directory
 from upstroke.output.fields import point_data
 from upstroke.output.files import plain, whole_file, write_json
-from upstroke.output.manifest import commit, finish_manifest, start_manifest, versions
+from upstroke.output.manifest import commit, finish_manifest, read_manifest, start_manifest, versions
 from upstroke.output.maps import write_activation
 from upstroke.output.summary import summarise
 from upstroke.output.surface import surface_of
@@ -242,3 +244,22 @@ def test_surfaces_and_cables():
     assert surface_of(sheet) is sheet.cells
     with pytest.raises(ValueError, match="a mesh of segments has no surface"):
         surface_of(build_mesh(CableMesh(length=1.0, dx=0.1)))
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"status": "done"}', b"\xff\xfe"])
+def test_what_is_no_manifest_of_a_run(tmp_path, text):
+    (tmp_path / "manifest.json").write_bytes(text if isinstance(text, bytes) else text.encode())
+    with pytest.raises(OutputError) as error:
+        read_manifest(tmp_path)
+    assert str(error.value) == (f"{tmp_path}: is no run directory: it has no manifest.json of a run\n"
+                                "  -> name a folder that `upstroke run` made")
+
+
+@pytest.mark.filterwarnings("error::ResourceWarning", "error::pytest.PytestUnraisableExceptionWarning")
+def test_damaged_checkpoints_are_closed(tmp_path):
+    for step, text in ((1, b""), (2, b"PK nonsense")):
+        (tmp_path / checkpoint_name(step)).write_bytes(text)
+    with pytest.raises(OutputError) as error:
+        newest_checkpoint(tmp_path)
+    gc.collect()
+    assert str(error.value) == f"{tmp_path}: all its checkpoints are damaged\n  -> run the case again"

@@ -16,6 +16,7 @@ from upstroke.experiments.strand import Strand
 
 GUESS = 1.3342 / 0.06 ** 2       # mS/cm per (cm/ms)^2: about 0.6 m/s along the fibres of Niederer et al. 2011
 MOST = 25                        # runs
+SLOWEST, FASTEST = 1e-4, 2.0     # cm/ms: of waves in tissue
 
 
 @dataclass(frozen=True)
@@ -56,10 +57,15 @@ def tune(strand: Strand, velocity: float, dx: float, tolerance: float = 1e-3) ->
 
 
 def tune_axes(strand: Strand, velocities: Sequence[float], dx: Sequence[float], tolerance: float = 1e-3) -> list[Tuned]:
-    """`tune` for one to three axes; ``dx`` is one for all, or one each. Raises OptionError where numbers differ."""
+    """`tune` for one to three axes; ``dx`` is one for all, or one each. Raises OptionError where numbers differ, and
+    for what is no velocity of a wave."""
     if not 1 <= len(velocities) <= 3:
         raise OptionError("--velocity", f"{len(velocities)} velocities",
                           "give one to three: along fibre, sheet and normal")
+    for velocity in velocities:
+        if not SLOWEST <= velocity <= FASTEST:
+            raise OptionError("--velocity", f"{10.0 * velocity:g} m/s is no velocity of a wave in tissue",
+                              f"give {10.0 * SLOWEST:g} to {10.0 * FASTEST:g} m/s")
     if len(dx) not in (1, len(velocities)):
         raise OptionError("--dx", f"{len(dx)} for {len(velocities)} velocities", "give one for all, or one for each")
     spacing = list(dx) * (len(velocities) if len(dx) == 1 else 1)

@@ -81,7 +81,7 @@ def newest_checkpoint(folder: Path) -> Checkpoint:
     broken = list[str]()
     for path in checkpoints_in(folder):
         try:
-            with np.load(path, allow_pickle=False) as file:          # reading an entry checks its checksum
+            with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:   # an entry read is one checked
                 arrays = {name.removeprefix("array "): file[name] for name in file.files if name != "about"}
                 about = json.loads(file["about"].tobytes())
             return Checkpoint(path, about, arrays, tuple(broken))

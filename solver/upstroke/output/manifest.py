@@ -78,8 +78,8 @@ def read_manifest(directory: Path) -> dict[str, Any]:
     """
     path = directory / "manifest.json"
     try:
-        manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        if {"status", "case"} <= manifest.keys():
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+        if isinstance(manifest, dict) and {"status", "case"} <= manifest.keys():
             return manifest
     except (OSError, ValueError):
         pass

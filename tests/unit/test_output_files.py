@@ -257,7 +257,7 @@ def test_what_is_no_manifest_of_a_run(tmp_path, text):
 
 @pytest.mark.filterwarnings("error::ResourceWarning", "error::pytest.PytestUnraisableExceptionWarning")
 def test_damaged_checkpoints_are_closed(tmp_path):
-    for step, text in ((1, b""), (2, b"PK nonsense")):
+    for step, text in ((1, b""), (2, b"PK\x03\x04 nonsense")):
         (tmp_path / checkpoint_name(step)).write_bytes(text)
     with pytest.raises(OutputError) as error:
         newest_checkpoint(tmp_path)

@@ -1,7 +1,7 @@
 """How well a study fills the cores: 64 small runs by one worker and by as many as there are cores, in turns.
 
     python benchmarks/sweep.py [--rounds 3] [--members 64]
-    python benchmarks/sweep.py --batched [--rounds 3]
+    python benchmarks/sweep.py --batched [--rounds 3] [--only STUDY]
 
 Throughput is members per second of the whole command's time, from the first worker's start to the table. The best that
 can be is the number of cores times what one worker reaches that has nothing to wait for: the seconds that the members
@@ -14,13 +14,15 @@ seconds are those of all processes, which a machine that others use disturbs les
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import tempfile
 import time
 from pathlib import Path
 from statistics import median
+from typing import Any
 
-from timing import stamp, write
+from timing import RESULTS, stamp, write
 
 from upstroke.backend.cpu import available_threads
 from upstroke.sweep import read_plan, sweep
@@ -39,13 +41,20 @@ STUDIES = {
     "441 nodes, ten Tusscher-Panfilov, GNa": (
         "membrane.parameters.GNa = { low = 10.0, high = 15.0 }",
         ("mesh.dx=['2 mm', '1 mm']", "membrane.model=tenTusscherPanfilov", "tissue.waves=lumped", "time.dt=0.02 ms",
-         "time.end=20 ms"), 16)}
+         "time.end=20 ms"), 4)}
 
 
-def batched(rounds: int) -> None:
-    """Each study by one worker with batch = 1 and with all members as one; kernels are compiled anew each time."""
-    rows = []
+def batched(rounds: int, only: str | None) -> None:
+    """Each study by one worker with batch = 1 and with all members as one; kernels are compiled anew each time.
+
+    ``only`` is a study to measure anew; the rows of the others are those of the last time.
+    """
+    kept = RESULTS / "sweep_batched.json"
+    rows = json.loads(kept.read_text())["rows"] if only and kept.exists() else []
+    rows = [row for row in rows if row["study"] != only]
     for name, (varied, keys, members) in STUDIES.items():
+        if only not in (None, name):
+            continue
         found: dict[int, list[tuple[float, float]]] = {1: [], members: []}
         for _ in range(rounds):
             for batch, times in found.items():
@@ -59,26 +68,31 @@ def batched(rounds: int) -> None:
                     assert sweep(plan, Path(folder) / "out").count("done") == members
                     wall, after = time.perf_counter() - start, os.times()
                     times.append((wall, sum(after[:4]) - sum(before[:4])))
-        rows.append({"study": name, "members": members, "ratio": {}} | {
+        rows.append({"study": name, "members": members, "rounds": rounds} | {
             "apart" if batch == 1 else "together": {
                 kind: {"median": median(values), "least": min(values), "most": max(values)}
                 for kind, values in zip(("wall_s", "cpu_s"), zip(*times, strict=True), strict=True)}
             for batch, times in found.items()})
         rows[-1]["ratio"] = {kind: rows[-1]["apart"][kind]["median"] / rows[-1]["together"][kind]["median"]
                              for kind in ("wall_s", "cpu_s")}
-        print(rows[-1], flush=True)
+    tell(rows)
 
+
+def tell(rows: list[dict[str, Any]]) -> None:
+    """Write the table of the batched studies."""
     def shown(times: dict[str, float]) -> str:
         return f"{times['median']:.1f} ({times['least']:.1f} to {times['most']:.1f})"
 
     table = ["# Members run as one, on a CPU", "",
              f"`python benchmarks/sweep.py --batched`; sheets, one worker with one thread, its start included; "
              f"{stamp()['processor']}, commit {stamp()['commit']}, {stamp()['date']}.",
-             f"Medians (least to most) of {rounds} rounds, in turns. The ratio is that of the medians; above 1 the "
-             "batch is faster.", "",
-             "| study | members | CPU s apart | CPU s together | ratio | wall s apart | wall s together | ratio |",
-             "|---|---|---|---|---|---|---|---|"]
-    table += [f"| {row['study']} | {row['members']} | {shown(row['apart']['cpu_s'])} | "
+             "Medians (least to most) of the rounds, in turns. The ratio is that of the medians; above 1 the "
+             f"batch is faster. The machine's load was {os.getloadavg()[2]:.0f} on {available_threads()} cores: CPU "
+             "seconds tell more than wall seconds.", "",
+             "| study | members | rounds | CPU s apart | CPU s together | ratio | wall s apart | wall s together | "
+             "ratio |",
+             "|---|---|---|---|---|---|---|---|---|"]
+    table += [f"| {row['study']} | {row['members']} | {row['rounds']} | {shown(row['apart']['cpu_s'])} | "
               f"{shown(row['together']['cpu_s'])} | {row['ratio']['cpu_s']:.2f} | {shown(row['apart']['wall_s'])} | "
               f"{shown(row['together']['wall_s'])} | {row['ratio']['wall_s']:.2f} |" for row in rows]
     write("sweep_batched", {**stamp(), "rows": rows}, "\n".join(table) + "\n")
@@ -89,9 +103,10 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--members", type=int, default=64)
     parser.add_argument("--batched", action="store_true", help="members run as one, beside runs of their own")
+    parser.add_argument("--only", choices=STUDIES, help="of these the one to measure anew")
     arguments = parser.parse_args()
     if arguments.batched:
-        batched(arguments.rounds)
+        batched(arguments.rounds, arguments.only)
         return
     cores = available_threads()
     found: dict[int, list[tuple[float, float]]] = {1: [], cores: []}

@@ -3,10 +3,10 @@
 What each of them leaves is what it leaves alone, in a directory of its own. Read `run_together` downwards.
 
 Alike are runs of one mesh, model, numerics and [watch]. Parameters, initial states, stimuli and conductivities may
-differ: parameters become nodal, and each copy has its own block of the operator. Nothing couples two copies, so
-explicit and direct diffusion give what a single run gives. The iterations of a solver are taken for all copies
-together, to a tolerance that leaves none less exact than alone: with rho_b the sum of squares and T_b the trace of copy
-b, a solve alone stops at rho_b <= tol^2 T_b, which follows from sum rho <= tol^2 min(T).
+differ: parameters become nodal, and each copy has its own block of the operator. Nothing couples two copies: explicit
+diffusion gives the bits of a single run, direct solvers and nodal parameters those but for rounding. Iterations are
+taken for all copies together, to a tolerance that leaves none less exact than alone: with rho_b the sum of squares and
+T_b the trace of copy b, a solve alone stops at rho_b <= tol^2 T_b, which follows from sum rho <= tol^2 min(T).
 """
 
 from __future__ import annotations

@@ -16,6 +16,7 @@ from upstroke.bench import options as bench
 from upstroke.case import load_case
 from upstroke.case.schema import CableMesh
 from upstroke.cli.parser import make_parser
+from upstroke.ionic import shipped_models, shipped_plugins
 from upstroke.mesh import build_mesh
 from upstroke.observe import ActivationMap
 from upstroke.output.manifest import start_manifest
@@ -145,3 +146,11 @@ def test_results_page_names_every_field():
 def test_the_mesh_of_a_case_is_what_its_script_makes(tmp_path, case, mesh):
     runpy.run_path(str(ROOT / "cases" / case / "make_mesh.py"))[mesh](tmp_path)
     assert (tmp_path / f"{mesh}.msh").read_bytes() == (ROOT / "cases" / case / f"{mesh}.msh").read_bytes()
+
+
+def test_counts_of_models_and_plugins_are_true():
+    readme, peers = ((ROOT / name).read_text(encoding="utf-8") for name in ("README.md", "docs/peers.md"))
+    models, plugins = len(shipped_models()), len(shipped_plugins())
+    assert f"# the {models} ionic models; --plugins: the {plugins} that can be added" in readme
+    assert f"{models} in EasyML, own files, CellML through Myokit; {plugins} plug-ins" in peers
+    assert f"EasyML, {plugins} plug-ins shipped" in peers

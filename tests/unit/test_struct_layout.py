@@ -20,6 +20,7 @@ typedef double real;
 typedef struct team team;
 typedef void (*exchange)(const void *);
 typedef double (*adder)(double);
+typedef long (*range_function)(long, long, const void *);
 """
 #: Text, struct in it, struct of ctypes or dtype. A struct that another one holds is there in the same text.
 STRUCTS = [
@@ -30,6 +31,7 @@ STRUCTS = [
     ("upstroke.codegen", "_FOLLOW_ARGS", "upstroke_follow_args", "upstroke.backend.cpu:FollowArgs"),
     ("upstroke.backend", "voltage.c", "tree_pack", "upstroke.backend.hines:PACK"),
     ("upstroke.backend", "voltage.c", "voltage_args", "upstroke.backend.hines:VoltageArgs"),
+    ("upstroke.backend", "calls.c", "stage_call", "upstroke.backend.cpu_loop:StageCall"),
     ("upstroke.backend", "voltage.cu", "levels_args", "upstroke.backend.voltage:LevelsArgs"),
     ("upstroke.backend", "couplings.cu", "rows", "upstroke.backend.cuda_diffusion:RowsArgs"),
     ("upstroke.backend", "couplings.cu", "up_couplings", "upstroke.backend.cuda_diffusion:CouplingArgs"),

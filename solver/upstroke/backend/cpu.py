@@ -13,23 +13,23 @@ from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib import resources
-from time import perf_counter
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from upstroke.backend.clock import HALTING, TELLING, Clock, Stage
+from upstroke.backend.clock import Clock, Stage
 from upstroke.backend.compiler import compile_c, find_compiler
 from upstroke.backend.couplings import slice_rows
 from upstroke.backend.cpu_diffusion import IMPLICIT, LANES, ExplicitDiffusion
+from upstroke.backend.cpu_loop import Loop, StageCall
 from upstroke.backend.cpu_voltage import VoltageStep
 from upstroke.backend.halo import Alone, Halo
 from upstroke.backend.voltage import branches_of
 from upstroke.errors import BackendError
 
 ALIGNMENT = 64   # bytes: a cache line and an AVX-512 register
-RUNTIME = ("runtime.c", "tree.c", "voltage.c")
+RUNTIME = ("runtime.c", "tree.c", "voltage.c", "calls.c")
 REAL = {"fp64": "double", "fp32": "float", "mixed": "float"}     # of V, and of all states but those kept in fp64
 
 
@@ -103,11 +103,11 @@ class CpuBackend:
         self.libraries: dict[str, Any] = {}          # what else computes, by name, as its stages say
         self._runtime = _load(f"typedef {REAL[precision]} real;\n{text}")
         for function in ("team_open", "team_size", "team_close", "for_range", "diffuse_cg", "diffuse_chebyshev",
-                         "diffuse_explicit", "diffuse_tree", "step_voltage"):
+                         "diffuse_explicit", "diffuse_tree", "step_voltage", "run_calls"):
             if not hasattr(self._runtime, function):
                 raise BackendError("runtime.c", f"the compiled library lacks {function}", "empty the kernel cache")
         self._runtime.team_open.restype = ctypes.c_void_p
-        for function in ("for_range", "diffuse_tree", "step_voltage"):
+        for function in ("for_range", "diffuse_tree", "step_voltage", "run_calls"):
             getattr(self._runtime, function).restype = ctypes.c_long
         self._team = ctypes.c_void_p(self._runtime.team_open(threads or available_threads()))
         self.threads: int = self._runtime.team_size(self._team)
@@ -278,6 +278,12 @@ class NodeKernel:
 
     keep: Any     # what the arguments point to
 
+    @property
+    def call(self) -> StageCall:
+        """What `run` does, for calls.c."""
+        return StageCall(f=self._function.value, args=ctypes.addressof(self.args), n=self._n.value,
+                         t=ctypes.addressof(self.args) + type(self.args).t.offset, start=self._start, dt=self._dt)
+
     def run(self, n: int) -> None:
         """Blocks of nodes by whichever thread is free."""
         backend = self._backend
@@ -315,36 +321,6 @@ class Inputs:
         if event != self._event:
             self._out[self._nodes] = np.add.reduceat(self._scale * self._values[event, self._trains], self._offsets)
             self._event = event
-
-
-class Loop:
-    """Steps, one after the other; ``seconds`` by the stages' names."""
-
-    def __init__(self, backend: CpuBackend, stages: Sequence[Stage]) -> None:
-        self.clock = backend.clock = Clock()
-        self._backend = backend
-        following = [*(stage.name for stage in stages[1:]), ""][:len(stages)]
-        self._stages = [(stage, stage.name != after) for stage, after in zip(stages, following, strict=True)]
-        self.seconds = {stage.name: 0.0 for stage in stages}
-
-    def run(self, n: int) -> None:
-        """Step n; one that breaks halts the clock and goes no further."""
-        for stage, last in self._stages:          # last of some with one name: a process may lack a membrane
-            start = perf_counter()
-            stage.run(n)
-            if last and stage.name in TELLING:
-                self.clock.status = self._backend.halo.agreed(self.clock.status)
-            self.seconds[stage.name] += perf_counter() - start
-            if last and self.clock.status & HALTING:
-                break
-        self.clock.tick()
-
-    def go_on(self, counts: Mapping[str, Any]) -> None:
-        """Go on from where another loop's clock stood."""
-        self.clock = self._backend.clock = Clock(**counts)
-
-    def sync(self) -> None:
-        """Nothing is under way."""
 
 
 class HostFetch:

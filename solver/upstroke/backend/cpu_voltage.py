@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from upstroke.backend.cpu_loop import StageCall
 from upstroke.backend.hines import VoltageArgs, hines_arrays
 from upstroke.backend.voltage import Branches
 
@@ -32,6 +33,11 @@ class VoltageStep:
         self._args = VoltageArgs(count=len(packs), most=int(most.max()),
                                  **{name: array.ctypes.data for name, array in self._arrays.items()})
         self._backend, self._nodes = backend, ctypes.c_long(len(V))
+
+    @property
+    def call(self) -> StageCall:
+        """What `run` does, for calls.c."""
+        return StageCall(args=ctypes.addressof(self._args), n=self._nodes.value)
 
     def run(self, n: int) -> None:
         backend = self._backend

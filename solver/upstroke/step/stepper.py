@@ -52,14 +52,13 @@ class Stepper:
     n_steps : steps of the whole run
     stages : what a step consists of, in order
     clock : how far it came, and what the linear solver took
-    seconds : by stage ("stimulus", "reaction", "diffusion", ...); empty where a device runs on its own
     """
 
     def __init__(self, operator: Operator, state: State, time: TimeTable, solver: Solver, C_m: float, stimuli: Stimuli,
                  backend: Backend, conductances: Conductances = Conductances()) -> None:   # noqa: B008 (frozen)
         self.state, self.stimuli, self.conductances = state, stimuli, conductances
         self.n_steps = round(time.end / time.dt)
-        self.clock, self.seconds = Clock(), dict[str, float]()
+        self.clock = Clock()
         self._time, self._backend = time, backend
         self._notes = gap_notes(conductances.gaps, operator, C_m, time.dt)
         self._loop: Loop | None = None
@@ -144,7 +143,7 @@ class Stepper:
         self._loop = loop = self._backend.loop((*self.stages, *also))
         if after is not None:
             loop.go_on(after)
-        self.clock, self.seconds = loop.clock, loop.seconds
+        self.clock = loop.clock
         first = self.clock.step
         if after is None:
             yield 0
@@ -156,6 +155,12 @@ class Stepper:
         loop.sync()
         if self.clock.halted:
             raise self._divergence()
+
+    @property
+    def seconds(self) -> dict[str, float]:
+        """What the steps took by stage ("stimulus", "reaction", "diffusion", ...); empty where a device runs on its
+        own."""
+        return dict(self._loop.seconds) if self._loop is not None else {}
 
     def sync(self) -> None:
         """Wait for the steps under way, so that ``clock`` is true; for runs that end early."""

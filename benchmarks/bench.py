@@ -48,15 +48,15 @@ def population(n: int, *, varied: bool, beats: bool, backend: object) -> Cells:
     parameters = {"Gkr": 0.153 * rng.lognormal(0, 0.2, n), "GNa": 14.838 * rng.uniform(0.5, 1.5, n)} if varied else {}
     inputs: Inputs = paced(parse([]), model, DT, [[0.0]])
     return Cells(model, inputs, DT, n=n, parameters=parameters, beats=2 * beats, calcium="Cai" * beats,
-                 backend=backend)   # type: ignore[arg-type]
+                 backend=backend)
 
 
 def bare_kernel(n: int, backend: object) -> object:
     """The membrane kernel alone, on as many cells."""
     model = load_model("TT2")
     kernel = generate(model, "c", "fp64")
-    state = State([(kernel, initial_state(model), n)], backend)   # type: ignore[arg-type]
-    stage = backend.membrane(kernel.source, state.groups[0].arrays, 1.0, DT * STEPS, steps=STEPS)  # type: ignore
+    state = State([(kernel, initial_state(model), n)], backend)
+    stage = backend.membrane(kernel.source, state.groups[0].arrays, 1.0, DT * STEPS, steps=STEPS)
     return lambda: stage.run(0)
 
 

@@ -88,7 +88,7 @@ def build(backend: Any, splitting: str, task: str, cells: int, end: float) -> An
     state = State([(generate(model, backend.target, "fp64", follow=True), initial_state(model), size)
                    for model, size in zip(models, sizes, strict=True) if size], backend, order)
     state.Istim[:] = backend.array(np.where(parent < 0, current / area, 0.0)[order])
-    return Stepper(operator, state, TimeTable(end=end, dt=DT, splitting=splitting),  # type: ignore[arg-type]
+    return Stepper(operator, state, TimeTable(end=end, dt=DT, splitting=splitting),
                    Solver(), 1.0, Stimuli((), DT), backend)
 
 

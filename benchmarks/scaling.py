@@ -72,8 +72,8 @@ def work(side: int, threads: int, steps: int) -> None:
             end(self, address)
             self._requests = []
 
-    Ranks._begin, Ranks._end = timed("exchange", begin_or_all), timed("exchange", end)      # type: ignore[method-assign]
-    Ranks._sum = timed("sum", add)                                                          # type: ignore[method-assign]
+    Ranks._begin, Ranks._end = timed("exchange", begin_or_all), timed("exchange", end)
+    Ranks._sum = timed("sum", add)
     setup = prepare(load_case(case_of(side, threads)))
     stepper, rows = setup.stepper, []
     halo, seconds, waited = setup.backend.halo, {}, dict(waits)

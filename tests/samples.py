@@ -1,4 +1,4 @@
-"""The models that the dear tests take. All models are checked against their figures in numeric/test_models.py."""
+"""What several tests take: models for the dear ones (all are checked in numeric/test_models.py), and a small case."""
 
 from functools import cache
 
@@ -32,6 +32,27 @@ when (above && open >= 0) { V = E + 0.1*(V - E); m = 0.5*m; Ca += 0.1*V*V/1000; 
 when (V > E + 30 || count > 3) { V = V - 5; p = max(p - 0.2, 0); count = 0; flux_seen = flux; }
 when (shut > 0.01) { closed += shut; shut = 0; }
 flux_seen_init = 0;
+"""
+
+#: A cable that is over in no time.
+CABLE = """
+[mesh]
+kind = "cable"
+length = "4 mm"
+dx = "0.1 mm"
+[tissue]
+surface_to_volume = "140 /mm"
+[tissue.conductivity]
+monodomain = ["1 mS/cm"]
+[membrane]
+model = "MitchellSchaeffer"
+[time]
+end = "6 ms"
+dt = "0.1 ms"
+[[stimulus]]
+box = { min = ["0 mm"], max = ["0.5 mm"] }
+current = "60 uA/cm^2"
+duration = "2 ms"
 """
 
 

@@ -14,33 +14,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from samples import CABLE
 
 from upstroke.errors import OutputError
 from upstroke.sweep import read_plan, sweep
 from upstroke.sweep.gather import draw, numbers_of, write_table
 from upstroke.sweep.pools import Jobs, LocalPool
 
-CASE = """
-[mesh]
-kind = "cable"
-length = "4 mm"
-dx = "0.1 mm"
-[tissue]
-surface_to_volume = "140 /mm"
-[tissue.conductivity]
-monodomain = ["1 mS/cm"]
-[membrane]
-model = "MitchellSchaeffer"
-[time]
-end = "6 ms"
-dt = "0.1 ms"
-[[stimulus]]
-box = { min = ["0 mm"], max = ["0.5 mm"] }
-current = "60 uA/cm^2"
-duration = "2 ms"
-[output]
-picture = false
-"""
+CASE = CABLE + "[output]\npicture = false\n"
 STUDY = """
 case = "."
 [grid]

@@ -5,33 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from samples import CABLE
 
 from upstroke.errors import UpstrokeError
 from upstroke.sweep.plan import Plan, read_plan
 
-CASE = """
-[mesh]
-kind = "cable"
-length = "4 mm"
-dx = "0.1 mm"
-[tissue]
-surface_to_volume = "140 /mm"
-[tissue.conductivity]
-monodomain = ["1 mS/cm"]
-[membrane]
-model = "MitchellSchaeffer"
-[time]
-end = "6 ms"
-dt = "0.1 ms"
-[[stimulus]]
-box = { min = ["0 mm"], max = ["0.5 mm"] }
-current = "60 uA/cm^2"
-duration = "2 ms"
-"""
-
 
 def plan(folder: Path, study: str, *overrides: str) -> Plan:
-    (folder / "case.toml").write_text(CASE)
+    (folder / "case.toml").write_text(CABLE)
     (folder / "study.toml").write_text(study)
     return read_plan(folder, overrides)
 

@@ -1,5 +1,4 @@
 """What a study file may say, beside the keys that it varies."""
-# ruff: noqa: RUF009   (key() makes a dataclass field: that is what defaults are for)
 
 from __future__ import annotations
 

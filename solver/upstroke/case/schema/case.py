@@ -1,5 +1,4 @@
 """A whole case, with `[backend]` and `[output]`."""
-# ruff: noqa: RUF009   (key() makes a dataclass field: that is what defaults are for)
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
 """`[[gap_junction]]`: electrical coupling between compartments of neurons."""
-# ruff: noqa: RUF009   (key() makes a dataclass field: that is what defaults are for)
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
 """`[[membrane]]`: what each point does."""
-# ruff: noqa: RUF009   (key() makes a dataclass field: that is what defaults are for)
 
 from __future__ import annotations
 

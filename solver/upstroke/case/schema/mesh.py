@@ -1,5 +1,4 @@
 """`[mesh]` of tissue: where it happens."""
-# ruff: noqa: RUF009   (key() makes a dataclass field: that is what defaults are for)
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
 """`[mesh]` of many cells: populations of copies of a cell."""
-# ruff: noqa: RUF009   (key() makes a dataclass field: that is what defaults are for)
 
 from __future__ import annotations
 

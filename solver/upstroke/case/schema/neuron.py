@@ -1,5 +1,4 @@
 """`[mesh]` of neurons, and `[cable]`: how their compartments couple."""
-# ruff: noqa: RUF009   (key() makes a dataclass field: that is what defaults are for)
 
 from __future__ import annotations
 

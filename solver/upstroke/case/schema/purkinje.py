@@ -1,5 +1,4 @@
 """`[[purkinje]]`: trees of Purkinje strands on the heart's inside, and their junctions with the tissue."""
-# ruff: noqa: RUF009   (key() makes a dataclass field: that is what defaults are for)
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
 """`[[stimulus]]`: what is done, and the places where it can be."""
-# ruff: noqa: RUF009   (key() makes a dataclass field: that is what defaults are for)
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
 """`[[synapse]]` and `[[voltage_clamp]]`: conductances on neurons."""
-# ruff: noqa: RUF009   (key() makes a dataclass field: that is what defaults are for)
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
 """`[time]` and `[solver]`: how long, by which steps, and how they are solved."""
-# ruff: noqa: RUF009   (key() makes a dataclass field: that is what defaults are for)
 
 from __future__ import annotations
 

@@ -205,7 +205,8 @@ def test_an_end_where_nothing_follows_is_its_compartment(tmp_path):
                      {"model": "Passive", "parameters": {"Rm": 20, "V_rest": -65}, "initial": {"V": -65}}],
         "stimulus": [stimulus | {"box": box}], "output": {"picture": False},
         "watch": {"probes": {"points": {"tip": {"section": "axon", "x": 1}, "last": {"section": "axon", "x": 0.9},
-                                        "start": {"section": "soma", "x": 0}}, "every": "0.1 ms", "variables": ["V", "M"]},
+                                        "start": {"section": "soma", "x": 0}},
+                             "every": "0.1 ms", "variables": ["V", "M"]},
                   "snapshots": {"every": "1 ms", "variables": ["V", "M"]}}}
     by_box = upstroke.run(tables, tmp_path / "box")
     tree = by_box.mesh.tree

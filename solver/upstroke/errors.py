@@ -116,6 +116,12 @@ class ErrorList(UpstrokeError):
         return "\n".join(str(e) for e in self.errors)
 
 
+def cut_short(file: str) -> OutputError:
+    """Of a run that cannot go on, as a file of it has lost what was in it."""
+    return OutputError(file, "has less in it than when the checkpoint was written",
+                       "put the file back, or run the case again")
+
+
 def nearest(word: str, known: Iterable[str]) -> str:
     """The known name that is nearest to a word, or nothing where none is near."""
     lowered = {name.lower(): name for name in sorted(set(known))}

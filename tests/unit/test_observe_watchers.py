@@ -15,6 +15,7 @@ from upstroke.errors import CaseError, MeshError, OutputError
 from upstroke.mesh import build_mesh
 from upstroke.mesh.mesh import Mesh
 from upstroke.observe import samples as module
+from upstroke.observe.lines import LineFile
 from upstroke.observe.probes import ProbeWatcher, place_probes
 from upstroke.observe.snapshots import SnapshotWatcher, part_of
 from upstroke.observe.watchers import Watchers, check_variables, check_watch, open_watchers, whole_steps
@@ -412,3 +413,16 @@ def test_a_watcher_that_cannot_close_leaves_the_others_closed():
     with pytest.raises(OutputError):
         watchers.close()
     assert sorted(closed) == ["activation", "probes", "snapshots"]
+
+
+def test_a_run_does_not_go_on_in_a_table_that_lost_lines(tmp_path):
+    table = LineFile(tmp_path / "p.csv", ["time_ms"])
+    table.add(["1"])
+    assert table.length() == 10
+    table.cut(8)
+    assert table.length() == 8
+    with pytest.raises(OutputError) as error:
+        table.cut(9)
+    table.close()
+    assert str(error.value) == (f"{tmp_path / 'p.csv'}: has less in it than when the checkpoint was written\n"
+                                "  -> put the file back, or run the case again")

@@ -92,7 +92,7 @@ def test_values_beyond_single_precision_are_infinite(slab, tmp_path):
 def test_the_two_counts_lie_in_one_page(slab, tmp_path):
     """One write within a page of the file cannot be cut in two by a kill, whatever the number of frames."""
     for frames in (1, 7, 1000, 123_457):
-        series = VtkHdfSeries(tmp_path / "vm.vtkhdf", slab, ("V", "Iion", "m"), frames)
+        series = VtkHdfSeries(tmp_path / f"vm{frames}.vtkhdf", slab, ("V", "Iion", "m"), frames)
         assert series._counts_at + len(series._counts) <= 4096
         assert len(series._counts) < 512
         series.close()
@@ -155,3 +155,29 @@ def test_unwritable_place(slab, tmp_path):
         VtkHdfSeries(path, slab, ("V",), 1)
     assert str(e.value) == (f"{path}: cannot be written: No such file or directory\n"
                             "  -> check the free space and the rights of the folder, or write elsewhere")
+
+
+def test_a_run_does_not_go_on_in_a_file_that_lost_frames(slab, tmp_path):
+    path, V = tmp_path / "vm.vtkhdf", np.zeros(slab.n_points)
+    series = VtkHdfSeries(path, slab, ["V"], 3)
+    for k in range(2):
+        series.append(0.1 * k, {"V": V})
+    series.close()
+    again = VtkHdfSeries(path, slab, ["V"], 3)
+    again.go_on(1)                                           # back to a checkpoint that is older than the file
+    again.append(0.1, {"V": V})
+    again.close()
+    whole = path.read_bytes()
+
+    def lost(act):
+        with pytest.raises(OutputError) as error:
+            act()
+        assert str(error.value) == (f"{path}: has less in it than when the checkpoint was written\n"
+                                    "  -> put the file back, or run the case again")
+
+    path.write_bytes(whole[:len(whole) // 2])
+    lost(lambda: VtkHdfSeries(path, slab, ["V"], 3))
+    path.unlink()
+    new = VtkHdfSeries(path, slab, ["V"], 3)
+    lost(lambda: new.go_on(2))
+    new.close()

@@ -9,7 +9,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from upstroke.errors import OutputError
+from upstroke.errors import OutputError, cut_short
 
 FLUSH_EVERY = 0.5   # seconds of wall time
 
@@ -40,9 +40,11 @@ class LineFile:
         return self._file.tell()
 
     def cut(self, length: int) -> None:
-        """Forget all lines after so many bytes."""
+        """Forget all lines after so many bytes. Raises OutputError where there are fewer."""
         self._lines.clear()
         if self._path != Path(os.devnull):
+            if self._file.seek(0, os.SEEK_END) < length:
+                raise cut_short(str(self._path))
             self._file.truncate(length)
             self._file.seek(length)
 

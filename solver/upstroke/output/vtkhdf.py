@@ -24,6 +24,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from upstroke.errors import cut_short
 from upstroke.mesh.mesh import Mesh
 from upstroke.output.fields import MM_PER_CM, cell_data, vtk_blocks
 from upstroke.output.files import explained
@@ -53,14 +54,17 @@ class VtkHdfSeries:
         with explained(path):
             new = path.with_name(f".{path.name}.layout") if goes_on else path        # alike, so its places are the same
             self._values, self._times, steps_at, length_at = _lay_out(new, mesh, names, frames)
+            size = new.stat().st_size
             if goes_on:
                 new.unlink()
+                if path.stat().st_size < size:
+                    raise cut_short(str(path))
             self._file = os.open(path, os.O_RDWR)
             self._counts_at = min(steps_at, length_at)
             self._counts = bytearray(os.pread(self._file, abs(steps_at - length_at) + 8, self._counts_at))
             self._places = steps_at - self._counts_at, length_at - self._counts_at
-            if not goes_on:
-                self.go_on(0)
+            self.frames = struct.unpack_from("<q", self._counts, self._places[0])[0] if goes_on else 0
+            self.go_on(self.frames)
 
     def append(self, t: float, fields: Mapping[str, NDArray[Any]]) -> None:
         """One frame: time in ms and (n,) values of every variable.
@@ -84,7 +88,14 @@ class VtkHdfSeries:
             self._file = -1
 
     def go_on(self, frames: int) -> None:
-        """Let the file have so many frames: the one write that makes a frame part of it."""
+        """Let the file have so many frames: the one write that makes a frame part of it.
+
+        Raises
+        ------
+        OutputError where a run that goes on has lost some
+        """
+        if frames > self.frames + 1:
+            raise cut_short(str(self._path))
         for place in self._places:
             struct.pack_into("<q", self._counts, place, frames)
         self._write(self._counts, self._counts_at)

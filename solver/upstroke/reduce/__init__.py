@@ -1,7 +1,7 @@
 """``upstroke reduce``: a neuron of a few compartments in place of a whole one, and what that costs in accuracy.
 
-A case with a passive neuron comes in; a case with a simpler one goes out, which the main job runs like any other, and
-a report sets both side by side. Channels are not fitted yet, and cells that have them are refused.
+A case with a neuron comes in; a case with a simpler one goes out, which the main job runs like any other, and a report
+sets both side by side.
 """
 
 from __future__ import annotations
@@ -130,12 +130,13 @@ def _fitted(case: Case, neuron: Neuron, nodes: list[int], notes: list[str]) -> t
     from upstroke.reduce.active import density_around, fit_channels
     from upstroke.reduce.fit import FREQUENCIES, LEAST, fit
     from upstroke.reduce.membranes import dress
-    from upstroke.reduce.sites import name_of, nearest_ancestors
+    from upstroke.reduce.sites import name_of, nearest_ancestors, soma_of
     from upstroke.reduce.write import case_tables, compartment_tables
 
     tree, passive, cable = neuron.passive.tree, neuron.passive, case.cable
     assert cable is not None
-    reduced = fit(passive.impedance(nodes, FREQUENCIES)[:, nodes], nearest_ancestors(tree, nodes))
+    reduced = fit(passive.impedance(nodes, FREQUENCIES)[:, nodes], nearest_ancestors(tree, nodes),
+                  soma=nodes.index(soma_of(tree)))
     notes += [f"the fit leaves {name_of(tree, node)} without capacitance: it lies too near to another place to be told "
               "from it up to 200 Hz" for node, C in zip(nodes, reduced.capacitance, strict=True)
               if not 2.0 * LEAST * reduced.capacitance.sum() < C]

@@ -19,6 +19,7 @@ THRESHOLD = -20.0                                    # mV, whose upward crossing
 LEVELS = (0.5, 1.0, 1.5, 2.0, 3.0, 4.0)              # currents, in those that take the soma 20 mV up by its leaks
 LASTS = 300.0                                        # ms, of each
 DRIVE = 1000.0                                       # ms, of synapses
+SETTLE = 200.0                                       # ms before either: cells start where their models do, not at rest
 COUNT, RATE = 10, 0.01                               # synapses at a place, and their spikes per ms
 OPEN = 2.27                                          # ms: integral of the conductance of an AMPA synapse over its peak
 STRENGTHS = (1.0, 1.5, 2.2, 3.3, 5.0, 7.5, 11.0)     # of the drive, until the full cell fires
@@ -68,7 +69,7 @@ def activity(cases: tuple[Case, Case], sites: tuple[Sequence[Site], Sequence[Sit
     for case, places in zip(cases, sites, strict=True):
         found = []
         for current in currents:
-            stimulus = Stimulus(site=places[0], total_current=float(current), start=0.0, duration=LASTS)
+            stimulus = Stimulus(site=places[0], total_current=float(current), start=SETTLE, duration=LASTS)
             found.append(len(crossings(_soma(case, places[0], LASTS, stimulus=(stimulus,)), case.time.dt)))
         rates.append(np.array(found) * 1e3 / LASTS)
     # mean conductances that take the soma 25 mV up, with 65 mV to drive, shared by the places
@@ -84,16 +85,18 @@ def activity(cases: tuple[Case, Case], sites: tuple[Sequence[Site], Sequence[Sit
 
 
 def _synapses(sites: Sequence[Site], weight: Floats) -> tuple[Synapse, ...]:
-    return tuple(Synapse(kind="ampa", site=site, count=COUNT, weight=float(w), events=Events(rate=RATE, seed=k))
+    return tuple(Synapse(kind="ampa", site=site, count=COUNT, weight=float(w),
+                         events=Events(rate=RATE, start=SETTLE, seed=k))
                  for k, (site, w) in enumerate(zip(sites, weight, strict=True), 1))
 
 
-def _soma(case: Case, soma: Site, end: float, **inputs: Any) -> Floats:
-    """(t,) mV, at every step."""
+def _soma(case: Case, soma: Site, lasts: float, **inputs: Any) -> Floats:
+    """(t,) mV, at every step from when inputs begin."""
+    end = SETTLE + lasts
     case = replace(case, **{**NOTHING, **inputs}, output=Output(picture=False), time=replace(case.time, end=end),
                    watch=Watch(activation=Activation(), probes=Probes(points={"soma": soma}, every=case.time.dt)))
     with TemporaryDirectory() as folder:
-        return np.asarray(run(case, Path(folder) / "run").probes()["soma.V"])
+        return np.asarray(run(case, Path(folder) / "run").probes()["soma.V"][round(SETTLE / case.time.dt):])
 
 
 def crossings(V: Floats, dt: float) -> Floats:

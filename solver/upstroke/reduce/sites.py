@@ -103,8 +103,8 @@ def choose(passive: Passive, count: int, given: Sequence[int] = ()) -> list[int]
         sites = forked
     while len(sites) < count:
         Z = passive.impedance(sites, FREQUENCIES)
-        reduced = fit(Z[:, sites], nearest_ancestors(tree, sites)).impedance(FREQUENCIES)
         root = sites.index(soma)
+        reduced = fit(Z[:, sites], nearest_ancestors(tree, sites), soma=root).impedance(FREQUENCIES)
         error = np.abs(Z[:, :, root] - reduced[:, holders(Z[0].real, sites), root]).max(axis=0) / np.abs(Z[0][:, root])
         error[sites] = -1.0
         error[tree.area == 0.0] = -1.0

@@ -3,7 +3,8 @@
     python benchmarks/petsc.py [--side 46] [--steps 30] [--options="-pc_type gamg" ...]
     mpiexec -n 2 python benchmarks/petsc.py
 
-A cube of tetrahedra with ten Tusscher-Panfilov cells, stimulated at a corner. Contestants take the same steps in turns; the first steps do not count. Prints the medians of the diffusion's time per step.
+A cube of tetrahedra with ten Tusscher-Panfilov cells, stimulated at a corner. Contestants take the same steps in
+turns; the first steps do not count. Prints the medians of the diffusion's time per step.
 """
 
 from __future__ import annotations
@@ -46,7 +47,8 @@ def main() -> None:
               for name, setup in setups.items()}
     for name in solvers if first else ():
         print(f"{name:24} {1e3 * median(seconds[name][WARM:]):8.2f} ms a step, "
-              f"{mean(counts[name][WARM:]):5.1f} iterations, V differs from that of cg by {1e-9 * differ[name]:.1e} mV at most")
+              f"{mean(counts[name][WARM:]):5.1f} iterations, V differs from that of cg by at most "
+              f"{1e-9 * differ[name]:.1e} mV")
     if first:
         print(f"{arguments.side ** 3:,} nodes;", setups["cg"].backend, *(setup.backend.libraries.get("petsc", "")
                                                                         for setup in setups.values()))

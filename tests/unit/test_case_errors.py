@@ -187,7 +187,7 @@ BROKEN = [
      'case.toml:20: time.dt: must be > 0, found "0 ms"\n'
      '  -> for example dt = "0.02 ms"'),
     ("negative conductivity", '"0.019 S/m"', '"-0.019 S/m"',
-     'case.toml:12: tissue.conductivity.intracellular.1: must be > 0, found "-0.019 S/m"\n'
+     'case.toml:12: tissue.conductivity.intracellular.1: must be >= 0, found "-0.019 S/m"\n'
      '  -> for example intracellular = ["0.17 S/m", "0.019 S/m"]'),
     ("end not whole steps", '"40 ms"', '"40.03 ms"',
      'case.toml:19: time.end: 40.03 ms is not a whole number of steps of 0.05 ms\n'

@@ -20,7 +20,7 @@ import math
 from collections.abc import Iterator
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,7 +35,9 @@ from upstroke.observe.activation import REAL
 from upstroke.observe.leads import lead_matrix
 from upstroke.observe.probes import three_coordinates
 from upstroke.observe.samples import SampleWatcher
-from upstroke.space import Extracellular
+
+if TYPE_CHECKING:
+    from upstroke.space import Extracellular
 
 LANES, CHUNK = 128, 4096      # of electrogram.c
 CELLS = 2 ** 16               # worked on together
@@ -230,6 +232,8 @@ def check_ecg(section: Ecg, mesh: Mesh, tissue: Tissue) -> None:
     CaseError, as `electrodes_of`, `conductivity` and `electrode_nodes`
     """
     if section.conductor == "mesh":
+        from upstroke.space import Extracellular
+
         electrode_nodes(section, mesh, Extracellular(tissue, mesh))
         return
     electrodes_of(section)

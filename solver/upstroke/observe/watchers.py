@@ -21,7 +21,6 @@ from upstroke.observe.quiet import QuietWatcher
 from upstroke.observe.snapshots import SnapshotWatcher, part_of
 from upstroke.observe.spikes import SpikeWatcher
 from upstroke.observe.tips import DELAY, TipWatcher, check_tips
-from upstroke.space import Extracellular
 
 PHI_E = "phi_e"       # the extracellular potential, which no state has: it is recovered from V
 
@@ -146,6 +145,8 @@ def open_watchers(section: Watch, mesh: Mesh, state: Any, backend: Any, dt: floa
     """
     def path(name: str) -> Path | None:
         return None if directory is None else directory / name
+
+    from upstroke.space import Extracellular            # brings SciPy
 
     check_watch(section, mesh, state.names, dt, tissue)
     outside = None if tissue is None else Extracellular(tissue, mesh)

@@ -146,7 +146,7 @@ def open_watchers(section: Watch, mesh: Mesh, state: Any, backend: Any, dt: floa
     def path(name: str) -> Path | None:
         return None if directory is None else directory / name
 
-    from upstroke.space import Extracellular            # brings SciPy
+    from upstroke.space import Extracellular  # brings SciPy
 
     check_watch(section, mesh, state.names, dt, tissue)
     outside = None if tissue is None else Extracellular(tissue, mesh)

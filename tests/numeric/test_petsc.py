@@ -17,7 +17,7 @@ from test_ranks import CASE, RUNS, needs_mpi, on_ranks, same, write
 
 from upstroke.backend import open_backend
 from upstroke.backend.clock import memory_of, nodal_of
-from upstroke.backend.petsc_diffusion import PREFIX, PetscDiffusion, is_used, load_petsc
+from upstroke.backend.petsc_diffusion import PREFIX, PetscDiffusion, forget_options, is_used, load_petsc
 from upstroke.case import load_case
 from upstroke.case.schema import SheetMesh, SlabMesh, Solver
 from upstroke.cli import main
@@ -129,6 +129,7 @@ def test_options_that_nothing_asks_for(petsc: str) -> None:
     assert str(error.value) == (
         "solver.petsc_options: nothing in PETSc asked for -pc_tpye, -mg_levels_ksp_max_it, with KSP \"cg\" and PC "
         '"jacobi"\n  -> check the spelling, and that it belongs to one of these; -ksp_view shows what does')
+    assert load_petsc(None).Options(PREFIX).getAll() == {}        # or PETSc tells of them again at its end
 
 
 @pytest.mark.parametrize(("option", "said"), [
@@ -293,6 +294,7 @@ def test_both_ways_to_know_what_was_asked_for(monkeypatch: pytest.MonkeyPatch) -
     PETSc.Options(PREFIX).setValue("nonsense", "1")
     for module in (PETSc, Old):
         assert is_used(module, "pc_type") and not is_used(module, "nonsense")
+    forget_options(PETSc)
 
 
 @needs_petsc

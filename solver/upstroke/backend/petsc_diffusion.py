@@ -80,7 +80,10 @@ class PetscDiffusion:
         self.failure = ""
         try:
             self._make(A, K, dt, max_iterations, options)
-        except self._petsc.Error as error:
+        except (self._petsc.Error, CaseError) as error:
+            forget_options(self._petsc)                # or PETSc tells of them once more when the process ends
+            if isinstance(error, CaseError):
+                raise
             raise CaseError("solver.petsc_options", f"PETSc refuses: {_last_line(error)}",
                             "see the manual pages of KSP, PC and Mat at petsc.org") from error
         backend.libraries["petsc"] = {
@@ -91,9 +94,8 @@ class PetscDiffusion:
     def _make(self, A: Any, K: Any, dt: float, max_iterations: int, options: Mapping[str, str]) -> None:
         PETSc, halo = self._petsc, self._backend.halo
         comm = PETSc.COMM_SELF if halo.comm is None else halo.comm
+        forget_options(PETSc)                          # of an earlier run in this process
         database = PETSc.Options(PREFIX)
-        for name in database.getAll():
-            database.delValue(name)                    # of an earlier run in this process
         for name, value in options.items():
             database.setValue(name, value or None)
         self._sent = exchanged_numbers(halo, A.shape[0])
@@ -189,6 +191,13 @@ def exchanged_numbers(halo: Halo, n: int) -> NDArray[np.float64]:
         if name in halo.callbacks:
             halo.callbacks[name](numbers.ctypes.data)
     return numbers
+
+
+def forget_options(PETSc: Any) -> None:
+    """Take all options of ours out of PETSc's database."""
+    database = PETSc.Options(PREFIX)
+    for name in database.getAll():
+        database.delValue(name)
 
 
 def is_used(PETSc: Any, name: str) -> bool:

@@ -194,8 +194,8 @@ class KSP(Object):
         A, y = self._matrix._values, x.getArray()
         with np.errstate(invalid="ignore"):
             r = b.getArray() - A @ y
+            enough = max(self._atol, self._rtol * np.linalg.norm(b.getArray()))
         p, rho, k = r.copy(), r @ r, 0
-        enough = max(self._atol, self._rtol * np.linalg.norm(b.getArray()))
         while not (done := np.sqrt(rho) <= enough) and np.isfinite(rho) and k < self._max_it:
             q = A @ p
             alpha = rho / (p @ q)

@@ -49,7 +49,7 @@ HEAVY = {"pyvista": ("output/render.py", "result.py"), "vtk": ("output/render.py
          "PIL": ("view/film.py",),
          "imageio_ffmpeg": ("view/film.py",), "efel": ("view/features.py",),
          "mpi4py": ("parallel/__init__.py", "parallel/ranks.py", "sweep/__init__.py"),
-         "cupy": ("backend/cuda.py", "backend/cuda_ranks.py"), "morphio": ("mesh/traced.py",),
+         "cupy": ("backend/cuda.py", "backend/cuda_loop.py", "backend/cuda_ranks.py"), "morphio": ("mesh/traced.py",),
          "myokit": ("exchange/source.py",), "gmsh": ("anatomy/gmsh.py",),
          "petsc4py": ("backend/petsc_diffusion.py",),
          "cupyx": ("backend/cuda.py",)}     # and the files that may import it

@@ -39,7 +39,7 @@ STRUCTS = [
     ("upstroke.backend", "ranks.cu", "rank_diffusion", "upstroke.backend.cuda_ranks_diffusion:RankDiffusionArgs"),
     ("upstroke.backend", "ranks.cu", "some_rows", "upstroke.backend.cuda_ranks_diffusion:SomeRowsArgs"),
     ("upstroke.backend", "kernels.cu", "inputs", "upstroke.backend.cuda_diffusion:InputArgs"),
-    ("upstroke.backend", "kernels.cu", "loop_clock", "upstroke.backend.cuda:CLOCK"),
+    ("upstroke.backend", "kernels.cu", "loop_clock", "upstroke.backend.cuda_loop:CLOCK"),
     ("upstroke.observe", "activation.c", "activation_args", "upstroke.observe.activation:_Args"),
     ("upstroke.observe", "probes.c", "probe_args", "upstroke.observe.samples:_Args"),
     ("upstroke.observe", "electrogram.c", "electrogram_args", "upstroke.observe.ecg:_Args"),
@@ -86,7 +86,7 @@ def in_python(name: str) -> tuple[list[str], list[int]]:
 
 @pytest.mark.parametrize("package, file, struct, twin", STRUCTS, ids=[f"{file} {s}" for _, file, s, _ in STRUCTS])
 def test_a_struct_lies_in_memory_as_declared(package, file, struct, twin, request):
-    if twin.startswith("upstroke.backend.cuda:"):
+    if twin.startswith("upstroke.backend.cuda_loop:"):
         request.getfixturevalue("emulated_cupy")
     text = read(package, file)
     declared = declaration(text, struct)

@@ -41,6 +41,14 @@ class Repeated:
     values: dict[str, NDArray[np.float32]]
 
 
+def outward_slices(pattern: Any, n: int, lanes: int) -> NDArray[np.uint8]:
+    """(slices,) whether a row of a slice of ``lanes`` has neighbours in other processes: columns from n on."""
+    row = np.repeat(np.arange(n), np.diff(pattern.indptr))[pattern.indices >= n]
+    outward = np.zeros(-(-n // lanes), np.uint8)
+    outward[row // lanes] = 1
+    return outward
+
+
 def slice_rows(matrices: Mapping[str, Any], lanes: int) -> Sliced:
     """CSR matrices with one pattern, in slices of ``lanes`` rows."""
     n = _shape(matrices)

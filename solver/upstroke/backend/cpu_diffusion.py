@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from upstroke.backend.clock import NOT_FINITE, Stage
-from upstroke.backend.couplings import slice_rows
+from upstroke.backend.couplings import outward_slices, slice_rows
 from upstroke.backend.spectrum import spectrum_bounds
 from upstroke.backend.tree import TreeArgs, tree_arrays
 
@@ -52,18 +52,10 @@ class _Diffusion:
         self._args = DiffusionArgs(n=len(V), start=self._rows.start.ctypes.data, column=self._rows.column.ctypes.data,
                                    q=self._q.ctypes.data, V=V.ctypes.data, dt=dt, team=backend._team, **couplings)
         if self._halo.callbacks:
-            self._outward = outward_blocks(next(iter(matrices.values())), len(V))
+            self._outward = outward_slices(next(iter(matrices.values())), len(V), BLOCK)
             self._args.outward = self._outward.ctypes.data
             for name, callback in self._halo.callbacks.items():
                 setattr(self._args, name, ctypes.cast(callback, ctypes.c_void_p))
-
-
-def outward_blocks(pattern: Any, n: int) -> NDArray[np.uint8]:
-    """(blocks,) whether a row of a block has neighbours in other processes: columns from n on."""
-    row = np.repeat(np.arange(n), np.diff(pattern.indptr))[pattern.indices >= n]
-    outward = np.zeros(-(-n // BLOCK), np.uint8)
-    outward[row // BLOCK] = 1
-    return outward
 
 
 class ExplicitDiffusion(_Diffusion):

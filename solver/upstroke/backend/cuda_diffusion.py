@@ -12,13 +12,15 @@ from numpy.typing import NDArray
 
 from upstroke.backend.clock import Stage
 from upstroke.backend.couplings import repeat_rows, slice_rows
+from upstroke.backend.cpu_diffusion import increments_by_name
 from upstroke.backend.spectrum import spectrum_bounds
 from upstroke.backend.tree import TreeArgs, tree_arrays
 
 if TYPE_CHECKING:
     from upstroke.backend.cuda import CudaBackend
 
-LANES = 32              # rows of a slice
+LANES = 32              # rows of a slice, which a warp takes
+THREADS = 256           # of a block of a solver: THREADS of kernels.cu
 
 
 class RowsArgs(ctypes.Structure):
@@ -104,8 +106,7 @@ class Diffusion:
         if "turns" in more:
             self._arrays["increments"] = increments = backend.zeros(more["turns"], 4, n, dtype=np.float64)
             self.memory = {"solves": self._arrays["solves"]}
-            self.nodal = {f"increments.{turn}.{k}": increments[turn, k]
-                          for turn in range(more["turns"]) for k in range(4)}
+            self.nodal = increments_by_name(increments, n)
         fields = {field[0] for field in DiffusionArgs._fields_}
         pointers = {name: backend.pointer(array) for name, array in self._arrays.items() if name in fields}
         scalars = {name: value for name, value in more.items() if not isinstance(value, np.ndarray)}
@@ -114,7 +115,7 @@ class Diffusion:
         self._backend = backend
 
     def run(self, n: int) -> None:
-        self._function(self._grid, (256,), self._args, stream=self._backend.stream)
+        self._function(self._grid, (THREADS,), self._args, stream=self._backend.stream)
 
 
 class ConjugateGradients(Diffusion):
@@ -165,7 +166,7 @@ class TreeDiffusion:
 
     def run(self, n: int) -> None:
         backend = self._backend
-        self._function(self._grid, (256,), self._args, stream=backend.stream)
+        self._function(self._grid, (THREADS,), self._args, stream=backend.stream)
         self._count((1,), (1,), (backend.device_clock, np.int64(0), np.float64(0), np.int32(0)), stream=backend.stream)
 
 

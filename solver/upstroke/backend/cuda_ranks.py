@@ -17,18 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from upstroke.backend.clock import HALTING, TELLING, Clock, Stage
-from upstroke.backend.cuda import (
-    CLOCK,
-    CudaBackend,
-    DeviceFetch,
-    allocated,
-    pinned,
-    put_clock,
-    read_clock,
-    recorded,
-    text_of,
-)
-from upstroke.backend.cuda_ranks_diffusion import IMPLICIT, THREADS, ExplicitDiffusion
+from upstroke.backend.cuda import CudaBackend, text_of
+from upstroke.backend.cuda_diffusion import THREADS
+from upstroke.backend.cuda_loop import CLOCK, DeviceFetch, allocated, pinned, put_clock, read_clock, recorded
+from upstroke.backend.cuda_ranks_diffusion import IMPLICIT, ExplicitDiffusion
 from upstroke.backend.halo import Halo
 
 

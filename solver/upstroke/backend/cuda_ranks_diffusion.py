@@ -15,13 +15,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from upstroke.backend.clock import NOT_CONVERGED, Stage
-from upstroke.backend.cuda_diffusion import LANES, RowsArgs, by_value, device_rows
+from upstroke.backend.couplings import outward_slices
+from upstroke.backend.cpu_diffusion import increments_by_name
+from upstroke.backend.cuda_diffusion import LANES, THREADS, RowsArgs, by_value, device_rows
 from upstroke.backend.spectrum import spectrum_bounds
 
 if TYPE_CHECKING:
     from upstroke.backend.cuda_ranks import CudaRankBackend
 
-THREADS = 256           # of a block: THREADS of kernels.cu
 SUMS = 2                # of an iteration, at most
 
 
@@ -41,14 +42,6 @@ class SomeRowsArgs(ctypes.Structure):
     _fields_ = [("slice", ctypes.c_void_p), ("count", ctypes.c_long), ("first", ctypes.c_long)]
 
 
-def outward_slices(pattern: Any, n: int) -> NDArray[np.bool_]:
-    """(slices,) whether a row of a slice of `LANES` has neighbours in other processes: columns from n on."""
-    row = np.repeat(np.arange(n), np.diff(pattern.indptr))[pattern.indices >= n]
-    outward = np.zeros(-(-n // LANES), bool)
-    outward[row // LANES] = True
-    return outward
-
-
 class RankDiffusion:
     """Launches over the rows of one process, and exchanges of the vectors that they read."""
 
@@ -62,7 +55,7 @@ class RankDiffusion:
         n = len(V)
         pattern, self._arrays, repeat = device_rows(backend, matrices)
         self._module, self._functions = backend.kernels[repeat], dict[str, Any]()
-        outward = outward_slices(next(iter(matrices.values())), n)
+        outward = outward_slices(next(iter(matrices.values())), n, LANES)
         some = [np.flatnonzero(outward == which).astype(np.int32) for which in (False, True)]
         grids = [backend.joint_blocks(self._get("rank_product"), LANES * len(slices)) for slices in some]
         self._blocks, self._some = sum(grids), list[tuple[int, Any]]()
@@ -80,7 +73,7 @@ class RankDiffusion:
         if "turns" in more:
             self._arrays["increments"] = increments = backend.zeros(turns, 4, n, dtype=np.float64)
             self.memory = {"solves": self._arrays["solves"]}
-            self.nodal = {f"increments.{turn}.{k}": increments[turn, k] for turn in range(turns) for k in range(4)}
+            self.nodal = increments_by_name(increments, n)
         fields = {field[0] for field in RankDiffusionArgs._fields_}
         pointers = {name: backend.pointer(array) for name, array in self._arrays.items() if name in fields}
         self._args = by_value(RankDiffusionArgs(n=n, pattern=pattern, dt=dt, turns=turns, blocks=self._blocks,

@@ -4,7 +4,7 @@
  * A solver is one launch: its blocks, as many as the device runs at once, meet at barriers, so nothing waits for the
  * host. Sums are taken in an order that is fixed for a device and a size, and every block takes them alike: all leave
  * the iteration together, and two runs give the same bits. */
-#define THREADS 256       /* of a solver's block; cuda.py knows it. Three blocks to a multiprocessor: four would spill */
+#define THREADS 256       /* of a solver's block, as in cuda_diffusion.py; three to a multiprocessor: four would spill */
 
 typedef struct {
     long step;

@@ -18,7 +18,8 @@ from upstroke.mesh.check import signed_sizes
 from upstroke.mesh.laplace import laplace
 from upstroke.mesh.ldrb import Angles
 from upstroke.mesh.rule import with_rule
-from upstroke.mesh.stuffing import outer_faces, patches, stuffed
+from upstroke.mesh.stuffing import stuffed
+from upstroke.mesh.topology import outer_faces, patches
 from upstroke.run import run
 
 ONE = {"endo": "endo", "epi": "epi", "base": "base", "apex": "apex"}
@@ -272,6 +273,9 @@ def test_other_mistakes(tmp_path):
             (lambda: build_mesh(BiventricleMesh(dx=0.2, right_centre=-0.1, right=(1.0, 1.0, 1.5))), "mesh.right: the "
              "right ventricle's cavity lies within the left ventricle\n  -> take a longer first semi-axis, or "
              "mesh.right_centre farther away"),
+            (lambda: build_mesh(BiventricleMesh(dx=0.2, right_centre=-2.4)), "mesh.right_centre: the right ventricle "
+             "does not reach the left one\n  -> take it nearer to 0 than 23 mm, or a longer first semi-axis in "
+             "mesh.right"),
             (lambda: build_mesh(BiventricleMesh(dx=0.2, right=(3.0, 3.0, 3.0))), "mesh.right: the right ventricle goes "
              "around the left one\n  -> take a shorter first semi-axis, or mesh.right_centre farther away"),
             (lambda: build_mesh(BiventricleMesh(dx=0.2, right=(1.3, 1.1, 0.6))), "mesh.base: the plane of the base "
@@ -283,9 +287,9 @@ def test_other_mistakes(tmp_path):
              "than the 2,147,483,647 that a mesh can number\n  -> use a larger dx, or check its unit"),
             (lambda: make_mesh("lv", ['dx="2 mm"'], {}, mesher="gmsh"), "--with: is for two ventricles, bv, not for "
              "'lv'\n  -> leave it out"),
-            (lambda: heart_mesh(BiventricleMesh(dx=0.2), heart, *stuffed(heart.inside, *heart.box(), 0.15)), "mesh.dx: "
-             "the surface of the two ventricles has 2 parts below the base, not 3: cells are too large for the walls\n"
-             "  -> take a smaller dx, or thicker walls"),
+            (lambda: heart_mesh(BiventricleMesh(dx=0.2), heart, [(0.15, *stuffed(heart.inside, *heart.box(), 0.15))]),
+             "mesh.dx: the surface of the two ventricles has 2 parts below the base, not 3: cells are too large for "
+             "the walls\n  -> take a smaller dx, or thicker walls"),
             (lambda: laplace(slab, []), "mesh: 1 of the 1 parts of the mesh touch no surface that is named\n  -> keep "
              "the largest part only, or name surfaces of all")):
         with pytest.raises(UpstrokeError) as error:

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from upstroke.mesh.check import signed_sizes
-from upstroke.mesh.stuffing import outer_faces, patches, stuffed
+from upstroke.mesh.stuffing import stuffed
+from upstroke.mesh.topology import outer_faces, patches
 
 
 def sphere(radius, centre=(0.0, 0.0, 0.0)):

@@ -22,7 +22,7 @@ def build_by_gmsh(section: BiventricleMesh) -> Mesh:
     MeshError where gmsh is missing or cannot make the mesh
     """
     heart = heart_of(section)
-    return heart_mesh(section, heart, *_meshed(heart, section.dx))
+    return heart_mesh(section, heart, [(section.dx, *_meshed(heart, section.dx))])
 
 
 def _meshed(heart: Heart, dx: float) -> tuple[NDArray[np.float64], NDArray[np.int64]]:

@@ -8,6 +8,7 @@ cardiac-geometries, H. Finsberg, whose right ventricle is defined alike).
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -20,7 +21,8 @@ from upstroke.mesh.check import checked
 from upstroke.mesh.ldrb import Angles
 from upstroke.mesh.mesh import Mesh
 from upstroke.mesh.rule import with_rule
-from upstroke.mesh.stuffing import outer_faces, patches, stuffed
+from upstroke.mesh.stuffing import stuffed
+from upstroke.mesh.topology import outer_faces, patches
 from upstroke.mesh.ventricle import LAYERS, layers_of
 
 Floats = NDArray[np.float64]
@@ -81,14 +83,8 @@ def build_biventricle(section: BiventricleMesh) -> Mesh:
     if (nodes := 2 * float(np.prod(high - low)) / edge ** 3) > LARGEST:
         raise MeshError("mesh.dx", f"this resolution makes about {nodes:.1e} nodes, more than the {LARGEST:,} that a "
                         "mesh can number", "use a larger dx, or check its unit")
-    for finer in FINER:
-        points, cells = stuffed(heart.inside, low, high, finer * edge)
-        if len(_sides(heart, points, cells)[0]) == 3:
-            break
-    notes = () if finer * edge == section.dx else (
-        f"edges are {10 * finer * edge:.3g} mm long, not {10 * section.dx:.3g} mm: walls are as thin as "
-        f"{10 * heart.thinnest:.3g} mm",)
-    return heart_mesh(section, heart, points, cells, notes)
+    return heart_mesh(section, heart, ((finer * edge, *stuffed(heart.inside, low, high, finer * edge))
+                                       for finer in FINER))
 
 
 def heart_of(section: BiventricleMesh) -> Heart:
@@ -110,6 +106,9 @@ def heart_of(section: BiventricleMesh) -> Heart:
     if inner[0] - x <= A:
         raise MeshError("mesh.right", "the right ventricle's cavity lies within the left ventricle", "take a longer "
                         "first semi-axis, or mesh.right_centre farther away")
+    if axes[0] + x <= -A:
+        raise MeshError("mesh.right_centre", "the right ventricle does not reach the left one", "take it nearer to 0 "
+                        f"than {10 * (A + axes[0]):.3g} mm, or a longer first semi-axis in mesh.right")
     if axes[0] + x >= A:
         raise MeshError("mesh.right", "the right ventricle goes around the left one", "take a shorter first semi-axis, "
                         "or mesh.right_centre farther away")
@@ -120,18 +119,25 @@ def heart_of(section: BiventricleMesh) -> Heart:
                  min(wall, A - a, C - c))
 
 
-def heart_mesh(section: BiventricleMesh, heart: Heart, points: Floats, cells: NDArray[np.int64],
-               notes: tuple[str, ...] = ()) -> Mesh:
-    """The mesh with these points and tetrahedra: surfaces, coordinates, fibres and layers.
+def heart_mesh(section: BiventricleMesh, heart: Heart,
+               tries: Iterable[tuple[float, Floats, NDArray[np.int64]]]) -> Mesh:
+    """The mesh of the first of some edges, points and tetrahedra whose walls have no holes: surfaces, coordinates,
+    fibres and layers.
 
-    Without the base the surface has three parts: the one on the left endocardium, the largest, epi, and rv.
+    Without the base the surface then has three parts: the one on the left endocardium, the largest, epi, and rv.
 
     Raises
     ------
-    MeshError where walls have holes
+    MeshError where walls of all have holes
     """
-    sides, base = _sides(heart, points, cells)
-    if len(sides) != 3:
+    for edge, points, cells in tries:
+        sides, base = _sides(heart, points, cells)
+        if len(sides) == 3:
+            notes = () if edge == section.dx else (
+                f"edges are {10 * edge:.3g} mm long, not {10 * section.dx:.3g} mm: walls are as thin as "
+                f"{10 * heart.thinnest:.3g} mm",)
+            break
+    else:
         raise MeshError("mesh.dx", f"the surface of the two ventricles has {len(sides)} parts below the base, not 3: "
                         "cells are too large for the walls", "take a smaller dx, or thicker walls")
     lv = min(range(3), key=lambda k: float(abs(heart.lv.level(points[sides[k]]) - 1).mean()))

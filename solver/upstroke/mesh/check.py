@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from upstroke.errors import MeshError
 from upstroke.mesh.mesh import SIMPLICES, Mesh
+from upstroke.mesh.topology import parts
 
 FLAT = 1e-10                # smallest ratio of d! times a cell's size to its longest edge to the d
 LARGE, SMALL = 100.0, 1e-3  # cm: a bounding box diagonal outside these is suspicious
@@ -74,13 +75,8 @@ def longest_edges(mesh: Mesh) -> NDArray[np.float64]:
 
 def parts_notes(mesh: Mesh) -> list[str]:
     """A note with the number and sizes of the parts where the mesh is not in one piece."""
-    from scipy.sparse import coo_array
-    from scipy.sparse.csgraph import connected_components
-    first = np.repeat(mesh.cells[:, 0], mesh.cells.shape[1] - 1)
-    others = mesh.cells[:, 1:].ravel()
-    graph = coo_array((np.ones(len(first), np.int8), (first, others)), shape=(mesh.n_points,) * 2)
-    n, part = connected_components(graph, directed=False)
-    return parts_note(np.bincount(part[mesh.cells[:, 0]], minlength=n))
+    part = parts(mesh.cells, mesh.n_points)
+    return parts_note(np.bincount(part[mesh.cells[:, 0]], minlength=part.max() + 1))
 
 
 def parts_note(cells: NDArray[np.integer]) -> list[str]:

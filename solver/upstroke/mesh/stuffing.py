@@ -47,24 +47,6 @@ def stuffed(inside: Callable[[Floats], Floats], low: Floats, high: Floats, edge:
     return points, cells
 
 
-def outer_faces(cells: NDArray[np.integer]) -> Ints:
-    """(k, 3) the triangles that belong to one tetrahedron only."""
-    faces = np.sort(np.concatenate([np.delete(cells, k, axis=1) for k in range(4)]), axis=1)
-    faces, count = np.unique(faces, axis=0, return_counts=True)
-    return np.asarray(faces[count == 1], np.int64)
-
-
-def patches(cells: NDArray[np.integer]) -> Ints:
-    """(k,) the number 0, 1, ... of the connected part that each cell belongs to; parts share no node."""
-    from scipy.sparse import coo_array
-    from scipy.sparse.csgraph import connected_components
-    nodes, local = np.unique(cells, return_inverse=True)
-    local = local.reshape(cells.shape)
-    pairs = np.repeat(local[:, 0], cells.shape[1] - 1), local[:, 1:].ravel()
-    graph = coo_array((np.ones(len(pairs[0]), np.int8), pairs), shape=(len(nodes),) * 2)
-    return np.asarray(connected_components(graph, directed=False)[1][local[:, 0]], np.int64)
-
-
 def _lattice(inside: Callable[[Floats], Floats], low: Floats, high: Floats, a: float) -> tuple[Ints, Floats, Ints]:
     """Nodes by place in halves of a cube's edge a (the plane has z = 0), their coordinates, and the tetrahedra that
     have a corner in the body. Each joins the middles of two cubes and an edge of the square between them; at the plane,

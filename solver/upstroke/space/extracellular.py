@@ -20,6 +20,7 @@ from scipy import sparse
 from upstroke.case.schema import Tissue
 from upstroke.mesh.locate import nearest_nodes
 from upstroke.mesh.mesh import Mesh
+from upstroke.mesh.topology import parts
 from upstroke.space.conductivity import bidomain, cells_where
 from upstroke.space.fem import assemble
 from upstroke.space.grid import assemble_grid
@@ -39,19 +40,21 @@ class Extracellular:
     """
 
     def __init__(self, tissue: Tissue, mesh: Mesh) -> None:
-        self._tissue, self._mesh = tissue, mesh.tissue
-        self._beside = np.zeros(0, np.int64)
-        if mesh.purkinje is not None:
-            self._beside = nearest_nodes(mesh, mesh.points[mesh.n_tissue:])[0]
+        self._tissue, self._whole, self._mesh = tissue, mesh, mesh.tissue
+
+    @cached_property
+    def _beside(self) -> NDArray[np.int64]:
+        """The node of the tissue nearest to each node of strands."""
+        if self._whole.purkinje is None:
+            return np.zeros(0, np.int64)
+        return nearest_nodes(self._whole, self._whole.points[self._whole.n_tissue:])[0]
 
     @cached_property
     def part(self) -> NDArray[np.int32]:
         """(n,) the part of the mesh that each node of the tissue lies in: no current flows between two of them."""
         mesh = self._mesh
-        cells = mesh.cells[cells_where(mesh, self._tissue, lambda table: table.extracellular is not None)]
-        first, others = np.repeat(cells[:, 0], cells.shape[1] - 1), cells[:, 1:].ravel()
-        graph = sparse.coo_array((np.ones(len(first), np.int8), (first, others)), shape=(mesh.n_points,) * 2)
-        return np.asarray(sparse.csgraph.connected_components(graph, directed=False)[1], np.int32)
+        return parts(mesh.cells[cells_where(mesh, self._tissue, lambda table: table.extracellular is not None)],
+                     mesh.n_points)
 
     @cached_property
     def _matrices(self) -> tuple[sparse.csr_array, Multigrid, Floats]:

@@ -21,6 +21,7 @@ from scipy.sparse.linalg import cg
 from scipy.spatial import cKDTree
 
 from upstroke.mesh.mesh import Mesh
+from upstroke.mesh.topology import outer_faces
 from upstroke.space.fem import assemble
 from upstroke.space.means import Means
 
@@ -212,11 +213,8 @@ def _balls(points: NDArray[np.float64], radius: float) -> NDArray[np.int64]:
 
 def _inside(part: Mesh) -> NDArray[np.bool_]:
     """Nodes `DEPTH` edges away from the boundary of a small mesh."""
-    d = part.dim
-    faces = np.sort(np.concatenate([np.delete(part.cells, k, axis=1) for k in range(d + 1)]), axis=1)
-    unique, count = np.unique(faces, axis=0, return_counts=True)
     near = np.zeros(part.n_points, bool)
-    near[unique[count == 1]] = True
+    near[outer_faces(part.cells)] = True
     for _ in range(DEPTH - 1):
         near[part.cells[near[part.cells].any(axis=1)]] = True
     return ~near

@@ -143,7 +143,7 @@ class BiventricleMesh:
     apicobasal, septal.
     """
 
-    dx: Length = key("mean length of an edge; where a wall is thinner than 1.5 of them, edges are shorter",
+    dx: Length = key("mean length of an edge; where the thinnest wall has less than 1.6 of them, edges are shorter",
                      example='"0.8 mm"', must="> 0")
     kind: Literal["biventricle"] = key("two ventricles", "biventricle")
     endocardium: tuple[Length, Length] = _endocardium()

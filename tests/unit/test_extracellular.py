@@ -1,5 +1,7 @@
 """phi_e on the mesh: closed forms, a manufactured solution, reciprocity, parts, baths; and the solver beneath."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy import sparse
@@ -189,6 +191,10 @@ def test_parts_are_apart():
     assert str(caught.value) == (
         "watch.ecg.electrodes.b: no current reaches it from a: what is between them does not conduct\n"
         "  -> move one of the two, or give what is between them extracellular values")
+    with pytest.raises(CaseError) as caught:
+        check_ecg(replace(section, electrodes={"a": (0.5,)}), mesh, tissue((1.0,), (4.0,), dead))
+    assert str(caught.value) == ("watch.ecg.electrodes.a: lies where nothing conducts\n"
+                                 "  -> move it, or give the cells around it extracellular values")
 
 
 def test_where_electrodes_are():
@@ -238,15 +244,68 @@ def test_a_matrix_that_cannot_be_solved(monkeypatch):
         "conductivities many orders of magnitude apart")
 
 
-def test_nodes_that_are_coupled_to_nothing():
-    """Rows without an entry are left at what they are given; the rest is solved."""
-    line = sparse.diags_array([-np.ones(999), 2.0 * np.ones(1000), -np.ones(999)], offsets=[-1, 0, 1]).tolil()
-    line[0, 0] = line[999, 999] = 1.0
-    A = sparse.csr_array(sparse.block_diag([line, sparse.csr_array((5, 5))]))
-    b = np.concatenate([[1.0], np.zeros(998), [-1.0], np.zeros(5)])
-    x = Multigrid(A).solve(b, np.zeros(1005), 1e-10, "")
-    np.testing.assert_allclose(x[:1000] - x[0], -np.arange(1000.0), atol=1e-6)
-    assert not x[1000:].any()
+def along(mesh, parallel, across):
+    """(m, 3, 3) with fibres along (2, 1, 0.5)."""
+    f = np.array([2.0, 1.0, 0.5]) / np.sqrt(5.25)
+    return np.tile(across * np.eye(3) + (parallel - across) * np.outer(f, f), (mesh.n_cells, 1, 1))
+
+
+def awkward(name):
+    """K of a mesh that is not easy."""
+    mesh = build_mesh(SlabMesh(size=(0.8, 0.6, 0.3), dx=0.05))
+    size, x = np.random.default_rng(7), mesh.points[mesh.cells].mean(axis=1)[:, 0]
+    sigma = along(mesh, 10.0, 1.0)
+    match name:
+        case "a mesh of one cell":
+            mesh, sigma = replace(mesh, points=mesh.points[mesh.cells[0]], cells=np.arange(4)[None]), sigma[:1]
+        case "anisotropy of 100":
+            sigma = along(mesh, 100.0, 1.0)
+        case "cells 50 times as wide as high":
+            mesh = replace(mesh, points=mesh.points * [1.0, 1.0, 0.02])
+        case "cells of any shape":
+            mesh = replace(mesh, points=mesh.points + size.uniform(-0.0125, 0.0125, mesh.points.shape))
+        case "a jump of a million":
+            sigma[x < 0.4] *= 1e6
+        case "conductivities of all sizes":
+            sigma *= 10.0 ** size.integers(-4, 5, mesh.n_cells)[:, None, None]
+        case "a band that does not conduct":
+            sigma[(x > 0.3) & (x < 0.5)] = 0.0
+        case "nothing conducts":
+            sigma[:] = 0.0
+        case "two thousand parts":                         # all of which the first coarse level ends
+            return sparse.csr_array(sparse.kron(sparse.eye_array(2000), 4.0 * np.eye(4) - 1.0))
+        case "small parts beside a large one":
+            pairs = [10.0 ** size.uniform(-6.0, 3.0) * np.array([[1.0, -1.0], [-1.0, 1.0]]) for _ in range(500)]
+            return sparse.csr_array(sparse.block_diag([assemble(mesh, sigma).stiffness, *pairs,
+                                                       sparse.csr_array((500, 500))]))
+    return assemble(mesh, sigma).stiffness
+
+
+@pytest.mark.parametrize(("name", "most"), [
+    ("anisotropy of 10", 28), ("anisotropy of 100", 65), ("cells 50 times as wide as high", 45),
+    ("cells of any shape", 28), ("a jump of a million", 28), ("conductivities of all sizes", 40),
+    ("a band that does not conduct", 28), ("nothing conducts", 0), ("two thousand parts", 2),
+    ("small parts beside a large one", 28), ("a mesh of one cell", 1)])
+def test_awkward_systems_against_elimination(name, most):
+    """x but for a constant on each part, and in few iterations; nodes that are coupled to nothing stay at 0."""
+    A = awkward(name)
+    clean = A.copy()
+    clean.eliminate_zeros()
+    part = sparse.csgraph.connected_components(clean, directed=False)[1]
+
+    def centred(values):
+        return values - (np.bincount(part, values) / np.bincount(part))[part]
+
+    b = centred(A @ np.random.default_rng(3).normal(size=A.shape[0]))
+    solver = Multigrid(A)
+    x = solver.solve(b, np.zeros(len(b)), 1e-10, "")
+    free = np.setdiff1d(np.arange(len(b)), np.unique(part, return_index=True)[1])      # a node of each part is at 0
+    exact = np.zeros(len(b))
+    if len(free):
+        exact[free] = sparse.linalg.spsolve(sparse.csc_array(clean[free][:, free]), b[free])
+    np.testing.assert_allclose(centred(x), centred(exact), atol=1e-5)
+    assert solver.iterations <= most
+    assert not x[clean.diagonal() == 0.0].any()
 
 
 BOTH = {"intracellular": ["0.17 S/m", "0.019 S/m"], "extracellular": ["0.62 S/m", "0.24 S/m"]}
@@ -273,6 +332,9 @@ INFINITE = 'is of an infinite conductor, and conductor is "mesh"\n  -> leave one
      f'tissue.conductivity.1.monodomain: watch.ecg.conductor is "mesh", {NEEDS}'),
     (BOTH, {"ecg": MESH | {"conductivity": "0.2 S/m"}}, f"watch.ecg.conductivity: {INFINITE}"),
     (BOTH, {"ecg": MESH | {"thickness": "1 mm"}}, f"watch.ecg.thickness: {INFINITE}"),
+    (BOTH, {"probes": {"points": {"a": ["1 mm"]}, "every": "1 ms", "variables": ["phi_e"]}},
+     "watch.probes.variables: phi_e is no variable of the membrane, which probes read\n"
+     '  -> make the places electrodes of [watch.ecg], with conductor = "mesh"'),
     (BOTH | {"intracellular": ["0.17 S/m", "0 S/m"]}, {},
      "tissue.conductivity.intracellular: is 0 along one axis but not along another\n"
      "  -> give values above 0; or 0 alone for a bath, which conducts outside cells only"),

@@ -205,8 +205,8 @@ def electrode_nodes(section: Ecg, mesh: Mesh, outside: Extracellular) -> tuple[N
 
     Raises
     ------
-    CaseError for an electrode that lies farther from it than the mesh's longest edge, and for one that no current
-    reaches from the others
+    CaseError for an electrode that lies farther from it than the mesh's longest edge, or where nothing conducts, and
+    for one that no current reaches from the others
     """
     nodes, distances = nearest_nodes(mesh, electrodes_of(section))
     edge, notes, first = float(longest_edges(mesh).max(initial=0.0)), [], next(iter(section.electrodes))
@@ -216,6 +216,9 @@ def electrode_nodes(section: Ecg, mesh: Mesh, outside: Extracellular) -> tuple[N
             raise CaseError(where, f"is {MM_PER_CM * distance:.3g} mm from the nearest node, and the conductor ends "
                             "where the mesh does", 'move it into the mesh, make a bath part of the mesh, or take '
                             'conductor = "infinite"')
+        if (outside.part == outside.part[node]).sum() == 1:
+            raise CaseError(where, "lies where nothing conducts", "move it, or give the cells around it extracellular "
+                            "values")
         if outside.part[node] != outside.part[nodes[0]]:
             raise CaseError(where, f"no current reaches it from {first}: what is between them does not conduct",
                             "move one of the two, or give what is between them extracellular values")

@@ -24,6 +24,7 @@ Floats = NDArray[np.float64]
 WEAK = 0.06          # a coupling below this part of both nodes' diagonals does not make an aggregate
 COARSEST = 400       # unknowns that are solved for directly
 DAMPING = 1.8        # of Jacobi's iteration; it is symmetric and positive below 2
+ROUNDING = 1e-13     # of what a coarse diagonal is the sum of
 MOST = 500           # iterations of conjugate gradients
 
 
@@ -43,19 +44,24 @@ class Multigrid:
     Parameters
     ----------
     A : (n, n) CSR; nodes that are coupled to nothing have an empty row
+
+    Attributes
+    ----------
+    iterations : of the last solve
     """
+
+    iterations = 0
 
     def __init__(self, A: sparse.csr_array) -> None:
         self.A = A = A.copy()
         A.eliminate_zeros()
         self._levels: list[_Level] = []
-        while A.shape[0] > COARSEST:
+        while A.shape[0] > COARSEST and A.nnz:
             level = _coarsened(A, 0.5 ** len(self._levels) * WEAK)
             if level.P.shape[1] > 0.8 * A.shape[0]:
                 break
             self._levels.append(level)
-            A = sparse.csr_array(level.R @ (A @ level.P))
-            A.eliminate_zeros()
+            A = _coarse(level)
         self._coarsest = _grounded(A)
 
     def __call__(self, r: Floats) -> Floats:
@@ -110,6 +116,15 @@ def _coarsened(A: sparse.csr_array, weak: float) -> _Level:
                          shape=(A.shape[0], count))
     P = sparse.csr_array(T - 4.0 / (3.0 * top) * (scaled @ T))
     return _Level(A, DAMPING / top * inverse, P, sparse.csr_array(P.T))
+
+
+def _coarse(level: _Level) -> sparse.csr_array:
+    """R A P. An aggregate that is a whole part is coupled to nothing: what rounding leaves in its row is taken out."""
+    A = sparse.csr_array(level.R @ (level.A @ level.P))
+    some = A.diagonal() > ROUNDING * (level.R.power(2) @ level.A.diagonal())
+    A = sparse.csr_array(sparse.diags_array(some.astype(float)) @ A)
+    A.eliminate_zeros()
+    return A
 
 
 def _largest(scaled: sparse.csr_array, steps: int = 12) -> float:

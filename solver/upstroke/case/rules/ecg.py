@@ -62,6 +62,13 @@ def phi_e_needs_both_conductivities(tissue: Tissue | None, watch: Watch) -> Iter
                           "inside cells and what outside", "give intracellular and extracellular values instead")
 
 
+@rule(Case, "watch")
+def probes_have_no_phi_e(watch: Watch) -> Iterator[Mistake]:
+    if watch.probes is not None and "phi_e" in watch.probes.variables:
+        yield Mistake(("watch", "probes", "variables"), "phi_e is no variable of the membrane, which probes read",
+                      'make the places electrodes of [watch.ecg], with conductor = "mesh"')
+
+
 @rule(Case, "tissue", "watch")
 def electrodes_are_of_tissue(tissue: Any, watch: Watch) -> Iterator[Mistake]:
     if watch.ecg is not None and tissue is None:

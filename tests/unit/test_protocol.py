@@ -97,6 +97,14 @@ def test_places_and_strengths():
     assert c.nodes.tolist() == [10]
 
 
+def test_notes_of_pulses_that_never_come_and_of_a_period_of_one():
+    alone = Stimulus(nodes="xmax", current=5.0, duration=1.0, period=9.0, name="S2")
+    paced = Stimulus(nodes="xmax", current=5.0, duration=1.0, period=9.0, count=3)
+    assert schedule([alone, paced], CABLE, 1400.0, 0.1).notes(10.0) == [
+        "stimulus 'stimulus 2': 1 of 3 pulses start when the run is over",
+        "stimulus 'S2': its period does nothing, since count is 1"]
+
+
 def test_a_stimulus_that_touches_no_node_is_an_error():
     with pytest.raises(CaseError) as error:
         schedule([Stimulus(box=Box(min=(2.0,), max=(3.0,)), current=1.0, duration=1.0, name="corner")], CABLE, 1.0, 0.1)

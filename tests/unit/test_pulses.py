@@ -89,8 +89,12 @@ def test_keys_of_a_case() -> None:
      "  -> add shortest_period = \"200 ms\""),
     ({"count": 3, "period": "9 ms", "shortest_period": "3 ms"},
      "case: stimulus.shortest_period: is where decrements end, and there are none\n  -> add decrement = \"10 ms\""),
-    ({"decrement": "3 ms", "shortest_period": "3 ms"}, "case: stimulus.decrement: a single pulse has no periods\n"
-     "  -> add count and period"),
+    ({"count": 2, "period": "9 ms", "decrement": "3 ms", "shortest_period": "3 ms"},
+     "case: stimulus.decrement: the second period is the first that it shortens, and there is one\n"
+     "  -> add count = 9, or leave it out"),
+    ({"decrement": "3 ms", "shortest_period": "3 ms"},
+     "case: stimulus.decrement: the second period is the first that it shortens, and there is none\n"
+     "  -> add count = 9, or leave it out"),
     ({"count": 3, "period": "9 ms", "decrement": "3 ms", "shortest_period": "10 ms"},
      "case: stimulus.shortest_period: 10 ms is longer than the period of 9 ms\n  -> swap the two"),
     ({"count": 3, "period": "9 ms", "decrement": "3 ms", "shortest_period": "1 ms"},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -26,9 +27,11 @@ class Stimuli:
     dt: float
 
     def notes(self, end: float) -> list[str]:
-        """What the user should know of trains that outlast a run of ``end`` ms."""
+        """What the user should know of trains that outlast a run of ``end`` ms, and of periods of one pulse."""
         return [f"stimulus {train.name!r}: {late} of {train.pulses.total} pulses start when the run is over"
-                for train in self.trains if (late := train.pulses.total - train.fired(end))]
+                for train in self.trains if (late := train.pulses.total - train.fired(end))] + [
+                    f"stimulus {train.name!r}: its period does nothing, since count is 1"
+                    for train in self.trains if train.pulses.count == 1 and math.isfinite(train.pulses.period)]
 
     def over(self, end: float) -> float:
         """When (ms) the last pulse is over of those that start before ``end``; 0 where there is none."""

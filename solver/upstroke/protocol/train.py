@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from upstroke.case.pulses import Pulses
 
-SNAP = 1e-9      # parts of a step: what is nearer to a step's edge than this lies on it
+SNAP = 1e-9      # parts of a step, or ms: what is nearer to a step's edge than this lies on it
 
 
 @dataclass(frozen=True)

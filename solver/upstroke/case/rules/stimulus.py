@@ -56,8 +56,9 @@ def decrements_end(decrement: float | None, shortest: float | None, period: floa
         if shortest is not None:
             yield Mistake(("shortest_period",), "is where decrements end, and there are none",
                           'add decrement = "10 ms"')
-    elif count == 1:
-        yield Mistake(("decrement",), "a single pulse has no periods", "add count and period")
+    elif count < 3:
+        yield Mistake(("decrement",), "the second period is the first that it shortens, and there is "
+                      + ("one" if count == 2 else "none"), "add count = 9, or leave it out")
     elif shortest is None:
         yield Mistake(("decrement",), "has no end", 'add shortest_period = "200 ms"')
     elif period is not None and period < shortest:

@@ -94,14 +94,15 @@ class Result:
 
         return picture(self.directory, Path(path), Look(**look), moments).path
 
-    def fronts(self, path: str | Path, moments: Sequence[float] = (), **look: Any) -> Path:
+    def fronts(self, path: str | Path, moments: Sequence[float] = (), *, angles: tuple[float, float] | None = None,
+               width: int = 900, triangles: int = 60_000) -> Path:
         """Write the wave fronts in a volume at some moments (ms; a few round ones by default), .png or .vtu.
 
-        ``look`` is angles, width and triangles of that for `film`. No snapshots are needed.
+        ``angles``, ``width`` and ``triangles`` are of pictures, as for `film`. No snapshots are needed.
         """
         from upstroke.view import Look, fronts
 
-        return fronts(self.directory, Path(path), Look(**look), moments).path
+        return fronts(self.directory, Path(path), Look(angles=angles, width=width, triangles=triangles), moments).path
 
     def features(self, names: Sequence[str] = (), window: tuple[float, float] | None = None) -> dict[str, Any]:
         """What eFEL measures of V of the probes: by probe and feature an array, empty where a trace has no such thing.

@@ -85,6 +85,18 @@ def test_the_file_holds_all_fronts(tmp_path: Path, section: Any) -> None:
     assert set(meshio.read(tmp_path / "g.vtu").point_data["activation_ms"]) == {1.0, 2.0, 3.0}
 
 
+def test_strands_have_no_fronts(tmp_path: Path) -> None:
+    """Their nodes are in the map, and are activated before the tissue."""
+    mesh = build_mesh(SLAB)
+    run = ended(tmp_path / "run", mesh, plane(mesh))
+    n, points = mesh.n_points, np.concatenate([mesh.points, [[0.0, 0.0, 0.3], [0.1, 0.0, 0.3]]])
+    meshio.Mesh(10.0 * points, [("tetra", mesh.cells), ("line", [[n, n + 1]])], {
+        "activation_ms": np.append(plane(mesh) + 10.0, [1.0, 2.0])}).write(run / "activation.vtu")
+    assert error_of(lambda: fronts(run, tmp_path / "f.vtu", moments=[1.5])) == (
+        "--at: there is no front at 1.5 ms\n  -> activation goes from 10 to 14 ms")
+    assert set(meshio.read(fronts(run, tmp_path / "f.vtu").path).point_data["activation_ms"]) == {11.0, 12.0, 13.0}
+
+
 def test_a_picture_shows_them_in_glass(tmp_path: Path) -> None:
     mesh = build_mesh(SLAB)
     run = ended(tmp_path / "run", mesh, plane(mesh))
@@ -119,4 +131,7 @@ def test_errors(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         f"{rest}: this run has no map of activation times (activation.vtu)\n  -> let it end; the map is written then")
     assert main(["view", str(run), "--fronts", str(tmp_path / "f.png"), "--clip", "x < 1 mm"]) == 2
     assert capsys.readouterr().err.startswith("--clip: goes with --page, --film, --picture\n")
+    assert main(["view", str(run), "--fronts", str(tmp_path / "f.vtu"), "--width", "400"]) == 2
+    assert capsys.readouterr().err == ("--width: is of pictures, and a .vtu holds the surfaces themselves\n"
+                                       "  -> leave it out, or take --fronts fronts.png\n")
     assert not list(tmp_path.glob("f.*"))

@@ -52,7 +52,8 @@ def fronts(folder: Path, path: Path, look: Look | None = None, moments: Sequence
         raise OptionError("--fronts", f"the mesh of {folder} is no solid, and its fronts are lines",
                           "take --picture with --isochrones")
     assert recording.activation is not None
-    known = recording.activation[np.isfinite(recording.activation)]
+    known = recording.activation[np.unique(recording.mesh.cells)]              # of the solid: not of Purkinje strands
+    known = known[np.isfinite(known)]
     if not len(known):
         raise OptionError("--fronts", f"no place of {folder} was activated", "check the stimulus, and "
                           "watch.activation.threshold")

@@ -16,8 +16,6 @@ from upstroke.view.recording import UNITS, Floats, Recording, read_columns
 
 MOST = 12                # curves that are drawn where none are asked for
 NARROWEST = 125          # pixels of a strip
-EDGE, NUMBERS, HIGH, GAP, FOOT = 18, 44, 46, 16, 26        # pixels of strips in films
-INK, FAINT, MARK = "#202020", "#e4e7ea", "#c8102e"
 
 
 @dataclass(frozen=True, eq=False)

@@ -39,7 +39,7 @@ def test_depth_in_a_half_sphere_is_the_exact_solution():
     errors = []
     for dx in (0.2, 0.1):
         mesh = build_mesh(VentricleMesh(dx=dx, endocardium=(1.0, 1.0), epicardium=(1.5, 1.5), base=0.0))
-        u = laplace(mesh, [(mesh.node_sets["endo"], 0.0), (mesh.node_sets["epi"], 1.0)])
+        u, = laplace(mesh, [(mesh.node_sets["endo"], 0.0), (mesh.node_sets["epi"], 1.0)])
         r = np.linalg.norm(mesh.points, axis=1)
         errors.append(np.abs(u - (1 - 1 / r) / (1 - 1 / 1.5)).max())
     assert errors[1] < 0.0025
@@ -48,7 +48,7 @@ def test_depth_in_a_half_sphere_is_the_exact_solution():
 
 def test_a_linear_field_is_exact():
     mesh = build_mesh(SlabMesh(size=(1.0, 0.4, 0.4), dx=0.2))
-    u = laplace(mesh, [(mesh.node_sets["xmin"], -1.0), (mesh.node_sets["xmax"], 3.0)])
+    u, = laplace(mesh, [(mesh.node_sets["xmin"], -1.0), (mesh.node_sets["xmax"], 3.0)])
     np.testing.assert_allclose(u, -1 + 4 * mesh.points[:, 0], atol=1e-7)
 
 
@@ -58,7 +58,7 @@ from upstroke.case.schema import SlabMesh
 from upstroke.mesh import build_mesh
 from upstroke.mesh.laplace import laplace
 mesh = build_mesh(SlabMesh(size=(3.0, 3.0, 1.6), dx=0.1))           # as many nodes as a BLAS shares among threads
-u = laplace(mesh, [(mesh.node_sets["xmin"], 0.0), (mesh.node_sets["zmax"], 1.0)])
+u, = laplace(mesh, [(mesh.node_sets["xmin"], 0.0), (mesh.node_sets["zmax"], 1.0)])
 print(hashlib.sha256(u.tobytes()).hexdigest())
 """
 
@@ -245,13 +245,17 @@ def test_a_file_gets_fibres(tmp_path):
     (("lv",), '--h: is not given\n  -> the length of an edge, for example --h "0.8 mm"'),
     (("lv", "--h", "2 mm", "--unit", "mm"), "upstroke mesh: --surface and --unit are for mesh files, not for 'lv'\n  "
      "-> leave them out"),
+    (("vl",), "vl: is neither a kind of mesh nor a file\n  -> take lv, bv, or a mesh file"),
+    (("y.vtu",), "y.vtu: is neither a kind of mesh nor a file\n  -> did you mean 'x.vtu'?"),
     (("x.vtu",), "--unit: is not given\n  -> mesh files do not carry their unit: --unit mm"),
     (("x.vtu", "--unit", "mm", "--h", "2 mm"), "--set dx: is for meshes made from numbers\n  -> a file takes alpha and "
      "beta"),
     (("x.vtu", "--unit", "mm", "--surface", "left=lv"), "--surface left=...: is no surface of a heart\n  -> known: "
      "endo, rv, epi, base, apex"),
 ])
-def test_mistakes(words, message, tmp_path, capsys):
+def test_mistakes(words, message, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "x.vtu").touch()
     assert main(["mesh", *words, "-o", str(tmp_path / "lv.vtu")]) == 2
     assert capsys.readouterr().err == message + "\n"
 

@@ -312,7 +312,8 @@ def test_too_little_memory_is_no_traceback(case_file, monkeypatch, capsys):
     monkeypatch.setattr(importlib.import_module("upstroke.run"), "build_mesh", build)
     assert main(["check", str(case_file), "--backend", "cpu"]) == 1
     assert capsys.readouterr().err == ("not enough memory: Unable to allocate 475. MiB for an array\n"
-                                       "  -> take fewer nodes (a larger dx), or a machine with more memory\n")
+                                       "  -> ask for less (fewer nodes, a smaller picture), or take a machine "
+                                       "with more memory\n")
 
 
 def test_files_merge_left_to_right(case_file):

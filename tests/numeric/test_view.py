@@ -370,6 +370,8 @@ SNAPSHOTS = '  -> run it again with [watch.snapshots], for example --set \'watch
     (["--film", "f.gif", "--range", "3", "1"], "--range: 3 to 1 is no range\n  -> give the lower value first"),
     (["--film", "f.gif", "--width", "10"],
      "--width: 10 pixels are too few for title and colour bar\n  -> give 300 or more"),
+    (["--picture", "f.png", "--width", "100000000"],
+     "--width: 100,000,000 pixels need too much memory\n  -> give 5000 or less"),
     (["--film", "f.gif", "--triangles", "1"], "--triangles: 1 show no shape\n  -> give 100 or more"),
     (["--film", "f.gif", "--clip", "x 3"], "--clip: cannot read 'x 3'\n  -> for example --clip 'x < 10 mm'"),
     (["--film", "f.gif", "--clip", "x > 5 mm"],

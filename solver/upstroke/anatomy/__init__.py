@@ -10,8 +10,8 @@ import meshio
 
 from upstroke.case.convert import convert
 from upstroke.case.schema import BiventricleMesh, FileMesh, VentricleMesh
-from upstroke.case.source import override, read
-from upstroke.errors import ErrorList, MeshError, OptionError
+from upstroke.case.source import nearby, override, read
+from upstroke.errors import ErrorList, MeshError, OptionError, nearest
 from upstroke.mesh import Mesh, build_mesh
 from upstroke.mesh.carp import write_vtx
 from upstroke.mesh.ldrb import Angles
@@ -62,6 +62,10 @@ def make_mesh(kind: str, keys: Sequence[str], surfaces: Mapping[str, str], unit:
 
 def _of_file(file: Path, section: VentricleMesh, keys: Sequence[str], surfaces: Mapping[str, str], unit: str) -> Mesh:
     from upstroke.mesh.rule import ROLES, with_rule
+    if not file.is_file():
+        near = nearest(file.name, ("lv", "bv", *nearby(file, file.suffix)))
+        raise OptionError(str(file), "is neither a kind of mesh nor a file",
+                          f"did you mean {near!r}?" if near else "take lv, bv, or a mesh file")
     if not unit:
         raise OptionError("--unit", "is not given", "mesh files do not carry their unit: --unit mm")
     names = [text.partition("=")[0].strip() for text in keys]

@@ -31,7 +31,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             print(message, file=sys.stderr)
         return code
     except MemoryError as error:
-        print(f"not enough memory: {error}", "  -> take fewer nodes (a larger dx), or a machine with more memory",
+        print(f"not enough memory: {error}",
+              "  -> ask for less (fewer nodes, a smaller picture), or take a machine with more memory",
               *getattr(error, "__notes__", ()), sep="\n", file=sys.stderr)
         return 1
     except BrokenPipeError:      # the reader (head, less) has gone

@@ -14,6 +14,7 @@ from upstroke.view.recording import Recording
 from upstroke.view.shape import Half, Shape
 
 LEAST = 0.35            # height of a picture of its width, at least, and the other way round
+WIDEST = 5000           # pixels: a page's width at 600 to the inch; memory grows with the square
 INSTALL = 'pip install "upstroke[view]"'
 
 
@@ -59,6 +60,8 @@ class Look:
         if self.width < 300:
             raise OptionError("--width", f"{self.width} pixels are too few for title and colour bar",
                               "give 300 or more")
+        if self.width > WIDEST:
+            raise OptionError("--width", f"{self.width:,} pixels need too much memory", f"give {WIDEST} or less")
         if self.triangles < 100:
             raise OptionError("--triangles", f"{self.triangles} show no shape", "give 100 or more")
 

@@ -105,7 +105,7 @@ BROKEN = [
      "  -> did you mean 'crank_nicolson'?"),
     ("unknown word far from all", 'dt = "0.05 ms"', 'dt = "0.05 ms"\nsplitting = "none"',
      'case.toml:21: time.splitting: expected "godunov", "strang", "unsplit", "implicit" or "staggered", '
-     'found "none"'),
+     'found "none"\n  -> for example splitting = "godunov"'),
     ("no unit", '"0.05 ms"', '0.05',
      'case.toml:20: time.dt: 0.05 has no unit, expected a time\n'
      '  -> write "0.05 ms" or "0.05 s"'),

@@ -151,6 +151,6 @@ def test_batches_are_whole_numbers_or_auto(tmp_path: Path) -> None:
     assert mistake(tmp_path, study.format(0)) == (
         "study.toml:3: run.batch: must be >= 1, found 0\n  -> for example batch = 16")
     assert mistake(tmp_path, study.format('"lots"')) == (
-        'study.toml:3: run.batch: expected a whole number or "auto", found "lots"')
+        'study.toml:3: run.batch: expected a whole number or "auto", found "lots"\n  -> for example batch = 16')
     assert mistake(tmp_path, study.format(2.5)) == (
         'study.toml:3: run.batch: expected a whole number or "auto", found 2.5\n  -> for example batch = 16')

@@ -144,7 +144,8 @@ class _Converter:
                     return node.value
                 hints = (hint for word, hint in field.metadata["others"].items() if node.value.lower().startswith(word))
                 return self.fail(node, path, f"expected {describe(type_)}, found {_shown(node)}",
-                                 next(hints, nearest(node.value, map(str, get_args(base)))))
+                                 next(hints, nearest(node.value, map(str, get_args(base))))
+                                 or _example(path, field, type_))
             if base is Path or (isinstance(mark, FileIfSuffix) and node.value.endswith(mark.suffix)):
                 file = self.file(node, path)
                 return file if base is Path or file is _WRONG else str(file)

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,9 @@ import numpy as np
 import pytest
 from jobs import CASE, ENDED, LUMPED, MPIEXEC, ended, exactly, needs_mpi, on_ranks, same, write
 
+from upstroke.case.schema.case import Backend
+from upstroke.errors import BackendError
+from upstroke.parallel import OneRank, open_shared, ranks_of_job, work_alone, world
 from upstroke.parallel.ranks import parts_of
 from upstroke.run import resume, run
 from upstroke.space.operator import Operator
@@ -115,6 +119,25 @@ def test_neurons_and_other_splittings_say_so(tmp_path: Path) -> None:
             '  -> set time.splitting = "strang"') in done.stderr
 
 
+def test_a_job_without_mpi4py_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PMI_SIZE", "3")
+    monkeypatch.setitem(sys.modules, "mpi4py", None)
+    for asks in (world, ranks_of_job):                   # a study, a run
+        with pytest.raises(BackendError) as error:
+            asks()
+        assert str(error.value).startswith("mpiexec: started 3 processes, which cannot work together: import of mpi4py")
+        assert str(error.value).endswith('  -> pip install "upstroke[mpi]", or mpi4py built on the site\'s MPI')
+    work_alone()                                         # a member of a study that ranks share out
+    assert world() is None
+
+
+def test_what_is_for_several_gpus_is_told_elsewhere() -> None:
+    section = Backend(device="cpu", threads=1, cuda_aware_mpi=True)
+    assert open_shared(section, OneRank()).notes == (
+        "backend.cuda_aware_mpi changes nothing here: it is for several ranks with a GPU each",)
+    assert open_shared(replace(section, cuda_aware_mpi=False), OneRank()).notes == ()
+
+
 def test_parts_are_even_and_connected_rows_are_kept() -> None:
     pytest.importorskip("pymetis")
     from scipy import sparse
@@ -133,7 +156,6 @@ def test_parts_are_even_and_connected_rows_are_kept() -> None:
     local = operator.rows(rows, columns)
     assert local.stiffness.shape == (2, 7)
     np.testing.assert_array_equal(local.stiffness.toarray(), K.toarray()[np.ix_(rows, columns)])
-
 
 
 # ----------------------------------------------------------------------------------------------------- checkpoints

@@ -207,8 +207,12 @@ def test_ranks_of_an_mpi_job_are_workers(study: Path) -> None:
     mpiexec = Path(sys.executable).with_name("mpiexec")
     if not mpiexec.exists():
         pytest.skip("no mpiexec beside this Python")
+    (study / "study.toml").write_text(STUDY + '[run]\nworkers = 4\ntime_limit = "1 h"\n')
     done = subprocess.run([str(mpiexec), "-n", "3", *command(study, study / "out")], capture_output=True, text=True,
                           timeout=120)
     assert done.stdout.startswith("4 of 6 members done, 2 failed"), done.stderr
+    assert [line for line in done.stdout.splitlines() if line.startswith("note: ")] == [
+        f"note: run.{name} does nothing where the ranks of an MPI job are the workers"
+        for name in ("workers", "time_limit")]
     found = [json.loads(path.read_text())["status"] for path in sorted((study / "out").glob("members/*/manifest.json"))]
     assert found == ["done"] * 4 + ["failed"] * 2

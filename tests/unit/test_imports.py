@@ -36,7 +36,7 @@ MAY_IMPORT = {
     "experiments": {"case", "mesh", "observe", "output", "parallel", "protocol", "record", "run", "setup", "step"},
     "reduce": {"case", "mesh", "space", "ionic", "setup", "run", "output"},
     "batch": {"backend", "case", "observe", "output", "record", "result", "run", "setup", "space", "step"},
-    "sweep": {"batch", "case", "output", "parallel", "run"},
+    "sweep": {"backend", "batch", "case", "output", "parallel", "run"},
     "exchange": {"ionic"},
     "bench": {"ionic", "codegen", "backend", "step", "output", "progress"},
     "emit": {"ionic", "codegen", "backend", "step"},

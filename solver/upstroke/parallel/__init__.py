@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from typing import Any
 
 from upstroke.backend import Backend, open_backend
 from upstroke.backend.cpu import available_threads
@@ -12,7 +13,8 @@ from upstroke.errors import BackendError, CaseError
 from upstroke.parallel.devices import open_gpu
 from upstroke.parallel.ranks import OneRank, Ranks
 
-__all__ = ["OneRank", "Ranks", "end_job", "open_shared", "ranks_of_job", "require_shareable", "work_alone"]
+__all__ = ["OneRank", "Ranks", "end_job", "open_shared", "ranks_of_job", "require_shareable", "work_alone",
+           "world"]
 
 SIZES = ("PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "SLURM_NTASKS")                  # where launchers say how many there are
 MARKS = ("PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "PMIX_RANK", "PMI_RANK")         # which only processes of a job have
@@ -20,8 +22,8 @@ MARKS = ("PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "PMIX_RANK", "PMI_RANK")         # 
 _job: list[Ranks] = []        # this process's place in its job, once it has been asked for
 
 
-def ranks_of_job() -> OneRank | Ranks:
-    """The ranks of the MPI job that this process belongs to, new for each run; one where there is no job.
+def world() -> Any:
+    """The communicator of all processes of the MPI job that this one belongs to; None where there is no job.
 
     Raises
     ------
@@ -29,15 +31,27 @@ def ranks_of_job() -> OneRank | Ranks:
     """
     size = max(int(os.environ.get(name) or 1) for name in SIZES) if any(name in os.environ for name in MARKS) else 1
     if size == 1:
-        return OneRank()
+        return None
     try:
         from mpi4py import MPI
     except ImportError as error:
         raise BackendError("mpiexec", f"started {size} processes, which cannot work together: {error}",
                            'pip install "upstroke[mpi]", or mpi4py built on the site\'s MPI') from error
-    if MPI.COMM_WORLD.size == 1 or MPI.COMM_WORLD.Get_attr(MPI.APPNUM) is None:
+    single = MPI.COMM_WORLD.size == 1 or MPI.COMM_WORLD.Get_attr(MPI.APPNUM) is None
+    return None if single else MPI.COMM_WORLD
+
+
+def ranks_of_job() -> OneRank | Ranks:
+    """The ranks of the MPI job that this process belongs to, new for each run; one where there is no job.
+
+    Raises
+    ------
+    BackendError as `world`
+    """
+    comm = world()
+    if comm is None:
         return OneRank()
-    _job[:] = [Ranks(MPI.COMM_WORLD)]
+    _job[:] = [Ranks(comm)]
     return _job[0]
 
 
@@ -57,8 +71,15 @@ def open_shared(section: Section, ranks: OneRank | Ranks) -> Backend:
     ------
     BackendError where the device cannot be used
     """
-    if isinstance(ranks, OneRank):
-        return open_backend(section.device, section.threads, section.precision)
+    backend = _of_rank(section, ranks) if isinstance(ranks, Ranks) else \
+        open_backend(section.device, section.threads, section.precision)
+    if section.cuda_aware_mpi and (backend.name == "cpu" or ranks.size == 1):
+        backend.notes = (*backend.notes, "backend.cuda_aware_mpi changes nothing here: it is for several ranks with a "
+                                         "GPU each")
+    return backend
+
+
+def _of_rank(section: Section, ranks: Ranks) -> Backend:
     why = ""
     if section.device != "cpu":
         gpu, why = open_gpu(section, ranks)

@@ -25,6 +25,7 @@ from upstroke.space.operator import Operator
 EXCHANGE = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
 WISHES = 8           # status bits, above which an agreement carries wishes
 PATIENCE = 5.0       # seconds in which all ranks find a mistake that one has found
+TOLD = 0.5           # seconds in which a launcher passes on what was said: of a job that ends at once it may lose it
 SUM = ctypes.CFUNCTYPE(ctypes.c_double, ctypes.c_double)
 
 
@@ -226,6 +227,7 @@ class Ranks:
         while not all_have.Test():
             if time.monotonic() - begun > PATIENCE:
                 print(f"rank {self.rank}: {message}", file=sys.stderr, flush=True)
+                time.sleep(TOLD)
                 self._comm.Abort(code)
             time.sleep(0.01)
         return self.first

@@ -23,11 +23,12 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
+from upstroke.backend.cpu import available_threads
 from upstroke.batch import common, why_alone
 from upstroke.errors import OutputError, UpstrokeError
 from upstroke.output.files import explained, plain, write_json
 from upstroke.output.manifest import start_manifest
-from upstroke.parallel import work_alone
+from upstroke.parallel import work_alone, world
 from upstroke.sweep.gather import draw, get_ready_to_draw, numbers_of, write_table
 from upstroke.sweep.plan import Plan, read_plan
 from upstroke.sweep.pools import Jobs, LocalPool, MpiPool
@@ -100,7 +101,7 @@ def sweep(plan: Plan, out: str | Path | None = None, *, workers: int | None = No
                     _gather(plan, folder, journal, picture=False)
                     shown = perf_counter()
         finally:
-            result = _gather(plan, folder, journal, picture=True, notes=notes)
+            result = _gather(plan, folder, journal, picture=True, notes=(*pool.notes, *notes))
             wall = perf_counter() - begun
             write_json(folder / "study.json", start | {
                 "status": "done" if result.count("missing") == 0 else "unfinished",
@@ -214,19 +215,18 @@ def _unfinished(plan: Plan, folder: Path, journal: _Journal, retry_failed: bool)
 def _pool(plan: Plan, folder: Path, workers: int | None) -> Iterator[LocalPool | MpiPool]:
     """The ranks of an MPI job where this is one, else processes."""
     run = plan.study.run
-    size = int(os.environ.get("PMI_SIZE") or os.environ.get("OMPI_COMM_WORLD_SIZE") or 1)
-    if size > 1:
-        from mpi4py import MPI  # noqa: F401   (is initialised by that)
+    comm = world()
+    if comm is not None:
         from mpi4py.futures import MPICommExecutor
 
         work_alone()
-        with MPICommExecutor() as executor:
+        with MPICommExecutor(comm) as executor:
             if executor is not None:
-                yield MpiPool(executor, size - 1)
+                yield MpiPool(executor, comm.size - 1, [name for name in ("workers", "gpus", "time_limit")
+                                                        if getattr(run, name)])
                 return
         raise SystemExit(0)                          # a rank that works; it has done so when it gets here
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    count = (run.workers if workers is None else workers) or run.gpus or max(1, cores // run.threads)
+    count = (run.workers if workers is None else workers) or run.gpus or max(1, available_threads() // run.threads)
     yield LocalPool(min(count, len(plan.members)), run.gpus, folder / "workers.log",
                     None if run.time_limit is None else run.time_limit / 1000.0)
 

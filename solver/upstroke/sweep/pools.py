@@ -129,6 +129,8 @@ def _said(code: int) -> str:
 class LocalPool:
     """``count`` processes of this machine, each with its GPU where there are some."""
 
+    notes: tuple[str, ...] = ()      # what the user should know
+
     def __init__(self, count: int, gpus: int, log: Path, time_limit: float | None) -> None:
         self.count = count
         devices = [{"CUDA_VISIBLE_DEVICES": _gpu(k % gpus)} if gpus else {} for k in range(count)]
@@ -174,8 +176,9 @@ def _gpu(number: int) -> str:
 class MpiPool:
     """The ranks of an MPI job but the first, by ``mpi4py.futures``: mpiexec -n 4 upstroke sweep study.toml."""
 
-    def __init__(self, executor: Any, count: int) -> None:
+    def __init__(self, executor: Any, count: int, ignored: Sequence[str]) -> None:
         self._executor, self.count = executor, count
+        self.notes = tuple(f"run.{name} does nothing where the ranks of an MPI job are the workers" for name in ignored)
 
     def __call__(self, jobs: Jobs) -> Iterator[tuple[int, Outcome]]:
         from concurrent.futures import FIRST_COMPLETED, wait

@@ -91,7 +91,10 @@ def test_tables_are_files(tmp_path: Path) -> None:
     ('case = "."\n', "study.toml: varies nothing\n  -> add a table [grid], [list], [sample] or [table]; for one run "
      "there is `upstroke run`"),
     ('[grid]\ntime.dt = ["0.1 ms"]\n', "study.toml: case: missing\n  -> add it at the top: case = \"../niederer\""),
-    ('case = "."\n[grd]\ntime.dt = ["0.1 ms"]\n', "study.toml:2: grd: unknown table"),
+    ('case = "."\n[gird]\ntime.dt = ["0.1 ms"]\n', "study.toml:2: gird: unknown table\n  -> did you mean 'grid'?"),
+    ('case = "."\n[lits]\ntime.dt = ["0.1 ms"]\n[rnu]\nworkers = 2\n',
+     "study.toml:2: lits: unknown table\n  -> did you mean 'list'?\n"
+     "study.toml:4: rnu: unknown table\n  -> did you mean 'run'?"),
     ('case = "."\n[grid]\ntime.dt = "0.1 ms"\n', "study.toml:3: grid.time.dt: expected a list of values\n"
      '  -> for example dt = ["0.1 mm", "0.2 mm"]'),
     ('case = "."\n[grid]\n', "study.toml:2: expected keys of the case and their values\n"
@@ -104,7 +107,12 @@ def test_tables_are_files(tmp_path: Path) -> None:
     ('case = "."\n[sample]\ntime.dt = { low = "0.1 ms", high = "0.2 ms" }\n',
      "study.toml:2: sample.count: missing\n  -> add count = 64"),
     ('case = "."\n[sample]\ncount = 0\ntime.dt = { low = "0.1 ms", high = "0.2 ms" }\n',
-     "study.toml:3: sample.count: expected a whole number of at least 1"),
+     "study.toml:3: sample.count: expected a whole number from 1 to 1,000,000\n  -> for example count = 64"),
+    ('case = "."\n[sample]\ncount = 1000000000000\ntime.dt = { low = "0.1 ms", high = "0.2 ms" }\n',
+     "study.toml:3: sample.count: expected a whole number from 1 to 1,000,000\n  -> for example count = 64"),
+    (f'case = "."\n[sample]\ncount = 2\nseed = {2 ** 64}\ntime.dt = {{ low = "0.1 ms", high = "0.2 ms" }}\n',
+     "study.toml:4: sample.seed: expected a whole number from 0 to 9,223,372,036,854,775,807\n"
+     "  -> for example seed = 64"),
     ('case = "."\n[sample]\ncount = 2\ntime.dt = { low = "0.1 ms", high = "0.2 s" }\n',
      "study.toml:4: sample.time.dt: low and high are no numbers of one unit\n"
      '  -> for example { low = "0.1 S/m", high = "0.3 S/m" }'),
@@ -118,7 +126,14 @@ def test_tables_are_files(tmp_path: Path) -> None:
      "study.toml:4: sample.time.dt: unknown key 'scael'\n  -> did you mean 'scale'?"),
     ('case = "."\n[sample]\ncount = 2\ntime.dt = ["0.1 ms"]\n',
      'study.toml:4: sample.time.dt: expected a range\n  -> for example { low = "0.1 S/m", high = "0.3 S/m" }'),
-    ('case = "."\n[table]\nfile = "no.csv"\n', "study.toml:3: table.file: 'no.csv' cannot be read: "),
+    ('case = "."\n[table]\nfile = "no.csv"\n', "study.toml:3: table.file: there is no file 'no.csv'\n"
+     "  -> relative paths start from the folder of the study"),
+    ('case = "."\n[table]\nfile = "stdy.toml"\n',
+     "study.toml:3: table.file: there is no file 'stdy.toml'\n  -> did you mean 'study.toml'?"),
+    ('case = "."\n[table]\nfile = "."\n', "study.toml:3: table.file: '.' cannot be read: Is a directory\n"
+     "  -> name a file of comma-separated values"),
+    ('case = "."\n[table]\nfile = "\\u0000"\n', "study.toml:3: table.file: '\\x00' is no text of comma-separated "
+     "values\n  -> save it as CSV in UTF-8"),
     ('case = "."\n[table]\nfiles = "no.csv"\n', "study.toml:2: table: expected one key, file\n"
      '  -> for example file = "members.csv"'),
     ('case = "."\n[grid]\ntime.dt = ["0.1 ms", "0.1"]\n', 'study.toml: time.dt="0.1": time.dt: '),
@@ -131,6 +146,23 @@ def test_tables_are_files(tmp_path: Path) -> None:
 ])
 def test_mistakes(tmp_path: Path, study: str, said: str) -> None:
     assert said in mistake(tmp_path, study)
+
+
+def test_a_folder_without_a_study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "empty").mkdir()
+    for name, said in (("empty", "empty: this folder has no study.toml"),
+                       ("nowhere", "nowhere: there is no such file or folder\n"
+                        "  -> name a folder with a study.toml, or a study file")):
+        with pytest.raises(UpstrokeError) as error:
+            read_plan(Path(name))
+        assert str(error.value) == said
+
+
+def test_a_table_that_is_no_text(tmp_path: Path) -> None:
+    (tmp_path / "m.csv").write_bytes(bytes(range(128, 256)))
+    assert mistake(tmp_path, 'case = "."\n[table]\nfile = "m.csv"\n') == (
+        "study.toml:3: table.file: 'm.csv' is no text of comma-separated values\n  -> save it as CSV in UTF-8")
 
 
 def test_tables_with_holes(tmp_path: Path) -> None:

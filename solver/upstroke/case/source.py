@@ -46,11 +46,11 @@ class Node:
             yield from node.walk((*path, name))
 
 
-def read(source: str | Path | Mapping[str, Any]) -> Node:
-    """The tree of a case file, of a folder that holds ``case.toml``, or of a dictionary of the same form."""
+def read(source: str | Path | Mapping[str, Any], within: str = CASE_FILE) -> Node:
+    """The tree of a case file, of a folder that holds ``within``, or of a dictionary of the same form."""
     if isinstance(source, Mapping):
         return _wrap(source, {}, "case", Path.cwd())
-    path = _locate(Path(source))
+    path = _locate(Path(source), within)
     name = _shown(path)
     try:
         text = path.read_bytes().decode("utf-8-sig")
@@ -123,18 +123,18 @@ def _wrap(value: Any, lines: Mapping[KeyPath, int], file: str, folder: Path,
     return Node(inner, Place(file, lines.get(path, 0)), folder)
 
 
-def _locate(path: Path) -> Path:
-    """The case file that ``path`` means."""
+def _locate(path: Path, within: str) -> Path:
+    """The file that ``path`` means: itself, or the one of this name in it."""
     if os.path.isdir(path):     # unlike Path.is_dir, false for every name the system refuses
-        if os.path.isfile(path / CASE_FILE):
-            return path / CASE_FILE
+        if os.path.isfile(path / within):
+            return path / within
         others = sorted(p.name for p in path.glob("*.toml"))
-        raise CaseError(_shown(path), f"this folder has no {CASE_FILE}",
+        raise CaseError(_shown(path), f"this folder has no {within}",
                         f"name the file: {_shown(path / others[0])}" if others else "")
     if not os.path.exists(path):
         near = nearest(path.name, nearby(path, ".toml"))
         raise CaseError(_shown(path), "there is no such file or folder",
-                        near or f"name a folder with a {CASE_FILE}, or a case file")
+                        near or f"name a folder with a {within}, or a {Path(within).stem} file")
     return path
 
 

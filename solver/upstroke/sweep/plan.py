@@ -26,9 +26,10 @@ import numpy as np
 
 from upstroke.case import Case, load_case
 from upstroke.case.convert import convert
-from upstroke.case.source import Node, read
+from upstroke.case.source import Node, nearby, read
 from upstroke.case.toml import KeyPath, write_key, write_value
-from upstroke.errors import CaseError, ErrorList, Place, UpstrokeError, did_you_mean
+from upstroke.case.words import keys as keys_of
+from upstroke.errors import CaseError, ErrorList, Place, UpstrokeError, did_you_mean, nearest
 from upstroke.sweep.schema import Study
 
 STUDY_FILE = "study.toml"
@@ -83,11 +84,11 @@ def read_plan(file: Path, overrides: tuple[str, ...] = ()) -> Plan:
     ------
     ErrorList, CaseError: mistakes in the study, and values that the case does not take
     """
-    file = file / STUDY_FILE if file.is_dir() else file
-    root = read(file)
+    root = read(file, STUDY_FILE)
+    mistakes = _misspelt(root)
     axes = [_AXES[name](root.value.pop(name)) for name in _AXES if name in root.value]
-    study, mistakes = convert(root, Study)
-    if mistakes:
+    study, more = convert(root, Study)
+    if mistakes := [*mistakes, *more]:
         raise ErrorList(errors=tuple(mistakes))
     if not axes:
         raise CaseError(root.place.file, "varies nothing", "add a table [grid], [list], [sample] or [table]; for one "
@@ -100,7 +101,8 @@ def read_plan(file: Path, overrides: tuple[str, ...] = ()) -> Plan:
     members = tuple({key: value for part in parts for key, value in part.items()}
                     for parts in itertools.product(*axes))
     sources = (study.case,) if isinstance(study.case, str) else study.case
-    plan = Plan(root.place.file, file.absolute().parent.name if file.name == STUDY_FILE else file.stem, study,
+    plan = Plan(root.place.file, root.folder.name if Path(root.place.file).name == STUDY_FILE else file.stem,
+                study,
                 tuple(os.path.normpath(root.folder / source) for source in sources), overrides, tuple(keys), members)
     _try(plan)
     return plan
@@ -125,6 +127,14 @@ def _placed(error: UpstrokeError, plan: Plan) -> UpstrokeError:
             error.where.file.removeprefix("--set ") not in plan.overrides):
         return type(error)(Place(f"{plan.file}: {error.where.file.removeprefix('--set ')}"), error.what, error.remedy)
     return error
+
+
+def _misspelt(root: Node) -> list[CaseError]:
+    """Tables that are meant to vary keys, which `convert` does not know; they are taken out."""
+    found = {name: near for name in root.value if name not in _AXES
+             and (near := nearest(name, (*keys_of(Study), *_AXES))) in _AXES}
+    return [CaseError(root.value.pop(name).place, f"{name}: unknown table", f"did you mean {near!r}?")
+            for name, near in found.items()]
 
 
 def _require_few(members: int, node: Node) -> None:
@@ -162,8 +172,8 @@ def _list(node: Node) -> list[Values]:
 def _sample(node: Node) -> list[Values]:
     """A Latin hypercube: each range is cut into as many strata of one probability as there are points, each has one."""
     table = dict(node.value)
-    count = _whole(table.pop("count", None), node, "count", 1)
-    seed = _whole(table.pop("seed", Node(1, node.place)), node, "seed", 0)
+    count = _whole(table.pop("count", None), node, "count", 1, MOST)
+    seed = _whole(table.pop("seed", Node(1, node.place)), node, "seed", 0, 2 ** 63 - 1)
     ranges = {}
     for path, leaf in _leaves(Node(table, node.place), lambda n: isinstance(n.value, dict) and "low" in n.value):
         ranges[write_key(path)] = _range(path, leaf)
@@ -218,9 +228,16 @@ def _table(node: Node) -> list[Values]:
     try:
         with path.open(newline="", encoding="utf-8-sig") as lines:
             rows = list(csv.reader(lines))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise CaseError(file.place, f"table.file: {file.value!r} cannot be read: {error}",
-                        "relative paths start from the folder of the study") from None
+    except FileNotFoundError:
+        near = nearest(path.name, nearby(path, path.suffix))
+        raise CaseError(file.place, f"table.file: there is no file {file.value!r}", f"did you mean {near!r}?" if near
+                        else "relative paths start from the folder of the study") from None
+    except OSError as error:
+        raise CaseError(file.place, f"table.file: {file.value!r} cannot be read: {error.strerror}",
+                        "name a file of comma-separated values") from None
+    except (ValueError, csv.Error):
+        raise CaseError(file.place, f"table.file: {file.value!r} is no text of comma-separated values",
+                        "save it as CSV in UTF-8") from None
     rows = [row for row in rows if row]
     if len(rows) < 2:
         raise CaseError(file.place, f"table.file: {file.value!r} has no members",
@@ -261,11 +278,13 @@ def _leaves(node: Node, is_leaf: Callable[[Node], bool]) -> Iterator[tuple[KeyPa
             yield path, child
 
 
-def _whole(node: Node | None, table: Node, name: str, low: int) -> int:
+def _whole(node: Node | None, table: Node, name: str, low: int, high: int) -> int:
     if node is None:
         raise CaseError(table.place, f"sample.{name}: missing", f"add {name} = 64")
-    if not isinstance(node.value, int) or isinstance(node.value, bool) or node.value < low:
-        raise CaseError(node.place, f"sample.{name}: expected a whole number of at least {low}")
+    if not isinstance(node.value, int) or isinstance(node.value, bool) or not (
+            low <= node.value <= high):
+        raise CaseError(node.place, f"sample.{name}: expected a whole number from {low} to {high:,}",
+                        f"for example {name} = 64")
     return node.value
 
 

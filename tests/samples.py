@@ -1,6 +1,9 @@
-"""What several tests take: models for the dear ones (all are checked in numeric/test_models.py), and a small case."""
+"""What several tests take: models for the dear ones (all are checked in numeric/test_models.py), a small case."""
 
 from functools import cache
+from typing import Any
+
+import numpy as np
 
 from upstroke.ionic import Model, load_model, shipped_models
 
@@ -60,3 +63,12 @@ duration = "2 ms"
 def every_model() -> dict[str, Model]:
     """All models of the package by name, read once for all tests of a process."""
     return {info.name: load_model(info.name) for info in shipped_models()}
+
+
+def dihedral(points: Any, cells: Any) -> Any:
+    """(m, 6) degrees between each two faces of a tetrahedron, by the gradients of its corners' functions."""
+    grad = np.linalg.inv(points[cells[:, 1:]] - points[cells[:, :1]]).swapaxes(1, 2)
+    grad = np.concatenate([-grad.sum(axis=1, keepdims=True), grad], axis=1)
+    grad /= np.linalg.norm(grad, axis=2)[:, :, None]
+    a, b = zip(*[(i, j) for i in range(4) for j in range(i)], strict=True)
+    return np.degrees(np.arccos(np.clip(-np.vecdot(grad[:, a], grad[:, b]), -1, 1)))

@@ -7,6 +7,7 @@ import sys
 import meshio
 import numpy as np
 import pytest
+from samples import dihedral
 
 from upstroke.anatomy import make_mesh, write_mesh
 from upstroke.case.schema import BiventricleMesh, FileMesh, SlabMesh, VentricleMesh
@@ -23,15 +24,6 @@ from upstroke.mesh.topology import outer_faces, patches
 from upstroke.run import run
 
 ONE = {"endo": "endo", "epi": "epi", "base": "base", "apex": "apex"}
-
-
-def dihedral(points, cells):
-    """(m, 6) degrees between each two faces of a tetrahedron, by the gradients of its corners' functions."""
-    grad = np.linalg.inv(points[cells[:, 1:]] - points[cells[:, :1]]).swapaxes(1, 2)
-    grad = np.concatenate([-grad.sum(axis=1, keepdims=True), grad], axis=1)
-    grad /= np.linalg.norm(grad, axis=2)[:, :, None]
-    a, b = zip(*[(i, j) for i in range(4) for j in range(i)], strict=True)
-    return np.degrees(np.arccos(np.clip(-np.vecdot(grad[:, a], grad[:, b]), -1, 1)))
 
 
 def test_depth_in_a_half_sphere_is_the_exact_solution():

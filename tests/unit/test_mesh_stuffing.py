@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+from samples import dihedral
 
 from upstroke.mesh.check import signed_sizes
 from upstroke.mesh.stuffing import stuffed
@@ -12,15 +13,6 @@ from upstroke.mesh.topology import outer_faces, patches
 
 def sphere(radius, centre=(0.0, 0.0, 0.0)):
     return lambda points: radius - np.linalg.norm(points - centre, axis=-1)
-
-
-def dihedral(points, cells):
-    """(m, 6) degrees between each two faces of a tetrahedron, by the gradients of its corners' functions."""
-    grad = np.linalg.inv(points[cells[:, 1:]] - points[cells[:, :1]]).swapaxes(1, 2)
-    grad = np.concatenate([-grad.sum(axis=1, keepdims=True), grad], axis=1)
-    grad /= np.linalg.norm(grad, axis=2)[:, :, None]
-    a, b = zip(*[(i, j) for i in range(4) for j in range(i)], strict=True)
-    return np.degrees(np.arccos(np.clip(-np.vecdot(grad[:, a], grad[:, b]), -1, 1)))
 
 
 def box(top):

@@ -12,26 +12,33 @@ from upstroke.errors import MeshError
 from upstroke.mesh.mesh import Mesh
 
 Floats = NDArray[np.float64]
+Fixed = Sequence[tuple[NDArray[np.int64], float]]
 TOLERANCE = 1e-9        # of the residual
 MOST = 20_000           # iterations
 
 
-def laplace(mesh: Mesh, fixed: Sequence[tuple[NDArray[np.int64], float]]) -> Floats:
-    """(n,) u with K u = 0 at all nodes but those where it is given; no flux through the rest of the boundary.
+def laplace(mesh: Mesh, *problems: Fixed) -> list[Floats]:
+    """Of each problem (n,) u with K u = 0 at all nodes but those where it is given; no flux through the rest of the
+    boundary.
 
     Parameters
     ----------
-    fixed : nodes, and the value of u there; a node of several has the first
+    problems : of each nodes, and the value of u there; a node of several has the first
 
     Raises
     ------
     MeshError where a part of the mesh touches none of the nodes
     """
     K = _stiffness(mesh)
-    u, known = np.zeros(mesh.n_points), np.zeros(mesh.n_points, bool)
+    return [_potential(K, fixed) for fixed in problems]
+
+
+def _potential(K: sparse.csr_array, fixed: Fixed) -> Floats:
+    n = K.shape[0]
+    u, known = np.zeros(n), np.zeros(n, bool)
     for nodes, value in reversed(fixed):
         u[nodes], known[nodes] = value, True
-    _require_contact(mesh, K, known)
+    _require_contact(K, known)
     free = np.flatnonzero(~known)
     A = sparse.csr_array(K[free][:, free])
     u[free] = _solved(A, -(K[free] @ u))
@@ -72,7 +79,7 @@ def _stiffness(mesh: Mesh) -> sparse.csr_array:
     return sparse.csr_array(K - sparse.diags_array(K.sum(axis=1)))
 
 
-def _require_contact(mesh: Mesh, K: sparse.csr_array, known: NDArray[np.bool_]) -> None:
+def _require_contact(K: sparse.csr_array, known: NDArray[np.bool_]) -> None:
     from scipy.sparse.csgraph import connected_components
     count, part = connected_components(K, directed=False)
     loose = count - len(np.unique(part[known]))

@@ -49,16 +49,15 @@ def with_rule(mesh: Mesh, surfaces: Mapping[str, str], angles: Angles) -> Mesh:
                             + (", ".join(mesh.node_sets) or "none"))
     nodes = {role: nodes_of_set(mesh, name, role) for role, name in surfaces.items()}
     apex = nodes.get("apex", _farthest(mesh, nodes["epi"], nodes["base"]))
-    up = laplace(mesh, [(apex, 0.0), (nodes["base"], 1.0)])
-    inside = [nodes[role] for role in ("endo", "rv") if role in nodes]
-    depth = laplace(mesh, [(nodes["epi"], 1.0), *((surface, 0.0) for surface in inside)])
+    walls = [role for role in ("epi", "endo", "rv") if role in nodes]
+    up, depth, *sides = laplace(mesh, [(apex, 0.0), (nodes["base"], 1.0)], *(
+        [(nodes[role], 1.0), *((nodes[other], 0.0) for other in walls if other != role)]
+        for role in (walls if "rv" in walls else walls[:1])))
     data = {"transmural": depth, "apicobasal": up}
     slope = {name: _slopes(mesh, values) for name, values in data.items()}
     middle = depth[mesh.cells].mean(axis=1)
     if "rv" in nodes:
-        left, right = (laplace(mesh, [(nodes[role], 1.0), *((other, 0.0) for name, other in nodes.items()
-                                                           if name in ("endo", "rv", "epi") and name != role)])
-                       for role in ("endo", "rv"))
+        left, right = sides
         fibre, sheet = two_ventricles(
             slope["apicobasal"], (_slopes(mesh, left), _slopes(mesh, right), slope["transmural"]),
             (left[mesh.cells].mean(axis=1), right[mesh.cells].mean(axis=1), middle), angles)

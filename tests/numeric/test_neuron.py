@@ -237,5 +237,6 @@ def test_a_stimulus_of_an_end_alone_touches_nothing():
         "stimulus": {"box": end, "current": "20 uA/cm^2", "start": "1 ms", "duration": "1 ms"}})
     with pytest.raises(CaseError) as caught:
         prepare(case)
-    assert str(caught.value) == ("case: stimulus.0: the stimulus touches no node\n"
-                                 "  -> the mesh spans (0, 0, 0) to (0.3, 0, 0) mm")
+    assert str(caught.value) == ("case: stimulus.0: the stimulus touches ends of sections only, which have no "
+                                 "membrane\n"
+                                 '  -> make it reach the middle of a compartment, or give site = { section = "soma" }')

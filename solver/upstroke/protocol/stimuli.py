@@ -61,8 +61,11 @@ def schedule(stimuli: Sequence[Stimulus], mesh: Mesh, surface_to_volume: float, 
     for k, s in enumerate(stimuli):
         where = f"stimulus.{k}" + (f" ({s.name})" if s.name else "")
         nodes = _nodes(s, mesh, where)
-        if mesh.tree is not None:
+        if mesh.tree is not None and len(nodes):
             nodes = nodes[mesh.tree.area[nodes] > 0.0]
+            if not len(nodes):
+                raise CaseError(where, "the stimulus touches ends of sections only, which have no membrane",
+                                'make it reach the middle of a compartment, or give site = { section = "soma" }')
         if not len(nodes):
             low, high = mesh.points.min(axis=0) * 10, mesh.points.max(axis=0) * 10
             raise CaseError(where, "the stimulus touches no node", "the mesh spans "

@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 CHEST = ("V1", "V2", "V3", "V4", "V5", "V6")
-STANDARD_ELECTRODES = ("RA", "LA", "LL", *CHEST)     # right arm, left arm, left leg, chest
 _WILSON = {"RA": -1 / 3, "LA": -1 / 3, "LL": -1 / 3}
 
 #: Einthoven's I, II, III, Goldberger's augmented leads, and Wilson's against the mean of the limbs.
@@ -28,7 +27,8 @@ def lead_matrix(electrodes: Sequence[str], leads: Mapping[str, Sequence[str]],
     Arguments
     ---------
     leads : by name the electrode where it is measured, and the one against which
-    standard : whether the twelve standard leads are wanted; the electrodes then include `STANDARD_ELECTRODES`
+    standard : whether the twelve standard leads are wanted; the electrodes then include RA, LA, LL (right arm, left
+        arm, left leg) and V1 to V6
     """
     made: dict[str, dict[str, float]] = {f"phi.{name}": {name: 1.0} for name in electrodes}
     made |= STANDARD_LEADS if standard else {}

@@ -22,7 +22,7 @@ from upstroke.run import run
 
 SHEET = Path(__file__).parents[1] / "cases" / "sheet"
 SIZES = {441: "['2 mm', '1 mm']", 2601: "['0.8 mm', '0.4 mm']", 10201: "['0.4 mm', '0.2 mm']"}     # nodes: mesh.dx
-MEMBERS, TINY, ROUNDS = 64, 2, 3
+MEMBERS, TINY, ROUNDS = 16, 2, 3
 
 
 def members(dx: str, count: int, end: str) -> list[Any]:
@@ -54,8 +54,9 @@ def main() -> None:
     for nodes, dx in list(SIZES.items())[:1 if tiny else None]:
         cases = members(dx, TINY if tiny else MEMBERS, "1 ms" if tiny else "60 ms")
         say(f"{nodes:,} nodes: kernels")
-        _, first_s = timed(lambda c=cases: turn(c[:2]))                # kernels are compiled
-        if first_s * len(cases) / 2 > call.budget.left and not tiny:
+        turn(cases[:2])                                                # kernels are compiled
+        _, two_s = timed(lambda c=cases: turn(c[:2]))
+        if two_s * len(cases) / 2 > call.budget.left and not tiny:
             left_out.append(f"{nodes:,} nodes (time)")
             continue
         turns: list[dict[str, float]] = []

@@ -93,13 +93,19 @@ def work(side: int, threads: int, steps: int) -> None:
                           "nodes": setup.mesh.n_points}))
 
 
-def run_contestant(kind: str, side: int, steps: int) -> dict[str, Any]:
-    ranks, threads = KINDS[kind]
-    own = [sys.executable, __file__, "--work", str(side), str(threads), "--steps", str(steps)]
-    launcher = [str(Path(sys.executable).with_name("mpiexec")), "-n", str(ranks)] if ranks > 1 else []
-    done = subprocess.run([*launcher, *own], capture_output=True, text=True, check=True)
+def on_ranks(count: int, *words: str) -> dict[str, Any]:
+    """What a contestant, this script with some words on some ranks, has to say; leaves with what went wrong."""
+    launcher = [str(Path(sys.executable).with_name("mpiexec")), "-n", str(count)] if count > 1 else []
+    done = subprocess.run([*launcher, sys.executable, __file__, *words], capture_output=True, text=True)
+    if done.returncode:
+        sys.exit(done.stderr)
     found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return found
+
+
+def run_contestant(kind: str, side: int, steps: int) -> dict[str, Any]:
+    ranks, threads = KINDS[kind]
+    return on_ranks(ranks, "--work", str(side), str(threads), "--steps", str(steps))
 
 
 def summarised(kind: str, side: int, found: list[dict[str, Any]], overlapped: bool) -> dict[str, Any]:
@@ -200,10 +206,7 @@ def measure_on_gpus(sides: list[int], ranks: list[int], rounds: int, steps: int)
     for side in sides:
         for method in ("cg", "chebyshev"):
             for count in ranks:
-                own = [sys.executable, __file__, "--work-gpu", str(side), method, "--steps", str(steps)]
-                launcher = [str(Path(sys.executable).with_name("mpiexec")), "-n", str(count)] if count > 1 else []
-                found = [json.loads(subprocess.run([*launcher, *own], capture_output=True, text=True, check=True)
-                                    .stdout.splitlines()[-1]) for _ in range(rounds)]
+                found = [on_ranks(count, "--work-gpu", str(side), method, "--steps", str(steps)) for _ in range(rounds)]
                 best = min(found, key=lambda one: one["step_ms"])
                 rows.append(best | {"ranks": count, "method": method, "all_ms": [one["step_ms"] for one in found]})
                 print(rows[-1], file=sys.stderr, flush=True)
@@ -371,6 +374,8 @@ def main() -> None:
     if arguments.device == "cuda":
         measure_on_gpus(arguments.sides, arguments.ranks, arguments.rounds, arguments.steps)
         return
+    if arguments.steps < 2 * BLOCK:
+        parser.error(f"--steps: at least {2 * BLOCK}, so that the exchange is overlapped in some and not in others")
     load = os.getloadavg()[0]
     if arguments.model:
         result = json.loads((RESULTS / "scaling.json").read_text())

@@ -1,7 +1,7 @@
 """How well a study fills the cores: 64 small runs by one worker and by as many as there are cores, in turns.
 
     python benchmarks/sweep.py [--rounds 3] [--members 64]
-    python benchmarks/sweep.py --batched [--rounds 3] [--only STUDY]
+    python benchmarks/sweep.py --batched [--rounds 3] [--only "441 nodes, beta"]
 
 Throughput is members per second of the whole command's time, from the first worker's start to the table. The best that
 can be is the number of cores times what one worker reaches that has nothing to wait for: the seconds that the members
@@ -28,8 +28,6 @@ from upstroke.backend.cpu import available_threads
 from upstroke.sweep import read_plan, sweep
 
 CASES = Path(__file__).parents[1] / "cases"
-
-
 #: Of each study that is run batched and not: what it varies, the keys of all members, how many there are.
 STUDIES = {
     "441 nodes, beta": ('tissue.surface_to_volume = { low = "120 /mm", high = "160 /mm" }',
@@ -98,29 +96,21 @@ def tell(rows: list[dict[str, Any]]) -> None:
     write("sweep_batched", {**stamp(), "rows": rows}, "\n".join(table) + "\n")
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--members", type=int, default=64)
-    parser.add_argument("--batched", action="store_true", help="members run as one, beside runs of their own")
-    parser.add_argument("--only", choices=STUDIES, help="of these the one to measure anew")
-    arguments = parser.parse_args()
-    if arguments.batched:
-        batched(arguments.rounds, arguments.only)
-        return
+def filled(rounds: int, members: int) -> None:
+    """One study by one worker and by one for each core."""
     cores = available_threads()
     found: dict[int, list[tuple[float, float]]] = {1: [], cores: []}
     with tempfile.TemporaryDirectory() as folder:
         study = Path(folder) / "study.toml"
-        study.write_text(f'case = "{CASES / "sheet"}"\n[sample]\ncount = {arguments.members}\n'
+        study.write_text(f'case = "{CASES / "sheet"}"\n[sample]\ncount = {members}\n'
                          'tissue.surface_to_volume = { low = "120 /mm", high = "160 /mm" }\n')
         plan = read_plan(study, ("time.end=60 ms", "output.picture=false"))
-        for turn in range(arguments.rounds):
+        for turn in range(rounds):
             for workers in found:
                 start = time.perf_counter()
                 result = sweep(plan, Path(folder) / f"{turn}-{workers}", workers=workers)
                 wall = time.perf_counter() - start
-                assert result.count("done") == arguments.members
+                assert result.count("done") == members
                 found[workers].append((wall, sum(row["seconds"] for row in result.rows)))
     rows, own = [], median(seconds for _, seconds in found[1])
     for workers, times in found.items():
@@ -129,14 +119,29 @@ def main() -> None:
         rows.append({"workers": workers, "wall_s": wall, "spread": (max(walls) - min(walls)) / wall,
                      "members_s": median(seconds for _, seconds in times), "cores_filled": own / wall})
     table = ["# A study of small runs", "",
-             f"`python benchmarks/sweep.py`; {arguments.members} members, each a sheet of 10,201 nodes for 60 ms; "
+             f"`python benchmarks/sweep.py`; {members} members, each a sheet of 10,201 nodes for 60 ms; "
              f"{stamp()['processor']}, {cores} cores, commit {stamp()['commit']}, {stamp()['date']}.",
              "Cores filled: seconds that the members take one after the other in one worker, over the wall time of the "
              "whole study.", "", "| workers | wall s | spread | seconds of all members | cores filled |",
              "|---|---|---|---|---|"]
     table += [f"| {row['workers']} | {row['wall_s']:.2f} | {100 * row['spread']:.0f} % | {row['members_s']:.2f} | "
               f"{row['cores_filled']:.2f} |" for row in rows]
-    write("sweep", {**stamp(), "members": arguments.members, "rows": rows}, "\n".join(table) + "\n")
+    write("sweep", {**stamp(), "members": members, "rows": rows}, "\n".join(table) + "\n")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--members", type=int, help="of the study without --batched (default 64)")
+    parser.add_argument("--batched", action="store_true", help="members run as one, beside runs of their own")
+    parser.add_argument("--only", choices=STUDIES, help="of these the one to measure anew")
+    arguments = parser.parse_args()
+    if (arguments.members if arguments.batched else arguments.only) is not None:
+        parser.error("--only goes with --batched, --members without it")
+    if arguments.batched:
+        batched(arguments.rounds, arguments.only)
+    else:
+        filled(arguments.rounds, arguments.members or 64)
 
 
 if __name__ == "__main__":

@@ -124,7 +124,8 @@ def test_a_study_that_is_told_to_end_says_so_and_goes_on(study: Path) -> None:
     (study / "case.toml").write_text(CASE.replace('end = "6 ms"', 'end = "600 s"'))
     (study / "study.toml").write_text('case = "."\n[grid]\ntime.dt = ["0.1 ms", "0.05 ms"]\n')
     out = study / "out"
-    process = subprocess.Popen(command(study, out, "--workers", "2"), stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(command(study, out, "--workers", "2"), stderr=subprocess.PIPE, text=True,
+                               env={**os.environ, "PYTHONWARNINGS": "default"})      # of pipes that are left open
     for _ in wait_for(lambda: len(list(out.glob("members/*/manifest.json"))) == 2):
         pass
     process.terminate()
@@ -177,6 +178,33 @@ def test_wrong_use_of_the_verb(study: Path) -> None:
     done = subprocess.run([sys.executable, "-m", "upstroke", "sweep", str(study), "--dry-run"], capture_output=True,
                           text=True)
     assert done.returncode == 0 and len(done.stdout.splitlines()) == 6 and not (study / "runs").exists()
+
+
+@pytest.mark.parametrize(("lines", "cupy", "code", "said"), [
+    ("[run]\ngpus = 2\n", 'raise ImportError("no libcuda")', 1,
+     "{study}/study.toml: run.gpus: 2 asked for, and CUDA cannot be used: CuPy cannot be imported: no libcuda\n"
+     "  -> take as many as there are; 0 computes on the CPU\n"),
+    ('[gather]\nformat = "parquet"\n', "", 2,
+     "{study}/out/study.parquet: needs the Python package pyarrow\n"
+     '  -> install it: pip install "upstroke[parquet]", or set gather.format = "csv"\n')])
+def test_what_the_machine_lacks_is_told_before_anything_runs(
+        study: Path, lines: str, cupy: str, code: int, said: str) -> None:
+    (study / "study.toml").write_text(STUDY + lines)
+    for package, text in (("cupy", cupy), ("pyarrow", "raise ImportError")):
+        (study / "lacking" / package).mkdir(parents=True)
+        (study / "lacking" / package / "__init__.py").write_text(text)
+    paths = os.pathsep.join([str(study / "lacking"), *filter(None, [os.environ.get("PYTHONPATH")])])
+    done = subprocess.run(command(study, study / "out"), capture_output=True, text=True,
+                          env={**os.environ, "PYTHONPATH": paths})
+    assert (done.returncode, done.stderr) == (code, said.format(study=study))
+    assert not (study / "out").exists()
+
+
+def test_more_gpus_than_there_are(study: Path, emulated_environment: dict[str, str]) -> None:
+    (study / "study.toml").write_text(STUDY + "[run]\ngpus = 99\n")
+    done = subprocess.run(command(study, study / "out"), capture_output=True, text=True, env=emulated_environment)
+    assert (done.returncode, done.stderr) == (1, f"{study}/study.toml: run.gpus: 99 asked for, and found 1\n"
+                                                 "  -> take as many as there are; 0 computes on the CPU\n")
 
 
 def test_tables_and_pictures(tmp_path: Path) -> None:

@@ -29,9 +29,9 @@ from upstroke.errors import OutputError, UpstrokeError
 from upstroke.output.files import explained, plain, write_json
 from upstroke.output.manifest import start_manifest
 from upstroke.parallel import work_alone, world
-from upstroke.sweep.gather import draw, get_ready_to_draw, numbers_of, write_table
+from upstroke.sweep.gather import draw, get_ready_to_draw, numbers_of, require_writer, write_table
 from upstroke.sweep.plan import Plan, read_plan
-from upstroke.sweep.pools import Jobs, LocalPool, MpiPool
+from upstroke.sweep.pools import Jobs, LocalPool, MpiPool, require_gpus
 from upstroke.sweep.worker import Outcome
 
 __all__ = ["SweepResult", "read_plan", "sweep"]
@@ -82,9 +82,11 @@ def sweep(plan: Plan, out: str | Path | None = None, *, workers: int | None = No
 
     Raises
     ------
-    OutputError for a folder of something else, and where another sweep is at work
+    OutputError for a folder of something else, where another sweep is at work, and for a table that nothing here writes
+    BackendError where there are not as many GPUs as the study asks for
     """
     folder = Path("runs") / plan.name if out is None else Path(out)
+    require_writer(_table(plan, folder))
     with _pool(plan, folder, workers) as pool, _own(folder):
         journal = _Journal(folder / "outcomes.jsonl")
         start = _start(plan, folder)
@@ -187,6 +189,10 @@ def member_folder(folder: Path, number: int) -> Path:
     return folder / "members" / f"{number:04d}"
 
 
+def _table(plan: Plan, folder: Path) -> Path:
+    return folder / f"study.{plan.study.gather.format}"
+
+
 def _status(plan: Plan, folder: Path, journal: _Journal, number: int) -> str:
     """"done" where the manifest says so, "failed" where the journal does, else "missing"."""
     try:
@@ -226,6 +232,7 @@ def _pool(plan: Plan, folder: Path, workers: int | None) -> Iterator[LocalPool |
                                                         if getattr(run, name)])
                 return
         raise SystemExit(0)                          # a rank that works; it has done so when it gets here
+    require_gpus(run.gpus, f"{plan.file}: run.gpus")
     count = (run.workers if workers is None else workers) or run.gpus or max(1, available_threads() // run.threads)
     yield LocalPool(min(count, len(plan.members)), run.gpus, folder / "workers.log",
                     None if run.time_limit is None else run.time_limit / 1000.0)
@@ -300,7 +307,7 @@ def _gather(plan: Plan, folder: Path, journal: _Journal, *, picture: bool, notes
         rows.append({"member": number, "status": status, "values": values, "seconds": outcome.get("seconds"),
                      "error": outcome.get("error", "") if status == "failed" else "",
                      "numbers": numbers_of(member_folder(folder, number) / "summary.json") if status == "done" else {}})
-    table = folder / f"study.{plan.study.gather.format}"
+    table = _table(plan, folder)
     write_table(table, plan.keys, rows)
     note = draw(folder / "study.png", plan.study.title or plan.name, plan.keys, rows,
                 plan.study.gather.plot) if picture else ""

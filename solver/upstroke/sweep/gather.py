@@ -38,23 +38,30 @@ def numbers_of(summary: Path) -> dict[str, float]:
                     if 0 < len(spikes) <= 16 else {"spikes": sum(spikes.values())} if spikes else {})
 
 
+def require_writer(path: Path) -> None:
+    """Raises OutputError for a .parquet where pyarrow is missing."""
+    if path.suffix == ".parquet":
+        try:
+            import_module("pyarrow.parquet")
+        except ImportError as error:
+            raise OutputError(str(path), "needs the Python package pyarrow",
+                              'install it: pip install "upstroke[parquet]", or set gather.format = "csv"') from error
+
+
 def write_table(path: Path, keys: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> None:
     """A tidy table: ``member``, ``status``, ``seconds``, the keys that are varied, all numbers, ``error``.
 
     Raises
     ------
-    OutputError where it cannot be written, or pyarrow is missing for a .parquet
+    OutputError where it cannot be written
     """
     numbers = dict.fromkeys(name for row in rows for name in row["numbers"])
     names = ["member", "status", "seconds", *keys, *numbers, "error"]
     cells = [[row["member"], row["status"], row["seconds"], *(_plain(row["values"].get(key)) for key in keys),
               *(row["numbers"].get(name) for name in numbers), row["error"]] for row in rows]
     if path.suffix == ".parquet":
-        try:
-            from pyarrow import parquet, table
-        except ImportError as error:
-            raise OutputError(str(path), "needs the Python package pyarrow",
-                              'install it: pip install "upstroke[parquet]", or set gather.format = "csv"') from error
+        from pyarrow import parquet, table
+
         columns = {name: _of_one_type([row[k] for row in cells]) for k, name in enumerate(names)}
         with whole_file(path) as part:
             parquet.write_table(table(columns), part)

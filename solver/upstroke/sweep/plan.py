@@ -129,7 +129,7 @@ def _placed(error: UpstrokeError, plan: Plan) -> UpstrokeError:
     return error
 
 
-def _misspelt(root: Node) -> list[CaseError]:
+def _misspelt(root: Node) -> list[UpstrokeError]:
     """Tables that are meant to vary keys, which `convert` does not know; they are taken out."""
     found = {name: near for name in root.value if name not in _AXES
              and (near := nearest(name, (*keys_of(Study), *_AXES))) in _AXES}

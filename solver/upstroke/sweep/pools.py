@@ -15,11 +15,13 @@ import sys
 import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from upstroke.batch import halves
+from upstroke.errors import BackendError
 from upstroke.sweep.worker import Answer, Outcome, run_job
 
 Task = Mapping[str, Any]
@@ -91,6 +93,7 @@ class _Worker:
             return dict(json.loads(line))
         self.process = None
         code = process.wait()
+        _close(process)
         error = (f"took longer than the time limit of {self.time_limit:g} s" if late.is_set() else
                  f"its process died: {_said(code)}; see {self.log.name}")
         return broken(job, error, time.perf_counter() - start)
@@ -116,6 +119,15 @@ class _Worker:
             self.process.wait(ANSWER)
         except subprocess.TimeoutExpired:
             self.process.kill()
+            self.process.wait()
+
+
+def _close(process: subprocess.Popen[str]) -> None:
+    """The pipes to and from a process that has ended."""
+    for pipe in (process.stdin, process.stdout):
+        with suppress(OSError):                        # an order that it did not read any more
+            assert pipe is not None
+            pipe.close()
 
 
 def _said(code: int) -> str:
@@ -124,6 +136,18 @@ def _said(code: int) -> str:
         return f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
     except ValueError:
         return f"signal {-code}"
+
+
+def require_gpus(count: int, where: str) -> None:
+    """Raises BackendError where there are fewer GPUs; another process looks, as looking takes memory of a GPU."""
+    if not count:
+        return
+    told = subprocess.run([sys.executable, "-c", "from upstroke.sweep.worker import tell_gpus; tell_gpus()"],
+                          capture_output=True, text=True)
+    found = told.stdout.strip() or f"looking for them failed: {told.stderr.strip().rpartition(chr(10))[2]}"
+    if not (found.isdecimal() and int(found) >= count):
+        raise BackendError(where, f"{count} asked for, and " + (f"found {found}" if found.isdecimal() else
+                           f"CUDA cannot be used: {found}"), "take as many as there are; 0 computes on the CPU")
 
 
 class LocalPool:
@@ -165,6 +189,11 @@ class LocalPool:
                 worker.ask()
             for worker in self._workers:
                 worker.wait()
+            for thread in filter(threading.Thread.is_alive, threads):
+                thread.join(ANSWER)
+            for worker in self._workers:
+                if worker.process is not None:
+                    _close(worker.process)
 
 
 def _gpu(number: int) -> str:

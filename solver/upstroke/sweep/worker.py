@@ -94,6 +94,18 @@ def _end(*_: object) -> None:
     raise KeyboardInterrupt("terminated")
 
 
+def tell_gpus() -> None:
+    """Print how many GPUs there are, or why none can be used."""
+    from upstroke.backend import why_no_gpu
+
+    why, _ = why_no_gpu()
+    if not why:
+        from upstroke.backend.cuda_ranks import visible_devices
+
+        why = str(len(visible_devices()))
+    print(why)
+
+
 def main() -> None:
     """Run what comes until the input ends."""
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")

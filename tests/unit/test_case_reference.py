@@ -20,6 +20,11 @@ def test_page_is_up_to_date() -> None:
     assert PAGE.read_text(encoding="utf-8") == page(), "run python -m upstroke.case.reference > docs/case_reference.md"
 
 
+def test_no_paragraph_is_indented() -> None:
+    """Markdown would show it as code."""
+    assert not [line for line in page().split(EXAMPLE)[-1].splitlines() if line.startswith("    ")]
+
+
 def test_the_example_case_loads() -> None:
     case = load_case(tomllib.loads(EXAMPLE))
     assert load_case(resolved(case)) == case

@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from dataclasses import Field
+from inspect import cleandoc
 from typing import Any, get_args, get_origin
 
 from upstroke.case.schema import Case, Quantity
@@ -117,7 +118,7 @@ def _sections(table: type, path: tuple[str, ...], told: set[type]) -> Iterator[s
     heading = f"`{_header(path)}`" if path else "Top of the file"
     if "kind" in keys(table) and len(kinds := get_args(hints(table)["kind"])) == 1:
         heading += f' with `kind = "{kinds[0]}"`'
-    yield f"## {heading}\n\n{(table.__doc__ or '').strip().replace('``', '`')}\n"
+    yield f"## {heading}\n\n{cleandoc(table.__doc__ or '').replace('``', '`')}\n"
     yield "| key | accepts | default | meaning | example |\n|---|---|---|---|---|"
     for name, field in keys(table).items():
         yield _row(name, field, hints(table)[name])

@@ -156,6 +156,10 @@ ONE = {"electrodes": {"tip": ["20 mm"]}, "every": "0.5 ms"}
     (ONE | {"standard_leads": True, "electrodes": {name: place for name, place in (
         (name, [f"{x} cm" for x in place]) for name, place in NINE.items()) if name not in ("LL", "V4")}},
      "watch.ecg.standard_leads: there is no electrode LL, V4\n  -> give all of RA, LA, LL and V1 to V6 their places"),
+    (ONE | {"leads": {"x": ["tip", "tip"]}}, "watch.ecg.leads.x: is the difference of an electrode and itself\n"
+     "  -> name two"),
+    (ONE | {"electrodes": {"tip": ["1 mm"], "end": ["2 mm"]}, "leads": {"phi.tip": ["tip", "end"]}},
+     'watch.ecg.leads."phi.tip": is the column of an electrode\n  -> give it another name'),
     (ONE | {"standard_leads": True, "leads": {"aVF": ["LL", "RA"]},
             "electrodes": {name: [f"{x} cm" for x in place] for name, place in NINE.items()}},
      "watch.ecg.leads.aVF: is one of the standard leads\n  -> give it another name"),

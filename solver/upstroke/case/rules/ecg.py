@@ -27,6 +27,10 @@ def leads_are_of_electrodes(electrodes: Mapping[str, Any], leads: Mapping[str, S
             if electrode not in electrodes:
                 yield Mistake(("leads", name), f"there is no electrode {electrode!r}",
                               did_you_mean(electrode, electrodes))
+        if len(set(pair)) == 1:
+            yield Mistake(("leads", name), "is the difference of an electrode and itself", "name two")
+        if name in {f"phi.{electrode}" for electrode in electrodes}:
+            yield Mistake(("leads", name), "is the column of an electrode", "give it another name")
         if standard and name in STANDARD_LEADS:
             yield Mistake(("leads", name), "is one of the standard leads", "give it another name")
     missing = [name for name in STANDARD_ELECTRODES if name not in electrodes]

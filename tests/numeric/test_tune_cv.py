@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from upstroke import run
-from upstroke.errors import DivergenceError, OptionError, UpstrokeError
+from upstroke.errors import DivergenceError, ModelError, OptionError, UpstrokeError
 from upstroke.experiments.strand import Strand, speed
 from upstroke.experiments.tune_cv import report, tune, tune_axes
 
@@ -53,6 +53,15 @@ def test_the_report_is_what_a_case_takes() -> None:
     text = report(FAST, [tune(FAST, 0.05, 0.025)])
     value = re.search(r'monodomain = \["([\d.]+) mS/cm"\]', text)
     assert value and text.startswith("MitchellSchaeffer, dt 0.05 ms, godunov, crank_nicolson, waves calibrated")
+
+
+def test_a_model_without_waves_is_told_in_words_of_the_options() -> None:
+    with pytest.raises(ModelError) as error:
+        tune(Strand("passive"), 0.05, 0.025)
+    assert str(error.value) == (
+        "--waves calibrated: model Plonsey: it has no waves whose velocity could be calibrated: the voltage of a cell "
+        "that is lifted, by any amount up to 130 mV, only falls\n"
+        "  -> take --waves fourth_order, which depends on no model")
 
 
 def test_speed_of_a_line() -> None:

@@ -1,6 +1,7 @@
 """The command: words that it does not know, and options that do nothing."""
 
 import pytest
+from samples import CABLE
 
 from upstroke.cli import main
 
@@ -36,6 +37,26 @@ def test_numbers_are_numbers(words, message, capsys):
         main(words.split())
     assert ended.value.code == 2
     assert capsys.readouterr().err.splitlines()[-1] == message
+
+
+def test_options_that_change_the_membrane_are_named_with_its_place(tmp_path, capsys):
+    case = tmp_path / "case.toml"
+    case.write_text(CABLE)
+    line = 1 + CABLE.splitlines().index("[membrane]")
+    words = ["check", str(case), "--model", "TT3", "--set", "time.end=2 ms", "--set", "membrane.parameters.GNa=3"]
+    assert main(words) == 2
+    assert capsys.readouterr().err == (
+        f'{case}:{line}, --set membrane.model="TT3", --set membrane.parameters.GNa=3: membrane: no model \'TT3\'\n'
+        "  -> did you mean 'TT'? (a model of your own: give its path, PATH/NAME.model)\n")
+    case.write_text(CABLE.replace("MitchellSchaeffer", "TT3"))
+    assert main(["check", str(case), "--set", "time.end=2 ms"]) == 2
+    assert capsys.readouterr().err.startswith(f"{case}:{line}: membrane: no model 'TT3'\n")
+
+
+def test_mistakes_in_the_model_of_a_strand_are_not_those_of_a_case(capsys):
+    words = ["tune-cv", "MitchellSchaeffer", "--velocity", "0.6 m/s", "--dx", "0.2 mm", "--param", "tau_inn=3"]
+    assert main(words) == 2
+    assert capsys.readouterr().err == "model MitchellSchaeffer: no parameter 'tau_inn'\n  -> did you mean 'tau_in'?\n"
 
 
 def test_what_draw_cannot_do_is_told_before_anything_is_tried(tmp_path, capsys):

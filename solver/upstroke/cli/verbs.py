@@ -227,10 +227,13 @@ def do_cv_restitution(arguments: argparse.Namespace) -> int:
 
 def _strand(arguments: argparse.Namespace) -> Any:
     from upstroke.experiments.strand import Strand
+    from upstroke.ionic import load_model
     from upstroke.waves.report import time_of, values_of
 
     time = time_of(arguments.dt, arguments.splitting, arguments.diffusion, arguments.reaction_steps)
-    return Strand(arguments.model, tuple(arguments.flag), values_of(arguments.param), arguments.method, time.dt,
+    values = values_of(arguments.param)
+    load_model(arguments.model, arguments.flag, values, arguments.method)      # says what is wrong in words of options
+    return Strand(arguments.model, tuple(arguments.flag), values, arguments.method, time.dt,
                   time.splitting, time.diffusion, time.reaction_steps, arguments.waves,
                   _quantity("--beta", arguments.beta, "surface_to_volume"),
                   _quantity("--threshold", arguments.threshold, "voltage", signed=True))

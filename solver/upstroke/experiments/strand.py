@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from upstroke.case import load_case
-from upstroke.errors import DivergenceError
+from upstroke.errors import DivergenceError, ModelError
 from upstroke.observe import ActivationMap
 from upstroke.run import run
 
@@ -82,6 +82,9 @@ class Strand:
             except DivergenceError as error:
                 error.__notes__ = []                             # they tell of results in the folder
                 raise
+            except ModelError as error:
+                raise ModelError(f"--waves {self.waves}", error.what.removeprefix("membrane: "),
+                                 "take --waves fourth_order, which depends on no model") from None
         return result.mesh.points[:, 0], result.activation
 
     def velocity(self, conductivity: float, dx: float, about: float) -> float:

@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +44,7 @@ def on_ranks(count: int, *words: str | Path, timeout: float = 120.0,
 
 
 def write(folder: Path, changes: dict[str, Any]) -> Path:
+    folder.mkdir(exist_ok=True)
     path = folder / "case.toml"
     path.write_text(write_document(CASE | changes))
     return path
@@ -101,3 +102,35 @@ def exactly(one: Path, other: Path) -> None:
     with h5py.File(one / "vm.vtkhdf") as x, h5py.File(other / "vm.vtkhdf") as y:
         for name in ("V", "h"):
             assert x[f"VTKHDF/PointData/{name}"][()].tobytes() == y[f"VTKHDF/PointData/{name}"][()].tobytes()
+
+
+#: Several runs in one job, which takes most of its time to start; the first rank tells what each came to.
+JOB = """
+import json, os, sys
+from mpi4py import MPI
+from upstroke.errors import UpstrokeError
+from upstroke.parallel.ranks import Ranks
+from upstroke.run import run
+asked = Ranks.takes_device_memory
+for case, out, overrides, environment in json.loads(sys.argv[1]):
+    os.environ.update(environment)
+    # the device memory of the stand-in for CuPy is the host's
+    Ranks.takes_device_memory = asked if "UPSTROKE_ASK_MPI" in environment else lambda self: True
+    try:
+        said = run(case, out, overrides=tuple(overrides)).device
+    except UpstrokeError as error:
+        said = str(error)
+    if MPI.COMM_WORLD.rank == 0:
+        print(json.dumps(said), flush=True)
+"""
+Run = tuple[Path, Path, tuple[str, ...], dict[str, str]]           # case, out, overrides, environment
+
+
+def runs(count: int, what: Sequence[Run], environment: Mapping[str, str] = os.environ) -> list[str]:
+    """What computed in each run of a job, or the error in which it ended."""
+    told = subprocess.run(
+        [str(MPIEXEC), "-n", str(count), sys.executable, "-c", JOB,
+         json.dumps([(str(case), str(out), *more) for case, out, *more in what])],
+        capture_output=True, text=True, timeout=120, env=environment)
+    assert told.returncode == 0 and "persistent request" not in told.stderr, told.stderr
+    return [json.loads(line) for line in told.stdout.splitlines() if line.startswith('"')]

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from jobs import CASE, LUMPED, MPIEXEC, ended, needs_mpi, on_ranks, same, write
+from jobs import CASE, LUMPED, ended, needs_mpi, runs, same, write
 from test_cuda_backend import problem
 
 from upstroke.backend import open_backend
 from upstroke.backend.halo import Alone
 from upstroke.errors import DivergenceError
 from upstroke.parallel.devices import device_of
-from upstroke.run import run
+from upstroke.run import resume, run
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the stand-in for CuPy is for Linux")
 SMALL = {"mesh": CASE["mesh"] | {"dx": "0.4 mm"}, "backend": {"device": "cuda"},
@@ -41,30 +40,6 @@ RUNS: dict[str, dict[str, Any]] = {
                                         "probes": {"points": {"a": ["0 mm"], "b": ["4.1 mm"]}, "every": "0.5 ms"},
                                         "spikes": {"points": {"a": ["0.5 mm"]}, "threshold": "-60 mV"}}},
 }
-#: Several runs in one job, which takes most of its time to start; the stand-in's device memory is the host's.
-JOB = """
-import json, sys
-from upstroke.parallel.ranks import Ranks
-from upstroke.run import run
-Ranks.takes_device_memory = lambda self: True
-for case, out in json.loads(sys.argv[1]):
-    run(case, out)
-"""
-
-
-def job(count: int, script: str, argument: Any, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([str(MPIEXEC), "-n", str(count), sys.executable, "-c", script, json.dumps(argument)],
-                          capture_output=True, text=True, timeout=120, env=environment)
-
-
-def cases(folder: Path, names: list[str]) -> list[tuple[str, str]]:
-    """The path of each case and of what it leaves."""
-    made = []
-    for name in names:
-        place = folder / name.replace(", ", "_").replace(" ", "_")
-        place.mkdir()
-        made.append((str(write(place, SMALL | RUNS[name])), str(place / "several")))
-    return made
 
 
 @needs_mpi
@@ -74,71 +49,59 @@ def test_ranks_with_gpus_give_what_one_gives_on_the_cpu(count: int, order: str, 
     """In one order of blocks and the other; unwritten memory of the stand-in is NaN, and nothing runs before its
     time, so rows that are worked on without their ghosts would show."""
     names = list(RUNS) if count == 2 else ["conjugate gradients", "strang, chebyshev"]
-    made = cases(tmp_path, names)
-    done = job(count, JOB, made, emulated_environment | {"UPSTROKE_EMULATED_ORDER": order,
-                                                         "UPSTROKE_EMULATED_DEVICES": "2"})
-    assert done.returncode == 0, done.stderr
-    assert "persistent request" not in done.stderr
-    for name, (case, out) in zip(names, made, strict=True):
-        manifest = json.loads((Path(out) / "manifest.json").read_text())["backend"]
-        assert (manifest["device"], manifest["chosen"]) == ("cuda", f"rank 0 of {count}, GPU 0")
+    cases = {name: write(tmp_path / name, SMALL | RUNS[name]) for name in names}
+    said = runs(count, [(case, case.parent / "several", (), {}) for case in cases.values()],
+                emulated_environment | {"UPSTROKE_EMULATED_ORDER": order, "UPSTROKE_EMULATED_DEVICES": "2"})
+    assert len(said) == len(names) and all(f"(rank 0 of {count}, GPU 0)" in one for one in said), said
+    for name, case in cases.items():
+        one, several = case.parent / "one", case.parent / "several"
+        manifest = json.loads((several / "manifest.json").read_text())["backend"]
+        assert manifest["device"] == "cuda"
         assert manifest["mpi_reads"] == ("device memory" if "buffers" in name else "pinned memory")
-        one = Path(case).parent / "one"
         cg = ("solver.method=cg",) if name == "cable" else ()             # which one rank would solve as a tree
         run(case, one, overrides=("backend.device=cpu", "backend.threads=1", *cg))
-        same(one, Path(out), 1e-3 if "mixed" in name else 1e-8)
+        same(one, several, 1e-3 if "mixed" in name else 1e-8)
 
 
 @needs_mpi
 def test_a_checkpoint_goes_on_on_gpus_and_on_the_cpu(tmp_path: Path, emulated_environment: dict[str, str]) -> None:
-    """As many GPUs give the same bits; one CPU rank the same to 1e-8."""
+    """A run that is begun on two GPUs, gone on with there, and ended on the CPU is one that was never ended."""
     case, parts = write(tmp_path, SMALL | RUNS["strang, chebyshev"]), tmp_path / "parts"
-    done = on_ranks(2, "run", case, "--out", tmp_path / "2", "--quiet", environment=emulated_environment)
-    assert done.returncode == 0, done.stderr
-    assert "note: up to 2 ranks share a GPU, which takes them in turns: start a rank for each GPU\n" in done.stdout
+    run(case, tmp_path / "one", overrides=("backend.device=cpu", "backend.threads=1"))
     done = ended(2, "10", tmp_path, "run", case, "--out", parts, "--quiet", environment=emulated_environment)
     assert done.returncode == 75 and "ended after 11 of 30 steps: another rank" in done.stderr, done.stderr
     done = ended(2, "20", tmp_path, "resume", parts, "--quiet", environment=emulated_environment)
     assert done.returncode == 75, done.stderr
-    done = ended(1, "", tmp_path, "resume", parts, "--backend", "cpu", "--quiet")
-    assert done.returncode == 0, done.stderr
-    same(tmp_path / "2", parts, 1e-8)
+    resume(parts, device="cpu")
+    same(tmp_path / "one", parts, 1e-8)
 
 
 @needs_mpi
-def test_what_breaks_on_one_rank_halts_all(tmp_path: Path, emulated_environment: dict[str, str]) -> None:
+def test_what_breaks_on_one_rank_halts_all_and_what_is_missing_is_told(
+        tmp_path: Path, emulated_environment: dict[str, str]) -> None:
     """In the step, and with the message, of a single rank on the CPU."""
     case = write(tmp_path, SMALL)
-    wild = ("--quiet", "--set", "stimulus.current=1e9 uA/cm^2")
-    done = on_ranks(2, "run", case, "--out", tmp_path / "2", *wild, environment=emulated_environment)
+    wild, short = ("stimulus.current=1e9 uA/cm^2",), ("time.end=0.3 ms",)
     with pytest.raises(DivergenceError, match="left the finite numbers") as error:
-        run(case, tmp_path / "1", overrides=("stimulus.current=1e9 uA/cm^2", "backend.device=cpu"))
-    said = str(error.value)
-    assert done.returncode == 1 and json.loads((tmp_path / "2" / "manifest.json").read_text())["error"] == said
-    done = on_ranks(2, "run", case, "--out", tmp_path / "3", "--quiet", "--set", "solver.max_iterations=1",
-                    environment=emulated_environment)
-    assert done.returncode == 1 and done.stderr.count("the diffusion solver did not converge in 1 iterations") == 1
-
-
-@needs_mpi
-def test_what_is_missing_is_told_once(tmp_path: Path, emulated_environment: dict[str, str]) -> None:
-    case = write(tmp_path, SMALL | {"watch": {}, "time": SMALL["time"] | {"end": "0.3 ms"}})
-    done = on_ranks(2, "run", case, "--set", "backend.cuda_aware_mpi=true", environment=emulated_environment)
-    assert done.returncode == 1 and done.stderr.count(
-        "backend.cuda_aware_mpi: this MPI says that it does not read the memory of GPUs\n"
-        "  -> leave it out, or build mpi4py on an MPI that is CUDA-aware") == 1, done.stderr
-    none = emulated_environment | {"UPSTROKE_EMULATED_DEVICES": "0"}
-    done = on_ranks(2, "run", case, environment=none)
-    assert done.returncode == 1 and done.stderr.count(
-        "backend.device: CUDA cannot be used by rank 0: CuPy finds no CUDA device\n  -> see nvidia-smi") == 1
-    two = emulated_environment | {"UPSTROKE_EMULATED_DEVICES": "2"}
-    words = ("--quiet", "--backend", "auto", "--out")
-    for environment, out, said in (
-            (none, "a", "(rank 0 of 2; CUDA cannot be used by rank 0: CuPy finds no CUDA device)"),
-            (emulated_environment, "b", "(rank 0 of 2; there are fewer GPUs than ranks)"),
-            (two, "c", "(rank 0 of 2, GPU 0)")):
-        done = on_ranks(2, "run", case, *words, tmp_path / out, environment=environment)
-        assert done.returncode == 0 and said in done.stdout and "share a GPU" not in done.stdout, done.stdout
+        run(case, tmp_path / "1", overrides=(*wild, "backend.device=cpu"))
+    none, one, two = ({"UPSTROKE_EMULATED_DEVICES": count} for count in "012")
+    auto = (*short, "backend.device=auto")
+    asked = [(wild, one), (("solver.max_iterations=1",), one), (short, one), (auto, two), (auto, one), (auto, none),
+             (short, none), ((*short, "backend.cuda_aware_mpi=true"), one | {"UPSTROKE_ASK_MPI": ""})]
+    said = runs(2, [(case, tmp_path / f"run{k}", *what) for k, what in enumerate(asked)], emulated_environment)
+    assert said[0] == str(error.value) == json.loads((tmp_path / "run0" / "manifest.json").read_text())["error"]
+    assert "the diffusion solver did not converge in 1 iterations" in said[1]
+    notes = [json.loads((tmp_path / f"run{k}" / "manifest.json").read_text())["notes"] for k in (2, 3)]
+    shared = "up to 2 ranks share a GPU, which takes them in turns: start a rank for each GPU"
+    assert shared in notes[0] and shared not in notes[1]
+    for k, words in ((2, "(rank 0 of 2, GPU 0)"), (3, "(rank 0 of 2, GPU 0)"),
+                     (4, "(rank 0 of 2; there are fewer GPUs than ranks)"),
+                     (5, "(rank 0 of 2; CUDA cannot be used by rank 0: CuPy finds no CUDA device)")):
+        assert words in said[k]
+    assert said[6].endswith('backend.device: CUDA cannot be used by rank 0: CuPy finds no CUDA device\n  -> see '
+                            'nvidia-smi, and whether the cupy package is for its CUDA version, or take device = "cpu"')
+    assert said[7].endswith("backend.cuda_aware_mpi: this MPI says that it does not read the memory of GPUs\n"
+                            "  -> leave it out, or build mpi4py on an MPI that is CUDA-aware")
 
 
 def test_gpus_are_taken_in_turn() -> None:

@@ -57,7 +57,8 @@ def make(runs: Sequence[Path], wanted: dict[str, Path], options: dict[str, Any],
             names = [f"--{name.replace('_', '-')}" for name in PRODUCTS if name in GOES_WITH[option]]
             raise OptionError(f"--{option}", f"goes with {' and '.join(names) if len(names) < 3 else ', '.join(names)}",
                               f"leave it out, or add {names[0]} FILE")
-        if GOES_WITH[option] & wanted.keys() == {"fronts"} and option != "at" and wanted["fronts"].suffix == ".vtu":
+        surfaces = GOES_WITH[option] & wanted.keys() == {"fronts"} and wanted["fronts"].suffix.lower() == ".vtu"
+        if surfaces and option != "at":
             raise OptionError(f"--{option}", "is of pictures, and a .vtu holds the surfaces themselves",
                               "leave it out, or take --fronts fronts.png")
     begin, end, every = (_time(option, options.get(option)) for option in ("from", "to", "every"))

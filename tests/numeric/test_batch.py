@@ -45,6 +45,8 @@ variables = ["V", "Iion", "h"]
 points.middle = ["2 mm", "1 mm"]
 [watch.snapshots]
 every = "4 ms"
+[watch.tips]
+every = "1 ms"
 [watch.spikes]
 points.middle = ["2 mm", "1 mm"]
 [watch.ecg]
@@ -86,8 +88,8 @@ def snapshots(result: Result) -> np.ndarray[Any, Any]:
 def same_files(alone: Result, together: Result) -> None:
     """Byte for byte, but for the manifest, which tells of the batch, and moments in the snapshots' file."""
     names = sorted(path.name for path in alone.directory.iterdir())
-    assert names == sorted(path.name for path in together.directory.iterdir()) and len(names) == 7
-    for name in ("activation.vtu", "probes.csv", "spikes.csv", "ecg.csv", "summary.json"):
+    assert names == sorted(path.name for path in together.directory.iterdir()) and len(names) == 8
+    for name in ("activation.vtu", "probes.csv", "spikes.csv", "ecg.csv", "tips.csv", "summary.json"):
         assert (alone.directory / name).read_bytes() == (together.directory / name).read_bytes(), name
     np.testing.assert_array_equal(snapshots(alone), snapshots(together))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import groupby
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
@@ -46,7 +46,7 @@ class Loop:
         return not self._backend.halo.callbacks and all(hasattr(stage, "call") for stage in group)
 
     def _taken_by(self, name: str) -> NDArray[np.float64]:
-        """(1,)"""
+        """(1,) where the seconds of a name are."""
         k = self._names.index(name)
         return self._taken[k:k + 1]
 
@@ -88,9 +88,10 @@ class _Named:
 
 
 class _Calls:
-    """Compiled stages, by names."""
+    """Compiled stages, by names; ``taken_by`` is where the seconds of a name are counted."""
 
-    def __init__(self, backend: CpuBackend, named: Sequence[Sequence[Stage]], taken_by: Any) -> None:
+    def __init__(self, backend: CpuBackend, named: Sequence[Sequence[Stage]],
+                 taken_by: Callable[[str], NDArray[np.float64]]) -> None:
         self._backend, self._keep = backend, named
         calls = []
         for group in named:

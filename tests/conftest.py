@@ -13,6 +13,7 @@ import pytest
 EMULATED = Path(__file__).parent / "emulated"
 STANDIN = Path(__file__).parent / "standin"
 sys.path.insert(0, str(Path(__file__).parent))
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")       # else small matrices keep all cores busy with waiting
 
 
 def _take_cupy_out() -> dict[str, ModuleType]:

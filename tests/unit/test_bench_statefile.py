@@ -7,12 +7,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from samples import every_model
 
 from upstroke.bench.statefile import read_cells, read_state, sv_init, write_cells, write_state
 from upstroke.bench.svfile import Saved, write_sv
 from upstroke.errors import UpstrokeError
-from upstroke.ionic import Model, initial_state, load_model, read_model, shipped_models
+from upstroke.ionic import Model, initial_state, load_model, read_model
 
 TT2, LAND = "tenTusscherPanfilov", "Stress_Land17"
 #: The state vector in openCARP's manual (chapter "Single Cell Scale"): TT2 with LandHumanStress, t = 12500 ms.
@@ -156,17 +155,6 @@ def test_a_part_of_tt2_with_tension_as_it_is_written(tmp_path: Path, land: Model
     assert "\n0.126               # Cai\n" in text
     assert "0.0459              # GKr\n" in text
     assert text.endswith("0                   # ZETAW\n0                   # __Ca_i_local\n\n")
-
-
-@pytest.mark.parametrize("name", [info.name for info in shipped_models()])
-def test_every_model_comes_back(tmp_path: Path, name: str) -> None:
-    model = every_model()[name]
-    state, path = state_of(model), tmp_path / "cell.sv"
-    write_sv(path, model, state)
-    saved = read_state(path, model)
-    lost = {"Courtemanche": {"Nai"}}.get(name, set())
-    assert set(saved.values) == set(state) - {"Iion"} - lost
-    assert {n: saved.values[n] for n in saved.values} == pytest.approx({n: state[n] for n in saved.values}, rel=1e-5)
 
 
 def test_what_the_layout_lacks_is_said(tmp_path: Path) -> None:

@@ -4,7 +4,6 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from samples import every_model
 
 from upstroke.errors import ModelError
 from upstroke.ionic import initial_state, load_model, rates, read_model, shipped_models
@@ -55,14 +54,3 @@ def test_every_shipped_model_is_found_in_any_case_and_by_a_name_near_it() -> Non
         with pytest.raises(ModelError) as error:
             load_model(near)
         assert str(error.value).startswith(f"no model '{near}'\n  -> did you mean '"), near
-
-
-def test_the_parameters_that_scripts_change_are_told_apart() -> None:
-    """A model may have both f and F; of conductances there is one."""
-    found = {word: 0 for word in ("gna", "g_Kr", "gks", "G_K1", "gcal", "g_to")}
-    for info in shipped_models():
-        names = [p.name for p in every_model()[info.name].parameters]
-        for word in found:
-            assert len(like(word, names)) <= 1, (info.name, word)
-            found[word] += len(like(word, names))
-    assert min(found.values()) >= 5

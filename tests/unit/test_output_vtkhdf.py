@@ -106,47 +106,53 @@ def test_room_for_frames_takes_no_disk_space(slab, tmp_path):
     assert size.st_blocks * 512 < 0.3 * size.st_size
 
 
+#: Writes without end, in a child that tells its number, into each file that it is told.
 WRITER = """
-import sys, numpy as np
+import os, sys, numpy as np
 from pathlib import Path
 from upstroke.case.schema import SlabMesh
 from upstroke.mesh import build_mesh
 from upstroke.output.vtkhdf import VtkHdfSeries
 mesh = build_mesh(SlabMesh(size=(1.0, 0.5, 0.5), dx=0.05))
-series = VtkHdfSeries(Path(sys.argv[1]), mesh, ("V", "Iion"), 2_000_000_000 // mesh.n_points // 8)
-k = 0
-print("open", flush=True)
-while True:
-    series.append(0.1 * k, {"V": np.full(mesh.n_points, k), "Iion": np.full(mesh.n_points, -k)})
-    k += 1
+for line in sys.stdin:
+    if child := os.fork():
+        os.waitpid(child, 0)
+        print("dead", flush=True)
+        continue
+    series = VtkHdfSeries(Path(line.strip()), mesh, ("V", "Iion"), 2_000_000_000 // mesh.n_points // 8)
+    k = 0
+    print(os.getpid(), flush=True)
+    while True:
+        series.append(0.1 * k, {"V": np.full(mesh.n_points, k), "Iion": np.full(mesh.n_points, -k)})
+        k += 1
 """
 
 
 def test_a_run_killed_at_any_moment_leaves_the_completed_frames(tmp_path):
     rng = random.Random(3)
-    for attempt in range(6):
-        path = tmp_path / f"vm{attempt}.vtkhdf"
-        run = subprocess.Popen([sys.executable, "-c", WRITER, str(path)], stdout=subprocess.PIPE,
-                               env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)})
-        assert run.stdout.readline() == b"open\n"
-        time.sleep(rng.uniform(0.0, 0.06))
-        run.send_signal(signal.SIGKILL)
-        run.wait()
-        run.stdout.close()
-        with h5py.File(path) as file:
-            steps = file["VTKHDF/Steps"]
-            done = int(steps.attrs["NSteps"])
-            np.testing.assert_allclose(steps["Values"][:], 0.1 * np.arange(done), atol=1e-12)
-            V = file["VTKHDF/PointData/V"]
-            n = file["VTKHDF/Points"].shape[0]
-            for k in {0, done // 2, done - 1} & set(range(done)):
-                np.testing.assert_array_equal(V[k * n:(k + 1) * n], k)
-                np.testing.assert_array_equal(file["VTKHDF/PointData/Iion"][k * n:(k + 1) * n], -k)
-        if attempt < 2 and done:
-            times, frames, _ = read_vtk(path)
-            assert len(times) == done
-            assert [frame[0] for frame in frames] == list(range(done))
-        path.unlink()
+    with subprocess.Popen([sys.executable, "-c", WRITER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+                          env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}) as writer:
+        for attempt in range(6):
+            path = tmp_path / f"vm{attempt}.vtkhdf"
+            print(path, file=writer.stdin, flush=True)
+            child = int(writer.stdout.readline())
+            time.sleep(rng.uniform(0.0, 0.06))
+            os.kill(child, signal.SIGKILL)
+            assert writer.stdout.readline() == "dead\n"
+            with h5py.File(path) as file:
+                steps = file["VTKHDF/Steps"]
+                done = int(steps.attrs["NSteps"])
+                np.testing.assert_allclose(steps["Values"][:], 0.1 * np.arange(done), atol=1e-12)
+                V = file["VTKHDF/PointData/V"]
+                n = file["VTKHDF/Points"].shape[0]
+                for k in {0, done // 2, done - 1} & set(range(done)):
+                    np.testing.assert_array_equal(V[k * n:(k + 1) * n], k)
+                    np.testing.assert_array_equal(file["VTKHDF/PointData/Iion"][k * n:(k + 1) * n], -k)
+            if attempt < 2 and done:
+                times, frames, _ = read_vtk(path)
+                assert len(times) == done
+                assert [frame[0] for frame in frames] == list(range(done))
+            path.unlink()
 
 
 def test_unwritable_place(slab, tmp_path):

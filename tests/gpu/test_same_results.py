@@ -22,7 +22,9 @@ TINY = {
     "ball_and_stick": {"mesh": {"compartments": {"max_length": "100 um"}}, "time": {"end": "6 ms"}, "synapse": [
         {"kind": kind, "region": region, "count": 20, "weight": "3 nS", "events": {"rate": rate, "end": "3 ms"}}
         for kind, region, rate in (("ampa", "basal", "1 /ms"), ("nmda", "basal", "1 /ms"), ("gaba", "soma", "20 /s"))]},
-    "reduced_pyramidal": {"time": {"end": "6 ms"}},
+    "reduced_pyramidal": {"time": {"end": "6 ms"}, "synapse": [       # its own begin once it has come to rest
+        {"kind": kind, "region": region, "count": 20, "weight": "3 nS", "events": {"rate": "1 /ms", "end": "3 ms"}}
+        for kind, region in (("ampa", "membrane3"), ("nmda", "membrane2"))]},
     "pyramidal_synapses": {"mesh": {"compartments": {"max_length": "200 um"}}, "time": {"end": "6 ms"}, "synapse": [
         {"kind": kind, "region": region, "count": 20, "weight": "3 nS", "events": {"rate": rate, "end": "3 ms"}}
         for kind, region, rate in (("ampa", "basal", "1 /ms"), ("nmda", "apical", "1 /ms"),

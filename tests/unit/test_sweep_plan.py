@@ -91,6 +91,8 @@ def test_tables_are_files(tmp_path: Path) -> None:
     ('case = "."\n', "study.toml: varies nothing\n  -> add a table [grid], [list], [sample] or [table]; for one run "
      "there is `upstroke run`"),
     ('[grid]\ntime.dt = ["0.1 ms"]\n', "study.toml: case: missing\n  -> add it at the top: case = \"../niederer\""),
+    ('case = "."\n[set]\ntime.dt = "0.1 ms"\n[grid]\ntime.dt = ["0.1 ms"]\n', "study.toml:2: set: unknown table\n"
+     "  -> known: case, gather, grid, list, run, sample, table, title"),
     ('case = "."\n[gird]\ntime.dt = ["0.1 ms"]\n', "study.toml:2: gird: unknown table\n  -> did you mean 'grid'?"),
     ('case = "."\n[lits]\ntime.dt = ["0.1 ms"]\n[rnu]\nworkers = 2\n',
      "study.toml:2: lits: unknown table\n  -> did you mean 'list'?\n"
@@ -151,7 +153,10 @@ def test_mistakes(tmp_path: Path, study: str, said: str) -> None:
 def test_a_folder_without_a_study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "empty").mkdir()
+    (tmp_path / "case").mkdir()
+    (tmp_path / "case" / "case.toml").touch()
     for name, said in (("empty", "empty: this folder has no study.toml"),
+                       ("case", "case: this folder has no study.toml"),
                        ("nowhere", "nowhere: there is no such file or folder\n"
                         "  -> name a folder with a study.toml, or a study file")):
         with pytest.raises(UpstrokeError) as error:

@@ -15,6 +15,7 @@ from upstroke.case.words import nearest
 from upstroke.errors import CaseError, Place
 
 CASE_FILE = "case.toml"
+NAMED = (CASE_FILE, "study.toml", "expected.toml")      # what these are, their names tell
 
 
 @dataclass
@@ -128,7 +129,7 @@ def _locate(path: Path, within: str) -> Path:
     if os.path.isdir(path):     # unlike Path.is_dir, false for every name the system refuses
         if os.path.isfile(path / within):
             return path / within
-        others = sorted(p.name for p in path.glob("*.toml"))
+        others = sorted(p.name for p in path.glob("*.toml") if p.name not in NAMED)
         raise CaseError(_shown(path), f"this folder has no {within}",
                         f"name the file: {_shown(path / others[0])}" if others else "")
     if not os.path.exists(path):

@@ -130,11 +130,11 @@ def _placed(error: UpstrokeError, plan: Plan) -> UpstrokeError:
 
 
 def _misspelt(root: Node) -> list[UpstrokeError]:
-    """Tables that are meant to vary keys, which `convert` does not know; they are taken out."""
-    found = {name: near for name in root.value if name not in _AXES
-             and (near := nearest(name, (*keys_of(Study), *_AXES))) in _AXES}
-    return [CaseError(root.value.pop(name).place, f"{name}: unknown table", f"did you mean {near!r}?")
-            for name, near in found.items()]
+    """Tables that a study does not have, of which `convert` does not know all; they are taken out."""
+    known = (*keys_of(Study), *_AXES)
+    strange = [name for name, node in root.value.items() if isinstance(node.value, dict) and name not in known]
+    return [CaseError(root.value.pop(name).place, f"{name}: unknown table", did_you_mean(name, known))
+            for name in strange]
 
 
 def _require_few(members: int, node: Node) -> None:
